@@ -1,0 +1,50 @@
+// The one gate: packages and build, format and lint, then every test (the house rules are tests too).
+// `npm run check -- PATTERN…` runs only the test files whose path contains one of the patterns.
+// Ends with one line, `N passed, N failed`, and with exit code 0 only when nothing failed.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import './prepare.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const bin = `${root}node_modules/.bin/`;
+const results = `${root}build/results.tap`;
+const patterns = process.argv.slice(2);
+
+function run(command, args) {
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 1, 2] });
+  if (error) throw error;
+  return status ?? 1;
+}
+
+if (run(`${bin}biome`, ['ci', '.']) !== 0) process.exit(1);
+
+const files = findTests().filter(
+  (file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)),
+);
+if (files.length === 0) {
+  console.error(`no test file matches ${patterns.join(', ')}`);
+  process.exit(1);
+}
+mkdirSync(`${root}build`, { recursive: true });
+const status = run(`${bin}tap`, ['run', '--reporter=terse', `--output-file=${results}`, ...files]);
+const { passed, failed, skipped } = summary(readFileSync(results, 'utf8'));
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+process.exit(status);
+
+function findTests() {
+  return readdirSync(`${root}build/test`, { recursive: true })
+    .filter((file) => file.endsWith('.test.js'))
+    .map((file) => `build/test/${file}`)
+    .sort();
+}
+
+function summary(tap) {
+  const count = (pattern) => [...tap.matchAll(pattern)].length;
+  const skipped = count(/^ *ok .*# SKIP/gim);
+  return {
+    passed: count(/^ *ok /gm) - skipped,
+    failed: count(/^ *not ok /gm),
+    skipped,
+  };
+}

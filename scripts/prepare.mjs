@@ -1,0 +1,34 @@
+// Brings a checkout to the state in which it runs: packages installed, TypeScript compiled.
+// Plain JavaScript without dependencies, because it runs before there are any; says nothing when
+// there is nothing to do. `npm start`, `npm test` and `npm run bench` all begin here.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const stamp = `${root}node_modules/.headgate-lock`;
+
+function run(command, args) {
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] });
+  if (error) throw error;
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+if (existsSync(`${root}package-lock.json`)) {
+  const lock = createHash('sha256')
+    .update(readFileSync(`${root}package-lock.json`))
+    .digest('hex');
+  // The stamp, not node_modules' own time: packages added by hand (another Node, say) may stay.
+  if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
+    console.error('headgate: installing packages (npm ci)');
+    run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
+    // tap's TypeScript plugin does not know TypeScript 7: .taprc leaves it out, and tap is rebuilt without.
+    if (existsSync(`${root}node_modules/.bin/tap`)) run(`${root}node_modules/.bin/tap`, ['build']);
+    writeFileSync(stamp, lock);
+  }
+}
+
+if (existsSync(`${root}src`)) {
+  run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-b', '.', 'test', 'bench']);
+}
