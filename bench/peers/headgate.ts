@@ -1,0 +1,30 @@
+// Headgate itself, as built in dist/.
+import { existsSync } from 'node:fs';
+import { loopback } from '../loopback.js';
+import { packageVersion, root } from '../machine.js';
+import { type Child, startUntil } from '../process.js';
+import { type Availability, type Forward, type Peer, startTimeoutMs } from './peer.js';
+
+const cli = 'dist/cli.js';
+
+async function availability(): Promise<Availability> {
+  if (!existsSync(`${root}${cli}`)) return { available: false, reason: `${cli} is not built` };
+  return { available: true, version: packageVersion('package.json') ?? 'unknown' };
+}
+
+async function startTcp(forward: Forward): Promise<Child> {
+  const listen = `${loopback}:${forward.listenPort}`;
+  const upstream = `${loopback}:${forward.upstreamPort}`;
+  const says = (line: string) => line.startsWith('listening ') && line.endsWith(listen);
+  return startUntil(
+    (child) => child.output.split('\n').some(says),
+    {
+      program: process.execPath,
+      args: [`${root}${cli}`, 'tcp', listen, upstream, '--workers', '1'],
+      cpus: forward.cpus,
+    },
+    startTimeoutMs,
+  );
+}
+
+export const headgate: Peer = { name: 'headgate', availability, startTcp };

@@ -1,0 +1,27 @@
+// What a benchmark asks of a proxy. One module beside this one implements it for each.
+import type { Child } from '../process.js';
+
+/** Forward one loopback port to another. */
+export interface Forward {
+  listenPort: number;
+  upstreamPort: number;
+  /** An existing directory for configuration files, removed after the run. */
+  directory: string;
+  /** Processors for the whole peer, as a `taskset -c` list. */
+  cpus: string | undefined;
+}
+
+/** Whether a peer can run here: its version, or what is missing. */
+export type Availability =
+  | { available: true; version: string }
+  | { available: false; reason: string };
+
+export interface Peer {
+  readonly name: string;
+  availability(): Promise<Availability>;
+  /** Starts the peer as a TCP forwarder. It accepts on `listenPort` when this returns; throws when it cannot. */
+  startTcp(forward: Forward): Promise<Child>;
+}
+
+/** How long a peer may take until it accepts. */
+export const startTimeoutMs = 5_000;
