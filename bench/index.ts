@@ -1,1 +1,32 @@
-console.log('bench');
+// Benchmarks beside real peers: `npm run bench -- SUITE [options]`.
+// A suite is one file here that exports `run(args)` and answers with an exit code; peers/ are the proxies
+// compared, load/ is what drives them, rounds.ts interleaves the measurements, report.ts prints them.
+
+interface Suite {
+  summary: string;
+  load(): Promise<{ run(args: string[]): Promise<number> }>;
+}
+
+const suites: Record<string, Suite> = {
+  l4: {
+    summary: 'TCP forwarding: bulk, small requests, new connections, idle memory',
+    load: () => import('./l4.js'),
+  },
+};
+
+const [name, ...args] = process.argv.slice(2);
+const suite = name !== undefined && Object.hasOwn(suites, name) ? suites[name] : undefined;
+
+if (suite) {
+  const { run } = await suite.load();
+  process.exitCode = await run(args);
+} else {
+  if (name !== undefined) console.error(`no suite named ${name}`);
+  console.error(
+    'usage: npm run bench -- SUITE [options]; each suite explains its own with --help\n',
+  );
+  for (const [known, { summary }] of Object.entries(suites)) {
+    console.error(`  ${known.padEnd(12)}${summary}`);
+  }
+  process.exitCode = 2;
+}

@@ -1,0 +1,81 @@
+// Interleaved rounds: whatever else the machine does meanwhile, it does to every peer alike.
+import { loadavg } from 'node:os';
+import type { Peer } from './peers/peer.js';
+import type { Conditions, Measurement, Scenario } from './scenario.js';
+
+/** One peer in one scenario in one round. Either measured, or `error` says why not. */
+export interface Result {
+  round: number;
+  scenario: string;
+  peer: string;
+  startedAt: string;
+  /** One-minute load average when it began: what the machine was doing besides. */
+  loadAverage: number;
+  measurement: Measurement | null;
+  error: string | null;
+}
+
+/**
+ * Measures every peer in every scenario, `rounds` times over, the first peer a different one each time. A measurement
+ * that fails is a result with an error; the rounds go on. Progress goes to stderr.
+ */
+export async function runRounds(
+  rounds: number,
+  scenarios: readonly Scenario[],
+  peers: readonly Peer[],
+  conditions: Conditions,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    for (const [index, scenario] of scenarios.entries()) {
+      for (const peer of rotated(peers, round + index)) {
+        const result = await measureOnce(round, scenario, peer, conditions);
+        results.push(result);
+        reportProgress(result, rounds, scenario);
+      }
+    }
+  }
+  return results;
+}
+
+async function measureOnce(
+  round: number,
+  scenario: Scenario,
+  peer: Peer,
+  conditions: Conditions,
+): Promise<Result> {
+  const result: Result = {
+    round,
+    scenario: scenario.name,
+    peer: peer.name,
+    startedAt: new Date().toISOString(),
+    loadAverage: loadavg()[0]!,
+    measurement: null,
+    error: null,
+  };
+  try {
+    const measurement = await scenario.measure(peer, conditions);
+    for (const { key } of scenario.metrics) {
+      if (!Number.isFinite(measurement.values[key])) throw new Error(`${key} was not measured`);
+    }
+    return { ...result, measurement };
+  } catch (error) {
+    return { ...result, error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function rotated<T>(list: readonly T[], by: number): T[] {
+  const start = by % list.length;
+  return [...list.slice(start), ...list.slice(0, start)];
+}
+
+function reportProgress(result: Result, rounds: number, scenario: Scenario): void {
+  const { round, peer, measurement, error } = result;
+  const outcome = measurement
+    ? scenario.metrics
+        .map(({ key, title, digits }) => `${measurement.values[key]!.toFixed(digits)} ${title}`)
+        .join(', ')
+    : `FAILED: ${error}`;
+  const place = `round ${round}/${rounds}  ${scenario.name.padEnd(12)}${peer.padEnd(16)}`;
+  process.stderr.write(`${place}${outcome}\n`);
+}
