@@ -45,6 +45,13 @@ export function summarize(
   });
 }
 
+/** One sentence on what else the machine did: the reader's measure of how far to trust the table. */
+export function renderInterference(results: readonly Result[]): string {
+  const cores = results.map(({ coresBusyElsewhere }) => coresBusyElsewhere);
+  const [middle, max] = [median(cores), Math.max(...cores)].map((value) => value.toFixed(2));
+  return `Other programs kept ${middle} cores busy in the median measurement, ${max} in the worst.`;
+}
+
 /** A heading and a table for each scenario; failed rounds are listed below it. */
 export function renderTables(rows: readonly Row[], scenarios: readonly Scenario[]): string {
   return scenarios

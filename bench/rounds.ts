@@ -1,7 +1,7 @@
 // Interleaved rounds: whatever else the machine does meanwhile, it does to every peer alike.
-import { loadavg } from 'node:os';
 import type { Peer } from './peers/peer.js';
 import type { Conditions, Measurement, Scenario } from './scenario.js';
+import { coresBusyElsewhere, sampleMachine } from './usage.js';
 
 /** One peer in one scenario in one round. Either measured, or `error` says why not. */
 export interface Result {
@@ -9,8 +9,8 @@ export interface Result {
   scenario: string;
   peer: string;
   startedAt: string;
-  /** One-minute load average when it began: what the machine was doing besides. */
-  loadAverage: number;
+  /** Processors that other programs kept busy meanwhile: near 0, or the round says little about the peer. */
+  coresBusyElsewhere: number;
   measurement: Measurement | null;
   error: string | null;
 }
@@ -49,19 +49,22 @@ async function measureOnce(
     scenario: scenario.name,
     peer: peer.name,
     startedAt: new Date().toISOString(),
-    loadAverage: loadavg()[0]!,
+    coresBusyElsewhere: 0,
     measurement: null,
     error: null,
   };
+  const before = sampleMachine();
   try {
     const measurement = await scenario.measure(peer, conditions);
     for (const { key } of scenario.metrics) {
       if (!Number.isFinite(measurement.values[key])) throw new Error(`${key} was not measured`);
     }
-    return { ...result, measurement };
+    result.measurement = measurement;
   } catch (error) {
-    return { ...result, error: error instanceof Error ? error.message : String(error) };
+    result.error = error instanceof Error ? error.message : String(error);
   }
+  result.coresBusyElsewhere = coresBusyElsewhere(before, sampleMachine());
+  return result;
 }
 
 function rotated<T>(list: readonly T[], by: number): T[] {
@@ -77,5 +80,6 @@ function reportProgress(result: Result, rounds: number, scenario: Scenario): voi
         .join(', ')
     : `FAILED: ${error}`;
   const place = `round ${round}/${rounds}  ${scenario.name.padEnd(12)}${peer.padEnd(16)}`;
-  process.stderr.write(`${place}${outcome}\n`);
+  const elsewhere = result.coresBusyElsewhere.toFixed(2);
+  process.stderr.write(`${place}${outcome}  (elsewhere ${elsewhere} cores)\n`);
 }

@@ -7,7 +7,7 @@ import { type Options, parseOptions, usage } from './options.js';
 import { subject } from './peers/index.js';
 import type { Peer } from './peers/peer.js';
 import { killEverythingAtExit } from './process.js';
-import { renderTables, summarize } from './report.js';
+import { renderInterference, renderTables, summarize } from './report.js';
 import { runRounds } from './rounds.js';
 import type { Scenario } from './scenario.js';
 
@@ -62,6 +62,7 @@ async function runWith(name: string, options: Options, directory: string): Promi
       `${rounds} rounds of ${seconds} s, median (min–max), × = ratio to ${reference}\n`,
   );
   console.log(renderTables(rows, scenarios));
+  console.log(`\n${renderInterference(results)}`);
 
   const finishedAt = new Date().toISOString();
   const settings = { rounds, seconds, cpus, reference };

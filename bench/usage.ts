@@ -84,6 +84,35 @@ export function openFilesMax(): number {
   return soft === undefined || soft === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(soft);
 }
 
+/** The machine and this benchmark at one moment, in seconds of processor time. */
+export interface MachineSample {
+  atMs: number;
+  busySeconds: number;
+  ownSeconds: number;
+}
+
+/** Taken when no program of the benchmark runs: those that have ended are then counted as this process's children. */
+export function sampleMachine(): MachineSample {
+  // user nice system idle iowait irq softirq steal; guest time is contained in user.
+  const [all] = read('/proc/stat').split('\n');
+  const [user, nice, system, , , irq, softirq, steal] = all!.split(/\s+/).slice(1).map(Number);
+  const busy = user! + nice! + system! + irq! + softirq! + steal!;
+  // utime, stime, cutime and cstime: fields 14 to 17.
+  const own = read('/proc/self/stat').split(') ').pop()!.split(' ').slice(11, 15).map(Number);
+  return {
+    atMs: performance.now(),
+    busySeconds: busy / ticksPerSecond,
+    ownSeconds: own.reduce((sum, ticks) => sum + ticks, 0) / ticksPerSecond,
+  };
+}
+
+/** Processors that everything else on the machine, and its hypervisor, kept busy between two samples. */
+export function coresBusyElsewhere(before: MachineSample, after: MachineSample): number {
+  const busy = after.busySeconds - before.busySeconds;
+  const own = after.ownSeconds - before.ownSeconds;
+  return Math.max(0, (busy - own) / ((after.atMs - before.atMs) / 1000));
+}
+
 function kibibytes(text: string, key: string): number {
   return Number(new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1] ?? 0);
 }
