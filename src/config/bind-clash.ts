@@ -1,0 +1,69 @@
+import { type Address, isWildcard, parseListenAddress } from './address.js';
+import { keyPointer, pointerPath } from './pointer.js';
+import { type Finding, show } from './validation.js';
+
+interface Bind {
+  pointer: string;
+  spelling: string;
+  address: Address;
+}
+
+/**
+ * Finds addresses that two listeners, or one listener twice, would bind. SO_REUSEPORT would let them all
+ * bind, and the kernel would deal out the connections among them. The value may be invalid otherwise.
+ */
+export function findBindClashes(file: unknown): Finding[] {
+  const earlier = new Map<string, Bind[]>();
+  return readBinds(file).flatMap((bind) => {
+    const { address } = bind;
+    const slot = address.family === 'unix' ? address.text : String(address.port);
+    const rivals = earlier.get(slot) ?? [];
+    const rival = rivals.find((other) => overlap(other.address, address));
+    earlier.set(slot, [...rivals, bind]);
+    return rival ? [clash(bind, rival)] : [];
+  });
+}
+
+function clash({ pointer, spelling, address }: Bind, rival: Bind): Finding {
+  const how =
+    address.text === rival.address.text
+      ? 'already bound by'
+      : `overlaps ${show(rival.spelling)} of`;
+  const message = `${pointerPath(pointer)} is ${show(spelling)}: ${how} ${pointerPath(rival.pointer)}, expected another address or port`;
+  return { pointer, at: 'value', message, absence: false };
+}
+
+/** Whether a connection could come in at both. */
+function overlap(one: Address, other: Address): boolean {
+  if (one.text === other.text) return one.family === 'unix' || one.port !== 0;
+  if (one.family === 'unix' || other.family === 'unix') return false;
+  if (one.port !== other.port || one.port === 0) return false;
+  if (isDualStack(one) || isDualStack(other)) return true;
+  return one.family === other.family && (isWildcard(one) || isWildcard(other));
+}
+
+function isDualStack(address: Address): boolean {
+  return address.family === 'inet6' && address.dualStack;
+}
+
+function readBinds(file: unknown): Bind[] {
+  return entries(entries(file).find(([key]) => key === 'listeners')?.[1]).flatMap(
+    ([name, listener]) => {
+      const bind = entries(listener).find(([key]) => key === 'bind')?.[1];
+      const pointer = keyPointer(keyPointer('/listeners', name), 'bind');
+      return Array.isArray(bind)
+        ? bind.flatMap((item, index) => readBind(item, keyPointer(pointer, index)))
+        : readBind(bind, pointer);
+    },
+  );
+}
+
+function readBind(spelling: unknown, pointer: string): Bind[] {
+  if (typeof spelling !== 'string') return [];
+  const parsed = parseListenAddress(spelling);
+  return parsed.ok ? [{ pointer, spelling, address: parsed.value }] : [];
+}
+
+function entries(value: unknown): [string, unknown][] {
+  return typeof value === 'object' && value !== null ? Object.entries(value) : [];
+}

@@ -1,0 +1,48 @@
+import { type Address, parseEndpointAddress, parseListenAddress } from './address.js';
+import type { Parsed } from './parsed.js';
+import { parseDuration, parseSize } from './quantity.js';
+import type { ConfigFile } from './schema.js';
+
+/**
+ * The configuration as the program uses it: complete, numbers in one unit, addresses parsed. Nothing but
+ * plain data, because workers get it by structured clone.
+ */
+export type Config = ReturnType<typeof toConfig>;
+export type ListenerConfig = Config['listeners'][number];
+export type UpstreamConfig = Config['upstreams'][number];
+
+/** Turns a file that was found valid, defaults filled in, into the configuration. */
+export function toConfig(file: ConfigFile) {
+  const { timeouts, limits } = file;
+  return {
+    workers: file.workers,
+    pinWorkers: file.pin_workers,
+    log: file.log,
+    timeouts: {
+      connectMs: valid(parseDuration(timeouts.connect)),
+      idleMs: valid(parseDuration(timeouts.idle)),
+      drainMs: valid(parseDuration(timeouts.drain)),
+    },
+    limits: {
+      connectionsMax: limits.connections,
+      pipeMemoryBytes: valid(parseSize(String(limits.pipe_memory))),
+    },
+    listeners: Object.entries(file.listeners).map(([name, listener]) => ({
+      name,
+      bind: [listener.bind].flat().map((text) => valid(parseListenAddress(text))),
+      backlog: listener.backlog,
+      tcp: listener.tcp,
+    })),
+    upstreams: Object.entries(file.upstreams).map(([name, { endpoints = [], demo = false }]) => ({
+      name,
+      /** Used round robin. Empty for the demo origin, whose address is known once it listens. */
+      endpoints: endpoints.map((text): Address => valid(parseEndpointAddress(text))),
+      demo: demo as boolean,
+    })),
+  };
+}
+
+function valid<T>(parsed: Parsed<T>): T {
+  if (!parsed.ok) throw new Error(`a value passed validation and is not valid: ${parsed.reason}`);
+  return parsed.value;
+}

@@ -1,0 +1,21 @@
+/**
+ * The room of the configuration file: what may stand in it (`schema.ts`), how its text becomes a value with
+ * a place for each part (`document.ts`, over `syntax.ts` and `node-reader.ts`), how a value that does not fit
+ * becomes a message for people (`validation.ts`), and the complete, plain object that the rest of the program
+ * works from (`config.ts`). All that is wrong with a file is found in one run and told as
+ * `file:line:column: what is wrong, what was expected`. Only `schema.ts`, `config.ts` and `bind-clash.ts` know
+ * any key: a new one begins in the schema.
+ */
+export {
+  type Address,
+  type Inet6Address,
+  type InetAddress,
+  parseEndpointAddress,
+  parseListenAddress,
+  type UnixAddress,
+} from './address.js';
+export type { Config, ListenerConfig, UpstreamConfig } from './config.js';
+export { type Loaded, type LoadOptions, loadConfig, readConfig } from './load.js';
+export type { Parsed } from './parsed.js';
+export { formatProblem, type Problem } from './problem.js';
+export { configSchema } from './schema.js';

@@ -1,0 +1,109 @@
+import type { FuncKeywordDefinition } from 'ajv';
+import {
+  ENDPOINT_ADDRESS,
+  LISTEN_ADDRESS,
+  parseEndpointAddress,
+  parseListenAddress,
+} from './address.js';
+import { accepted, type Parsed, refused } from './parsed.js';
+import { DURATION, parseDuration, parseSize, SIZE } from './quantity.js';
+import { expectedWord } from './suggestion.js';
+
+/** Bounds of a quantity, written as in the file. */
+export interface Bounds {
+  from: string;
+  to: string;
+}
+
+/** What the schema's own keywords, beyond those of JSON Schema, are given as arguments. */
+export interface KeywordArguments {
+  duration: Bounds;
+  size: Bounds;
+  address: 'listen' | 'endpoint';
+  /** The top-level key whose keys are the names that may be referred to. */
+  reference: string;
+}
+
+/** A keyword of our own: a kind of text. It gives its own reason when it refuses a value. */
+interface Keyword<Argument> {
+  /** The types it reads; ajv itself refuses the others. */
+  types: ('string' | 'number')[];
+  /** What was expected, as a noun phrase. */
+  expected(argument: Argument): string;
+  parse(text: string, argument: Argument, root: unknown): Parsed<unknown>;
+}
+
+const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Name]> } = {
+  duration: {
+    types: ['string'],
+    expected: (bounds) => within(DURATION, bounds),
+    parse: (text, bounds) => parseWithin(parseDuration, text, bounds, DURATION),
+  },
+  size: {
+    types: ['string', 'number'],
+    expected: (bounds) => within(SIZE, bounds),
+    parse: (text, bounds) => parseWithin(parseSize, text, bounds, SIZE),
+  },
+  address: {
+    types: ['string'],
+    expected: (role) => (role === 'listen' ? LISTEN_ADDRESS : ENDPOINT_ADDRESS),
+    parse: (text, role) =>
+      role === 'listen' ? parseListenAddress(text) : parseEndpointAddress(text),
+  },
+  reference: {
+    types: ['string'],
+    expected: (to) => `a string that is a key of ${to}`,
+    parse: findReference,
+  },
+};
+
+/** Keywords that say something and check nothing. */
+export const ANNOTATIONS = ['unit', 'names'];
+
+/** The keywords as ajv wants them. */
+export const ajvKeywords: FuncKeywordDefinition[] = Object.entries(keywords).map(
+  ([keyword, { types, parse }]) => {
+    const check: FuncKeywordDefinition['validate'] = (argument, value, _, context) => {
+      const parsed = parse(String(value), argument as never, context?.rootData);
+      check!.errors = parsed.ok ? [] : [{ keyword, params: { reason: parsed.reason } }];
+      return parsed.ok;
+    };
+    return { keyword, type: types, validate: check, errors: true };
+  },
+);
+
+/** What a schema with one of the keywords expects, or null for a schema without. */
+export function expectedByKeyword(schema: object): string | null {
+  const [found] = Object.entries(schema).filter(([name]) => Object.hasOwn(keywords, name));
+  if (!found) return null;
+  const [name, argument] = found as [keyof KeywordArguments, never];
+  return keywords[name].expected(argument);
+}
+
+function within(noun: string, { from, to }: Bounds): string {
+  return `${noun} from ${from} to ${to}`;
+}
+
+function parseWithin(
+  parse: (text: string) => Parsed<number>,
+  text: string,
+  bounds: Bounds,
+  noun: string,
+): Parsed<number> {
+  const parsed = parse(text);
+  if (!parsed.ok) return parsed;
+  const [from, to] = [parse(bounds.from), parse(bounds.to)];
+  if (!from.ok || !to.ok) throw new Error(`bad bounds in the schema: ${bounds.from}, ${bounds.to}`);
+  if (parsed.value < from.value) return refused(`too little, expected ${within(noun, bounds)}`);
+  if (parsed.value > to.value) return refused(`too much, expected ${within(noun, bounds)}`);
+  return parsed;
+}
+
+function findReference(name: string, to: string, root: unknown): Parsed<string> {
+  const table = (root as Record<string, unknown>)[to];
+  const names = typeof table === 'object' && table !== null ? Object.keys(table) : [];
+  if (names.includes(name)) return accepted(name);
+  return names.length === 0
+    ? refused(`there are no ${to}, expected one of this name`)
+    : refused(`not a key of ${to}, ${expectedWord(name, names)}`);
+}

@@ -1,0 +1,83 @@
+import { isUtf8 } from 'node:buffer';
+import { readFileSync } from 'node:fs';
+import { getSystemErrorMap } from 'node:util';
+import { findBindClashes } from './bind-clash.js';
+import { type Config, toConfig } from './config.js';
+import { withDefaults } from './defaults.js';
+import { readDocument, type SourceDocument } from './document.js';
+import type { Environment } from './environment.js';
+import { inOrder, type Problem } from './problem.js';
+import { type ConfigFile, configSchema } from './schema.js';
+import { type Finding, validator } from './validation.js';
+
+const validate = validator(configSchema);
+
+/** A complete configuration, or everything that is wrong with the file, in its order. */
+export type Loaded = { ok: true; config: Config } | { ok: false; problems: Problem[] };
+
+export interface LoadOptions {
+  /** What problems call the file. */
+  file?: string;
+  /** Where `${NAME}` is looked up; `process.env` unless told. */
+  env?: Environment;
+}
+
+/** Reads a configuration file. Never throws for what is in the file, nor for its absence. */
+export function readConfig(path: string, env: Environment = process.env): Loaded {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    return unreadable(path, reason(error as NodeJS.ErrnoException));
+  }
+  if (!isUtf8(bytes)) return unreadable(path, 'the file is not UTF-8, expected UTF-8 text');
+  return loadConfig(bytes.toString('utf8'), { file: path, env });
+}
+
+/** Loads the text of a configuration file. Never throws for bad text. */
+export function loadConfig(text: string, options: LoadOptions = {}): Loaded {
+  const { file = 'headgate.yaml', env = process.env } = options;
+  // The byte order mark is not a column of the first line.
+  const source = readDocument(text.replace(/^\uFEFF/, ''), env);
+  const findings = [...validate(source.value), ...findBindClashes(source.value)];
+  const problems = [
+    ...source.complaints.map(({ offset, message }) => ({ ...source.position(offset), message })),
+    ...findings.filter((finding) => isSound(finding, source)).map((f) => locate(f, source)),
+  ];
+  if (problems.length > 0) {
+    return { ok: false, problems: inOrder(problems.map((problem) => ({ file, ...problem }))) };
+  }
+  const complete = withDefaults(configSchema, source.value);
+  return { ok: true, config: toConfig(complete as ConfigFile) };
+}
+
+/** Whether a finding is worth telling: not about what could not be read, nor a consequence of it. */
+function isSound({ pointer, at, absence }: Finding, source: SourceDocument): boolean {
+  if (source.unreadable.has(pointer)) return false;
+  if (source.soundUntil === Infinity) return true;
+  const place = source.places.get(pointer);
+  const span = at === 'key' ? place?.key : place?.value;
+  return !absence && span != null && span.end < source.soundUntil;
+}
+
+function locate({ pointer, at, message }: Finding, source: SourceDocument) {
+  const place = source.places.get(pointer);
+  const span = (at === 'key' ? place?.key : null) ?? place?.value;
+  const variables = at === 'value' ? (place?.variables ?? []) : [];
+  const origin = variables.map((name) => `\${${name}}`).join(', ');
+  return {
+    ...source.position(span?.start ?? 0),
+    message: origin === '' ? message : `${message} (the value comes from ${origin})`,
+  };
+}
+
+function unreadable(file: string, message: string): Loaded {
+  return { ok: false, problems: [{ file, line: 1, column: 1, message }] };
+}
+
+function reason({ code, errno, message }: NodeJS.ErrnoException): string {
+  if (code === 'EISDIR') return 'this is a directory, expected a file';
+  if (code === 'ENOENT') return 'there is no such file, expected a configuration';
+  const [, description] = getSystemErrorMap().get(errno ?? 0) ?? [];
+  return `the file can't be read: ${description ?? message}`;
+}

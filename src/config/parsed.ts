@@ -1,0 +1,13 @@
+/**
+ * What a parser makes of the text of one value. Bad text is expected, so it is a result and not an
+ * exception. `reason` ends the sentence `KEY is "TEXT": …` and says what is wrong and what was expected.
+ */
+export type Parsed<T> = { ok: true; value: T } | { ok: false; reason: string };
+
+export function accepted<T>(value: T): Parsed<T> {
+  return { ok: true, value };
+}
+
+export function refused(reason: string): Parsed<never> {
+  return { ok: false, reason };
+}

@@ -1,0 +1,265 @@
+import Type, { type Static, type TSchema, type TSchemaOptions } from 'typebox';
+import type { Bounds, KeywordArguments } from './keywords.js';
+
+/** What every key says about itself; the reference documentation is made from it. */
+interface Description extends TSchemaOptions {
+  title: string;
+  description: string;
+  default?: unknown;
+  unit?: string;
+  examples: unknown[];
+}
+
+/** A name ends up in log lines, in metric labels and in the lines printed at start. */
+const NAME = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$' });
+const NAMES = 'letters, digits, "_", "." and "-", at most 63, the first a letter or a digit';
+
+const log = Type.Object(
+  {
+    level: optional(
+      Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+        title: 'log level',
+        description: 'The least important messages that are logged.',
+        default: 'info',
+        examples: ['debug'],
+      }),
+    ),
+    access: optional(
+      Type.Boolean({
+        title: 'access log',
+        description: 'Whether each connection is logged when it ends.',
+        default: true,
+        examples: [false],
+      }),
+    ),
+    format: optional(
+      Type.Enum(['auto', 'json', 'pretty'], {
+        title: 'log format',
+        description:
+          '`json` is one object a line; `pretty` is for people; `auto` is `pretty` on a terminal.',
+        default: 'auto',
+        examples: ['json'],
+      }),
+    ),
+  },
+  {
+    title: 'logging',
+    description: 'What is logged, and how.',
+    additionalProperties: false,
+    default: {},
+    examples: [{ level: 'warn', access: false }],
+  } satisfies Description,
+);
+
+const timeouts = Type.Object(
+  {
+    connect: duration(
+      { from: '1ms', to: '1h' },
+      {
+        title: 'connect timeout',
+        description: 'How long an endpoint may take to accept a connection.',
+        default: '5s',
+        examples: ['500ms'],
+      },
+    ),
+    idle: duration(
+      { from: '1ms', to: '168h' },
+      {
+        title: 'idle timeout',
+        description: 'How long a connection may stay without a byte in either direction.',
+        default: '5m',
+        examples: ['1h'],
+      },
+    ),
+    drain: duration(
+      { from: '1ms', to: '24h' },
+      {
+        title: 'drain timeout',
+        description: 'How long open connections may go on after the proxy was told to stop.',
+        default: '30s',
+        examples: ['2m'],
+      },
+    ),
+  },
+  {
+    title: 'timeouts',
+    description: 'How long to wait for what.',
+    additionalProperties: false,
+    default: {},
+    examples: [{ connect: '2s', idle: '1h' }],
+  } satisfies Description,
+);
+
+const limits = Type.Object(
+  {
+    connections: optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1_000_000,
+        title: 'most connections',
+        description: 'Client connections at one time, over all workers of the process.',
+        default: 20_000,
+        unit: 'connections',
+        examples: [5000],
+      }),
+    ),
+    pipe_memory: size(
+      { from: '1MiB', to: '64GiB' },
+      {
+        title: 'most pipe memory',
+        description:
+          'The most memory that the pipes of the process may hold, over all workers. Connections that get no pipe are copied instead of spliced. Linux allows a user without privileges 64 MiB of full-size pipes (`/proc/sys/fs/pipe-user-pages-soft`).',
+        default: '64MiB',
+        examples: ['256MiB'],
+      },
+    ),
+  },
+  {
+    title: 'limits',
+    description: 'How much the process may use.',
+    additionalProperties: false,
+    default: {},
+    examples: [{ connections: 5000, pipe_memory: '32MiB' }],
+  } satisfies Description,
+);
+
+const listener = Type.Object(
+  {
+    bind: Type.Union([address('listen'), Type.Array(address('listen'), { minItems: 1 })], {
+      title: 'listening addresses',
+      description:
+        'One address or a list. `*:80` is every address, IPv4 and IPv6; `[::]:80` is IPv6 only; port 0 lets the kernel choose; `unix:@name` is an abstract socket.',
+      examples: ['0.0.0.0:5432', ['127.0.0.1:5432', '[::1]:5432', 'unix:/run/pg.sock']],
+    } satisfies Description),
+    backlog: optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 65_535,
+        title: 'listen backlog',
+        description:
+          'Connections the kernel keeps waiting to be accepted; it caps them at `net.core.somaxconn`.',
+        default: 4096,
+        unit: 'connections',
+        examples: [512],
+      }),
+    ),
+    tcp: Type.Object(
+      {
+        upstream: reference('upstreams', {
+          title: 'upstream',
+          description: 'The name of the upstream that connections are forwarded to.',
+          examples: ['pg'],
+        }),
+      },
+      {
+        title: 'TCP forwarding',
+        description: 'Forwards each connection byte for byte.',
+        additionalProperties: false,
+        examples: [{ upstream: 'pg' }],
+      } satisfies Description,
+    ),
+  },
+  { additionalProperties: false },
+);
+
+const upstream = Type.Object(
+  {
+    endpoints: Type.Optional(
+      Type.Array(address('endpoint'), {
+        minItems: 1,
+        title: 'endpoints',
+        description: 'The addresses that serve this upstream, used in turn (round robin).',
+        examples: [['127.0.0.1:3000', '[::1]:3000', 'unix:/run/app.sock', 'unix:@name']],
+      } satisfies Description),
+    ),
+    demo: Type.Optional(
+      Type.Literal(true, {
+        title: 'demo origin',
+        description:
+          'Instead of endpoints: a small HTTP origin inside the process, to try things with.',
+        examples: [true],
+      } satisfies Description),
+    ),
+  },
+  { additionalProperties: false, oneOf: [{ required: ['endpoints'] }, { required: ['demo'] }] },
+);
+
+/** The configuration file, as JSON Schema draft 2020-12 with a few keywords of its own (`keywords.ts`). */
+export const configSchema = Type.Object(
+  {
+    workers: optional(
+      Type.Union([Type.Literal('auto'), Type.Integer({ minimum: 1, maximum: 256 })], {
+        title: 'workers',
+        description: 'Threads that move data; `auto` is one for each core the process may use.',
+        default: 'auto',
+        unit: 'threads',
+        examples: [4],
+      } satisfies Description),
+    ),
+    pin_workers: optional(
+      Type.Boolean({
+        title: 'pin workers',
+        description: 'Whether each worker is pinned to a core of its own (`sched_setaffinity(2)`).',
+        default: false,
+        examples: [true],
+      }),
+    ),
+    log: optional(log),
+    timeouts: optional(timeouts),
+    limits: optional(limits),
+    listeners: Type.Record(NAME, listener, {
+      title: 'listeners',
+      description: 'Where connections are accepted, by name, and what happens to them.',
+      additionalProperties: false,
+      minProperties: 1,
+      names: NAMES,
+      examples: [{ postgres: { bind: '0.0.0.0:5432', tcp: { upstream: 'pg' } } }],
+    } satisfies Description),
+    upstreams: optional(
+      Type.Record(NAME, upstream, {
+        title: 'upstreams',
+        description: 'Where connections go, by name. Each has either `endpoints` or `demo: true`.',
+        additionalProperties: false,
+        names: NAMES,
+        default: {},
+        examples: [{ pg: { endpoints: ['10.0.0.1:5432', '10.0.0.2:5432'] } }],
+      } satisfies Description),
+    ),
+  },
+  {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    title: 'Headgate configuration',
+    description: 'The configuration file of Headgate, a zero-copy reverse proxy for Linux.',
+    additionalProperties: false,
+  },
+);
+
+/** A valid configuration file with the defaults filled in. */
+export type ConfigFile = Static<typeof configSchema>;
+
+/** A key with a default may be left out of the file, but is there for whoever reads `ConfigFile`. */
+function optional<Schema extends TSchema>(schema: Schema): Schema {
+  return Type.Optional(schema) as unknown as Schema;
+}
+
+function duration(bounds: Bounds, description: Description) {
+  return optional(text({ duration: bounds }, { unit: 'ms, s, m, h', ...description }));
+}
+
+function size(bounds: Bounds, description: Description) {
+  const type = ['integer', 'string'];
+  const unit = 'bytes, KiB, MiB, GiB';
+  return optional(Type.Unsafe<string | number>({ type, size: bounds, unit, ...description }));
+}
+
+function address(role: KeywordArguments['address']) {
+  return text({ address: role });
+}
+
+function reference(to: string, description: Description) {
+  return text({ reference: to }, description);
+}
+
+function text(keyword: Partial<KeywordArguments>, description: Partial<Description> = {}) {
+  return Type.String({ ...keyword, ...description });
+}
