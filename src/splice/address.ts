@@ -1,0 +1,142 @@
+import { isIPv4, isIPv6 } from 'node:net';
+import { Socket } from './constants.js';
+import { NativeMemory } from './memory.js';
+import { SockaddrIn, SockaddrIn6, SockaddrUn } from './structs.js';
+
+/** Where a stream socket listens or connects to. */
+export type SocketAddress =
+  | { readonly family: 'inet' | 'inet6'; readonly host: string; readonly port: number }
+  | { readonly family: 'unix' /** a path, or `@` and an abstract name */; readonly path: string };
+
+/** An address as the kernel takes it, ready to be passed to bind(2) or connect(2) again and again. */
+export class Sockaddr {
+  readonly domain: number;
+  readonly memory: NativeMemory;
+  /** Bytes that count: of a unix address, only up to the end of its name. */
+  readonly byteLength: number;
+
+  /**
+   * @throws RangeError when the host is not a numeric address of the family, the port is outside
+   *   0–65535, or a unix name is empty or longer than 107 bytes
+   */
+  constructor(readonly address: SocketAddress) {
+    const encoded = address.family === 'unix' ? encodeUnix(address.path) : encodeInet(address);
+    this.domain = encoded.readUInt16LE(0);
+    this.byteLength = encoded.byteLength;
+    this.memory = new NativeMemory(encoded.byteLength);
+    encoded.copy(this.memory.bytes);
+  }
+
+  toString(): string {
+    return formatAddress(this.address);
+  }
+}
+
+function encodeUnix(path: string): Buffer {
+  const name = Buffer.from(path.startsWith('@') ? `\0${path.slice(1)}` : path);
+  if (name.length === 0 || name.length >= SockaddrUn.pathBytes) {
+    throw new RangeError(`unix address of ${name.length} bytes: 1 to ${SockaddrUn.pathBytes - 1}`);
+  }
+  const isAbstract = name[0] === 0;
+  // A path ends with a NUL that counts; an abstract name ends where the length says.
+  const sockaddr = Buffer.alloc(SockaddrUn.path + name.length + (isAbstract ? 0 : 1));
+  sockaddr.writeUInt16LE(Socket.AF_UNIX, SockaddrUn.family);
+  name.copy(sockaddr, SockaddrUn.path);
+  return sockaddr;
+}
+
+function encodeInet(address: { family: 'inet' | 'inet6'; host: string; port: number }): Buffer {
+  const { family, host, port } = address;
+  if (!Number.isInteger(port) || port < 0 || port > 65535) throw new RangeError(`port ${port}`);
+  if (family === 'inet') {
+    if (!isIPv4(host)) throw new RangeError(`not an IPv4 address: ${host}`);
+    const sockaddr = Buffer.alloc(SockaddrIn.size);
+    sockaddr.writeUInt16LE(Socket.AF_INET, SockaddrIn.family);
+    sockaddr.writeUInt16BE(port, SockaddrIn.port);
+    Buffer.from(host.split('.').map(Number)).copy(sockaddr, SockaddrIn.address);
+    return sockaddr;
+  }
+  if (!isIPv6(host)) throw new RangeError(`not an IPv6 address: ${host}`);
+  const [literal, zone] = host.split('%');
+  const sockaddr = Buffer.alloc(SockaddrIn6.size);
+  sockaddr.writeUInt16LE(Socket.AF_INET6, SockaddrIn6.family);
+  sockaddr.writeUInt16BE(port, SockaddrIn6.port);
+  inet6Bytes(literal!).copy(sockaddr, SockaddrIn6.address);
+  if (zone !== undefined) sockaddr.writeUInt32LE(scopeId(zone), SockaddrIn6.scopeId);
+  return sockaddr;
+}
+
+function inet6Bytes(literal: string): Buffer {
+  // URL does the work of RFC 4291 §2.2, dotted tail included; what is left is at most one `::`.
+  const canonical = new URL(`http://[${literal}]`).hostname.slice(1, -1);
+  const [head, tail] = canonical.split('::').map((half) => (half === '' ? [] : half.split(':')));
+  const groups =
+    tail === undefined
+      ? head!
+      : [...head!, ...Array(8 - head!.length - tail.length).fill('0'), ...tail];
+  const bytes = Buffer.alloc(16);
+  groups.forEach((group, index) => {
+    bytes.writeUInt16BE(Number.parseInt(group, 16), index * 2);
+  });
+  return bytes;
+}
+
+function scopeId(zone: string): number {
+  const index = Number(zone);
+  if (Number.isInteger(index)) return index;
+  throw new RangeError(`zone ${zone}: give the interface's index`);
+}
+
+/** `127.0.0.1:80`, `[::1]:80`, `unix:/path`, `unix:@name`; a nameless unix peer is `unix:`. */
+export function formatAddress(address: SocketAddress): string {
+  switch (address.family) {
+    case 'inet':
+      return `${address.host}:${address.port}`;
+    case 'inet6':
+      return `[${address.host}]:${address.port}`;
+    case 'unix':
+      return `unix:${address.path}`;
+  }
+}
+
+/**
+ * Reads an address that the kernel wrote (accept4(2), getsockname(2)). An IPv4 address inside an
+ * IPv6 one (a dual-stack socket's client) is given as IPv4.
+ *
+ * @param sockaddr at least `length` bytes
+ * @param length what the kernel said it wrote
+ */
+export function decodeAddress(sockaddr: Buffer, length: number): SocketAddress {
+  switch (sockaddr.readUInt16LE(0)) {
+    case Socket.AF_INET:
+      return {
+        family: 'inet',
+        host: sockaddr.subarray(SockaddrIn.address, SockaddrIn.address + 4).join('.'),
+        port: sockaddr.readUInt16BE(SockaddrIn.port),
+      };
+    case Socket.AF_INET6:
+      return decodeInet6(sockaddr);
+    default: {
+      const end = Math.min(Math.max(length, SockaddrUn.path), SockaddrUn.size);
+      const name = sockaddr.toString('utf8', SockaddrUn.path, end);
+      const path = name.startsWith('\0') ? `@${name.slice(1)}` : name.replace(/\0.*$/s, '');
+      return { family: 'unix', path };
+    }
+  }
+}
+
+function decodeInet6(sockaddr: Buffer): SocketAddress {
+  const port = sockaddr.readUInt16BE(SockaddrIn6.port);
+  const groups = Array.from({ length: 8 }, (_, index) =>
+    sockaddr.readUInt16BE(SockaddrIn6.address + index * 2),
+  );
+  const isMapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;
+  if (isMapped) {
+    const host = sockaddr.subarray(SockaddrIn6.address + 12, SockaddrIn6.address + 16).join('.');
+    return { family: 'inet', host, port };
+  }
+  const literal = groups.map((group) => group.toString(16)).join(':');
+  const scope = sockaddr.readUInt32LE(SockaddrIn6.scopeId);
+  const host = new URL(`http://[${literal}]`).hostname.slice(1, -1);
+  return { family: 'inet6', host: scope === 0 ? host : `${host}%${scope}`, port };
+}

@@ -1,0 +1,30 @@
+import { NativeMemory } from './memory.js';
+
+/**
+ * The copy buffers of one worker. Like a pipe, a buffer belongs to a pump only while it holds bytes
+ * that could not be sent yet; all other flows share the one on top, so a quiet flow owns no memory.
+ */
+export class BufferPool {
+  /** Buffers taken and not given back. */
+  inUse = 0;
+  private readonly idle: NativeMemory[] = [];
+
+  /**
+   * @param bufferBytes size of each buffer
+   * @param idleMax buffers kept while nobody needs them
+   */
+  constructor(
+    readonly bufferBytes: number,
+    private readonly idleMax = 64,
+  ) {}
+
+  take(): NativeMemory {
+    this.inUse++;
+    return this.idle.pop() ?? new NativeMemory(this.bufferBytes);
+  }
+
+  give(buffer: NativeMemory): void {
+    this.inUse--;
+    if (this.idle.length < this.idleMax) this.idle.push(buffer);
+  }
+}

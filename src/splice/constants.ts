@@ -1,0 +1,67 @@
+/** `man 2 socket`, include/uapi/linux/net.h and linux/socket.h */
+export const Socket = {
+  AF_UNIX: 1,
+  AF_INET: 2,
+  AF_INET6: 10,
+  SOCK_STREAM: 1,
+  SOCK_NONBLOCK: 0o4000,
+  SOCK_CLOEXEC: 0o2000000,
+  SHUT_RD: 0,
+  SHUT_WR: 1,
+  SHUT_RDWR: 2,
+  MSG_PEEK: 0x2,
+  MSG_DONTWAIT: 0x40,
+  MSG_NOSIGNAL: 0x4000,
+  MSG_MORE: 0x8000,
+} as const;
+
+/** `man 7 socket`, `man 7 tcp`, `man 7 ipv6`; asm-generic/socket.h, linux/tcp.h, linux/in6.h */
+export const SocketOption = {
+  SOL_SOCKET: 1,
+  SO_REUSEADDR: 2,
+  SO_ERROR: 4,
+  SO_KEEPALIVE: 9,
+  SO_OOBINLINE: 10,
+  SO_LINGER: 13,
+  SO_REUSEPORT: 15,
+  IPPROTO_TCP: 6,
+  TCP_NODELAY: 1,
+  TCP_INFO: 11,
+  IPPROTO_IPV6: 41,
+  IPV6_V6ONLY: 26,
+} as const;
+
+/** `man 7 epoll`, include/uapi/linux/eventpoll.h. EPOLLET is bit 31: combine with `>>> 0`. */
+export const Epoll = {
+  EPOLLIN: 0x1,
+  EPOLLPRI: 0x2,
+  EPOLLOUT: 0x4,
+  EPOLLERR: 0x8,
+  EPOLLHUP: 0x10,
+  EPOLLRDHUP: 0x2000,
+  EPOLLEXCLUSIVE: 0x10000000,
+  EPOLLET: 0x80000000,
+  EPOLL_CTL_ADD: 1,
+  EPOLL_CTL_DEL: 2,
+  EPOLL_CTL_MOD: 3,
+  EPOLL_CLOEXEC: 0o2000000,
+} as const;
+
+/** `man 2 splice`, `man 2 pipe2`, `man 2 fcntl`; include/linux/splice.h, linux/fcntl.h */
+export const Splice = {
+  SPLICE_F_MOVE: 1,
+  SPLICE_F_NONBLOCK: 2,
+  SPLICE_F_MORE: 4,
+  O_NONBLOCK: 0o4000,
+  O_CLOEXEC: 0o2000000,
+  F_DUPFD_CLOEXEC: 1030,
+  F_SETPIPE_SZ: 1031,
+  F_GETPIPE_SZ: 1032,
+} as const;
+
+/** `man 2 eventfd`, `man 2 ioctl_tty`, asm-generic/ioctls.h */
+export const Misc = {
+  EFD_NONBLOCK: 0o4000,
+  EFD_CLOEXEC: 0o2000000,
+  FIONREAD: 0x541b,
+} as const;

@@ -1,0 +1,49 @@
+/**
+ * The kernel room: every system call that Headgate's data path makes, the Linux structures and
+ * constants they need, and the pump that moves bytes between two sockets, by copying while they
+ * are few and by splice(2) while they are many. It knows nothing of proxies, configuration or
+ * threads, and is the public package entry `headgate/splice`.
+ */
+export { decodeAddress, formatAddress, Sockaddr, type SocketAddress } from './address.js';
+export { BufferPool } from './buffer-pool.js';
+export { Epoll, Misc, Socket, SocketOption, Splice } from './constants.js';
+export { EventPoll } from './epoll.js';
+export { Errno, errnoName, orThrow, SystemCallError } from './errno.js';
+export { EventFd } from './eventfd.js';
+export { NativeMemory } from './memory.js';
+export { isSpliceRefusal, openPipe, Pipe } from './pipe.js';
+export { PipePool, type PipePoolGauges } from './pipe-pool.js';
+export { Nagle, PlainTransport } from './plain-transport.js';
+export {
+  type Clock,
+  PUMP_SLOTS,
+  Pump,
+  type PumpMeter,
+  PumpResult,
+  type PumpRoom,
+  PumpSlot,
+  TURN_BYTES_MAX,
+} from './pump.js';
+export {
+  type ConnectionQuality,
+  connectionQuality,
+  type ListenOptions,
+  localAddress,
+  openBound,
+  openConnection,
+  openListener,
+  setOption,
+  takeSocketError,
+} from './socket.js';
+export { EpollEvent, Linger, SockaddrIn, SockaddrIn6, SockaddrUn, TcpInfo } from './structs.js';
+export {
+  addressOf,
+  createKernel,
+  type FailureObserver,
+  type Kernel,
+  type Libc,
+  loadLibc,
+  type SyscallName,
+  syscallNames,
+} from './syscalls.js';
+export { Outcome, type Transport } from './transport.js';

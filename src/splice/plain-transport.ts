@@ -1,0 +1,194 @@
+import { Epoll, Misc, Socket, SocketOption, Splice } from './constants.js';
+import { Errno } from './errno.js';
+import { NativeMemory } from './memory.js';
+import { isSpliceRefusal, type Pipe } from './pipe.js';
+import { setOption } from './socket.js';
+import { Linger } from './structs.js';
+import type { Kernel } from './syscalls.js';
+import { Outcome, type Transport } from './transport.js';
+
+const READ_EVENTS =
+  Epoll.EPOLLIN | Epoll.EPOLLPRI | Epoll.EPOLLRDHUP | Epoll.EPOLLHUP | Epoll.EPOLLERR;
+const WRITE_EVENTS = Epoll.EPOLLOUT | Epoll.EPOLLHUP | Epoll.EPOLLERR;
+const BROKEN_EVENTS = Epoll.EPOLLHUP | Epoll.EPOLLERR;
+
+const lingerZero = new NativeMemory(Linger.size);
+lingerZero.bytes.writeInt32LE(1, Linger.onoff);
+
+const count = new NativeMemory(4);
+const countView = new Int32Array(count.bytes.buffer, 0, 1);
+
+/** A first write of at most this many bytes is one segment on any path (RFC 879: 536). */
+const ONE_SEGMENT_BYTES = 536;
+
+/**
+ * What a transport has to do about Nagle's algorithm. A connection that makes one small write in its
+ * life, a request say, never needs TCP_NODELAY: the algorithm holds nothing back while nothing is
+ * in flight (RFC 896). The system call is made when it begins to matter.
+ */
+export const Nagle = {
+  /** TCP_NODELAY is set, or inherited from the listener, or means nothing here. */
+  off: 0,
+  /** Nothing has been written yet. */
+  unused: 1,
+  /** One small write was made; the next one might be held back. */
+  inFlight: 2,
+} as const;
+export type Nagle = (typeof Nagle)[keyof typeof Nagle];
+
+/** A stream socket with nothing between its bytes and ours. */
+export class PlainTransport implements Transport {
+  readable = false;
+  writable = false;
+  errno = 0;
+  /** The end of the peer's stream is in the queue: after the bytes before it, there is no more. */
+  private atEnd = false;
+  /** There may be an error behind the bytes, and only another read tells. */
+  private isBroken = false;
+  /** Everything up to the end has been read: the next read is known to say so. */
+  private hasReadAll = false;
+  /** Urgent data is in the stream: splice(2) stops in front of it for ever, recv(2) does not. */
+  private hasUrgentData = false;
+
+  /**
+   * @param fd a connected (or connecting) non-blocking stream socket; this object closes it
+   * @param isTcp what is short is final: a read shorter than asked for has emptied the socket, and a
+   *   write that took less has filled it; either way the next change raises an edge. A unix socket
+   *   ends a read early after a message with descriptors.
+   */
+  constructor(
+    private readonly kernel: Kernel,
+    readonly fd: number,
+    private readonly isTcp: boolean,
+    private nagle: Nagle = Nagle.off,
+  ) {}
+
+  notice(events: number): void {
+    if ((events & READ_EVENTS) !== 0) this.readable = true;
+    if ((events & WRITE_EVENTS) !== 0) this.writable = true;
+    if ((events & Epoll.EPOLLRDHUP) !== 0) this.atEnd = true;
+    if ((events & BROKEN_EVENTS) !== 0) this.isBroken = true;
+    if ((events & Epoll.EPOLLPRI) !== 0 && !this.hasUrgentData) this.keepUrgentByte();
+  }
+
+  read(address: number, length: number): number {
+    if (this.hasReadAll) return this.readEnded(0);
+    const result = this.kernel.recv(this.fd, address, length, 0);
+    if (result > 0) {
+      if (result < length) this.readShort();
+      return result;
+    }
+    return this.readEnded(result);
+  }
+
+  write(address: number, length: number): number {
+    if (this.nagle !== Nagle.off) this.beforeWrite(length);
+    const result = this.kernel.send(this.fd, address, length, Socket.MSG_NOSIGNAL);
+    if (result < 0) return this.writeEnded(result);
+    if (result < length && this.isTcp) this.writable = false;
+    return result;
+  }
+
+  spliceTo(pipe: Pipe, length: number): number {
+    if (this.hasReadAll) return this.readEnded(0);
+    if (this.hasUrgentData) {
+      this.errno = Errno.EINVAL;
+      return Outcome.NotSpliceable;
+    }
+    const flags = Splice.SPLICE_F_MOVE | Splice.SPLICE_F_NONBLOCK;
+    const result = this.kernel.splice(this.fd, pipe.writeEnd, length, flags);
+    if (result > 0) {
+      pipe.bytes += result;
+      // Short may mean that the pipe ran out of slots before the socket ran out of bytes, and then
+      // no edge would ever come: the socket is asked.
+      if (result < length && this.queuedBytes() === 0) this.readShort();
+      return result;
+    }
+    if (isSpliceRefusal(-result)) {
+      this.errno = -result;
+      return Outcome.NotSpliceable;
+    }
+    return this.readEnded(result);
+  }
+
+  spliceFrom(pipe: Pipe, more: boolean): number {
+    if (this.nagle !== Nagle.off) this.beforeWrite(pipe.bytes);
+    const flags =
+      Splice.SPLICE_F_MOVE | Splice.SPLICE_F_NONBLOCK | (more ? Splice.SPLICE_F_MORE : 0);
+    const result = this.kernel.splice(pipe.readEnd, this.fd, pipe.bytes, flags);
+    if (result > 0) {
+      pipe.bytes -= result;
+      if (pipe.bytes > 0 && this.isTcp) this.writable = false;
+      return result;
+    }
+    if (isSpliceRefusal(-result)) {
+      this.errno = -result;
+      return Outcome.NotSpliceable;
+    }
+    // 0 would mean that the pipe has less than we counted into it: bytes are lost, give up.
+    return this.writeEnded(result === 0 ? -Errno.EIO : result);
+  }
+
+  shutdownWrite(): number {
+    const result = this.kernel.shutdown(this.fd, Socket.SHUT_WR);
+    if (result >= 0) return 0;
+    this.errno = -result;
+    return Outcome.Failed;
+  }
+
+  close(): void {
+    this.kernel.close(this.fd);
+  }
+
+  reset(): void {
+    const { SOL_SOCKET, SO_LINGER } = SocketOption;
+    this.kernel.setsockopt(this.fd, SOL_SOCKET, SO_LINGER, lingerZero.address, Linger.size);
+    this.kernel.close(this.fd);
+  }
+
+  /**
+   * A read got less than it asked for. On TCP the queue is empty then: either more will raise an
+   * edge, or the end was in the queue and has been reached.
+   */
+  private readShort(): void {
+    if (!this.isTcp || this.hasUrgentData || this.isBroken) return;
+    if (this.atEnd) this.hasReadAll = true;
+    else this.readable = false;
+  }
+
+  /** recv(2) drops the urgent byte unless it is told to leave it in its place (tcp(7)). */
+  private keepUrgentByte(): void {
+    this.hasUrgentData = true;
+    setOption(this.kernel, this.fd, SocketOption.SOL_SOCKET, SocketOption.SO_OOBINLINE, 1);
+  }
+
+  private beforeWrite(length: number): void {
+    if (this.nagle === Nagle.unused && length <= ONE_SEGMENT_BYTES) {
+      this.nagle = Nagle.inFlight;
+      return;
+    }
+    this.nagle = Nagle.off;
+    setOption(this.kernel, this.fd, SocketOption.IPPROTO_TCP, SocketOption.TCP_NODELAY, 1);
+  }
+
+  /** Bytes in the receive queue (SIOCINQ, tcp(7)); unknown counts as some. */
+  private queuedBytes(): number {
+    const result = this.kernel.ioctl(this.fd, Misc.FIONREAD, count.address);
+    return result < 0 ? 1 : countView[0]!;
+  }
+
+  private readEnded(result: number): number {
+    this.readable = false;
+    if (result === 0) return Outcome.Eof;
+    if (result === -Errno.EAGAIN) return Outcome.Blocked;
+    this.errno = -result;
+    return Outcome.Failed;
+  }
+
+  private writeEnded(result: number): number {
+    this.writable = false;
+    if (result === -Errno.EAGAIN) return Outcome.Blocked;
+    this.errno = -result;
+    return Outcome.Failed;
+  }
+}

@@ -1,0 +1,279 @@
+import type { BufferPool } from './buffer-pool.js';
+import type { NativeMemory } from './memory.js';
+import type { Pipe } from './pipe.js';
+import type { PipePool } from './pipe-pool.js';
+import type { Kernel } from './syscalls.js';
+import { Outcome, type Transport } from './transport.js';
+
+/** How a turn of a pump ended. */
+export const PumpResult = {
+  /** Nothing more can move until an event says so. */
+  Waiting: 0,
+  /** The turn's budget is used up, or the source may have more: run again next turn, unasked. */
+  Yielded: 1,
+  /** End of stream, or the limit; every byte has been handed to the sink. */
+  Ended: 2,
+  /** The source broke; what it had sent before has been handed to the sink. */
+  SourceFailed: 3,
+  /** The sink broke; bytes that had been read for it are lost, as they would be without a proxy. */
+  SinkFailed: 4,
+} as const;
+
+export type PumpResult = (typeof PumpResult)[keyof typeof PumpResult];
+
+/** Slots of a {@link PumpMeter}. Pumps add to them; whoever made the array reads it. */
+export const PumpSlot = {
+  CopyBytes: 0,
+  CopyOperations: 1,
+  SpliceBytes: 2,
+  SpliceOperations: 3,
+  /** The source had nothing: EAGAIN on its side. */
+  SourceBlocked: 4,
+  /** The sink took nothing: EAGAIN on its side. */
+  SinkBlocked: 5,
+  /** Splicing was wanted and no pipe was to be had: bytes were copied instead. */
+  NoPipe: 6,
+  /** The source or the sink refused to splice: the pump copies for the rest of its life. */
+  Refused: 7,
+} as const;
+
+/** One number for each {@link PumpSlot}; shared memory, where another thread reads along. */
+export type PumpMeter = Float64Array;
+export const PUMP_SLOTS = 8;
+
+/** The time of the present turn, monotonic milliseconds; somebody else keeps it. */
+export interface Clock {
+  nowMs: number;
+}
+
+/** What all pumps of a worker share. */
+export interface PumpRoom {
+  readonly kernel: Kernel;
+  readonly pipes: PipePool;
+  readonly buffers: BufferPool;
+  readonly clock: Clock;
+}
+
+// Reads that fill the buffer, in a row, before a pump begins to splice: two tell a bulk transfer
+// from a long message. Splices below SMALL_SPLICE_BYTES, in a row, before it copies again: a copy
+// of that size costs less than the second system call. docs/benchmarks.md has the measurements.
+const FULL_READS_MAX = 2;
+const SMALL_SPLICES_MAX = 8;
+const SMALL_SPLICE_BYTES = 16 * 1024;
+
+/** Bytes one pump may move before other flows get their turn. */
+export const TURN_BYTES_MAX = 8 * 1024 * 1024;
+
+/**
+ * One direction of a flow: moves bytes from a source to a sink until the source ends or a limit is
+ * reached. It copies while messages are small and splices while they are large, and falls back to
+ * copying where the kernel refuses to splice.
+ *
+ * It holds at most one thing, a buffer **or** a pipe, and only while that has bytes the sink did
+ * not take; it reads only when it holds nothing. So bytes stay in order, EAGAIN is never ambiguous,
+ * a slow reader slows its writer down, and a quiet flow owns no memory.
+ *
+ * ```
+ *            read fills the buffer twice
+ *   copying ───────────────────────────────▶ splicing
+ *      ▲ ◀─────────────────────────────────     │
+ *      │     eight small splices in a row       │ refused: EINVAL, ENOSYS, EOPNOTSUPP, EPERM
+ *      └────────────────────────────────────────┘ (and never again)
+ * ```
+ */
+export class Pump {
+  /** Bytes moved by each path so far. */
+  copiedBytes = 0;
+  splicedBytes = 0;
+  /** The source's stream has ended; some of it may still be held for the sink. */
+  sourceEnded = false;
+  /** Bytes that may still be read; a framed body sets it, a tunnel leaves it without limit. */
+  remainingBytes = Number.POSITIVE_INFINITY;
+
+  private buffer: NativeMemory | undefined;
+  private bufferStart = 0;
+  private bufferEnd = 0;
+  private pipe: Pipe | undefined;
+  private isSplicing = false;
+  private mayEverSplice = true;
+  /** Reads in a row that speak for the other mode. */
+  private streak = 0;
+
+  constructor(
+    private readonly room: PumpRoom,
+    private readonly meter: PumpMeter,
+    readonly source: Transport,
+    readonly sink: Transport,
+  ) {}
+
+  /** True while bytes that were read wait for the sink. */
+  get isHolding(): boolean {
+    return this.buffer !== undefined || this.pipe !== undefined;
+  }
+
+  /**
+   * Moves what can be moved now, up to {@link TURN_BYTES_MAX}. Call it when either side became
+   * ready; calling it for nothing costs no system call. Allocates nothing.
+   */
+  run(): PumpResult {
+    let budget = TURN_BYTES_MAX;
+    for (;;) {
+      if (this.buffer !== undefined || this.pipe !== undefined) {
+        const delivered = this.deliver();
+        if (delivered !== Outcome.Eof) {
+          return delivered === Outcome.Blocked ? PumpResult.Waiting : PumpResult.SinkFailed;
+        }
+      }
+      if (this.sourceEnded || this.remainingBytes === 0) return PumpResult.Ended;
+      if (!this.source.readable) return PumpResult.Waiting;
+      if (budget <= 0) return PumpResult.Yielded;
+
+      const moved = this.isSplicing ? this.fillPipe() : this.fillBuffer();
+      if (moved > 0) {
+        budget -= moved;
+        this.remainingBytes -= moved;
+        continue;
+      }
+      switch (moved) {
+        case Outcome.Eof:
+          this.sourceEnded = true;
+          return PumpResult.Ended;
+        case Outcome.Blocked:
+          this.meter[PumpSlot.SourceBlocked]!++;
+          return PumpResult.Waiting;
+        case Outcome.NotSpliceable:
+          this.refuse();
+          break;
+        default:
+          return PumpResult.SourceFailed;
+      }
+    }
+  }
+
+  /** Gives back what the pump holds. A pump that was released must not run again. */
+  release(): void {
+    this.giveBuffer();
+    this.givePipe();
+  }
+
+  private fillBuffer(): number {
+    const buffer = this.room.buffers.take();
+    const wanted = Math.min(buffer.byteLength, this.remainingBytes);
+    const read = this.source.read(buffer.address, wanted);
+    if (read <= 0) {
+      this.room.buffers.give(buffer);
+      return read;
+    }
+    this.buffer = buffer;
+    this.bufferStart = 0;
+    this.bufferEnd = read;
+    this.copiedBytes += read;
+    this.meter[PumpSlot.CopyBytes]! += read;
+    this.meter[PumpSlot.CopyOperations]!++;
+    if (read < buffer.byteLength) this.streak = 0;
+    else if (++this.streak >= FULL_READS_MAX && this.mayEverSplice) this.switchTo(true);
+    return read;
+  }
+
+  private fillPipe(): number {
+    const pipe = this.room.pipes.take(this.room.clock.nowMs);
+    if (pipe === undefined) {
+      this.meter[PumpSlot.NoPipe]!++;
+      return this.fillBuffer();
+    }
+    const moved = this.source.spliceTo(pipe, Math.min(pipe.capacityBytes, this.remainingBytes));
+    if (moved <= 0) {
+      this.room.pipes.give(pipe);
+      return moved;
+    }
+    this.pipe = pipe;
+    this.splicedBytes += moved;
+    this.meter[PumpSlot.SpliceBytes]! += moved;
+    this.meter[PumpSlot.SpliceOperations]!++;
+    if (moved >= SMALL_SPLICE_BYTES) this.streak = 0;
+    else if (++this.streak >= SMALL_SPLICES_MAX) this.switchTo(false);
+    return moved;
+  }
+
+  /** @returns Eof when nothing is held any more, Blocked, or Failed */
+  private deliver(): number {
+    while (this.sink.writable) {
+      const outcome = this.pipe !== undefined ? this.emptyPipe(this.pipe) : this.emptyBuffer();
+      if (outcome === Outcome.NotSpliceable) {
+        if (!this.copyOutOfPipe()) return Outcome.Failed;
+      } else if (outcome <= 0) {
+        if (outcome !== Outcome.Blocked) return Outcome.Failed;
+      } else if (this.buffer === undefined && this.pipe === undefined) {
+        return Outcome.Eof;
+      }
+    }
+    this.meter[PumpSlot.SinkBlocked]!++;
+    return Outcome.Blocked;
+  }
+
+  private emptyBuffer(): number {
+    const buffer = this.buffer!;
+    const length = this.bufferEnd - this.bufferStart;
+    const written = this.sink.write(buffer.address + this.bufferStart, length);
+    if (written > 0) {
+      this.bufferStart += written;
+      if (written === length) {
+        this.giveBuffer();
+        // The sink would not splice and the pipe may have more for it.
+        if (this.pipe !== undefined && this.pipe.bytes === 0) this.givePipe();
+      }
+    }
+    return written;
+  }
+
+  private emptyPipe(pipe: Pipe): number {
+    if (this.buffer !== undefined) return this.emptyBuffer();
+    const isMoreToCome =
+      this.remainingBytes > 0 &&
+      this.remainingBytes !== Number.POSITIVE_INFINITY &&
+      this.source.readable;
+    const moved = this.sink.spliceFrom(pipe, isMoreToCome);
+    if (moved > 0 && pipe.bytes === 0) this.givePipe();
+    return moved;
+  }
+
+  /** After a sink refused to splice: the pipe's bytes go on through a buffer, a buffer at a time. */
+  private copyOutOfPipe(): boolean {
+    const pipe = this.pipe!;
+    this.refuse();
+    const buffer = this.room.buffers.take();
+    const read = this.room.kernel.read(pipe.readEnd, buffer.address, buffer.byteLength);
+    if (read <= 0) {
+      this.room.buffers.give(buffer);
+      return false;
+    }
+    pipe.bytes -= read;
+    this.buffer = buffer;
+    this.bufferStart = 0;
+    this.bufferEnd = read;
+    return true;
+  }
+
+  private refuse(): void {
+    if (this.mayEverSplice) this.meter[PumpSlot.Refused]!++;
+    this.mayEverSplice = false;
+    this.switchTo(false);
+  }
+
+  private switchTo(isSplicing: boolean): void {
+    this.isSplicing = isSplicing;
+    this.streak = 0;
+  }
+
+  private giveBuffer(): void {
+    if (this.buffer === undefined) return;
+    this.room.buffers.give(this.buffer);
+    this.buffer = undefined;
+  }
+
+  private givePipe(): void {
+    if (this.pipe === undefined) return;
+    this.room.pipes.give(this.pipe);
+    this.pipe = undefined;
+  }
+}

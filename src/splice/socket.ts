@@ -1,0 +1,127 @@
+import { decodeAddress, type Sockaddr, type SocketAddress } from './address.js';
+import { Socket, SocketOption } from './constants.js';
+import { Errno, orThrow, SystemCallError } from './errno.js';
+import { NativeMemory } from './memory.js';
+import { SockaddrUn, TcpInfo } from './structs.js';
+import type { Kernel } from './syscalls.js';
+
+const STREAM = Socket.SOCK_STREAM | Socket.SOCK_NONBLOCK | Socket.SOCK_CLOEXEC;
+
+const scratch = new NativeMemory(TcpInfo.size);
+const scratchLength = new NativeMemory(4);
+
+/** How a listening socket is made. */
+export interface ListenOptions {
+  /** Connections the kernel keeps for accept(2); capped by `/proc/sys/net/core/somaxconn`. */
+  readonly backlog: number;
+  /** Several sockets, one a worker, on the same address; the kernel spreads connections. */
+  readonly reusePort: boolean;
+  /** Of `[::]`: leave IPv4 to others. False takes IPv4 as well, whatever net.ipv6.bindv6only says. */
+  readonly ipv6Only: boolean;
+}
+
+/**
+ * Opens a non-blocking listening socket. TCP_NODELAY is set on it, because accepted
+ * sockets inherit it: a system call a connection saved.
+ *
+ * @returns the descriptor
+ * @throws SystemCallError EADDRINUSE, EACCES, EADDRNOTAVAIL and the like, with the address
+ */
+export function openListener(kernel: Kernel, address: Sockaddr, options: ListenOptions): number {
+  const fd = openBound(kernel, address, options);
+  const result = kernel.listen(fd, options.backlog);
+  if (result >= 0) return fd;
+  kernel.close(fd);
+  throw new SystemCallError('listen', -result, address.toString());
+}
+
+/**
+ * Opens a socket and binds it, without listening yet.
+ *
+ * @returns the descriptor
+ * @throws SystemCallError as {@link openListener}
+ */
+export function openBound(kernel: Kernel, address: Sockaddr, options: ListenOptions): number {
+  const { SOL_SOCKET, SO_REUSEADDR, SO_REUSEPORT, IPPROTO_IPV6, IPV6_V6ONLY } = SocketOption;
+  const fd = orThrow(kernel.socket(address.domain, STREAM, 0), 'socket', address.toString());
+  const check = (result: number, syscall: string): void => {
+    if (result >= 0) return;
+    kernel.close(fd);
+    throw new SystemCallError(syscall, -result, address.toString());
+  };
+  if (address.domain !== Socket.AF_UNIX) {
+    check(setOption(kernel, fd, SOL_SOCKET, SO_REUSEADDR, 1), 'setsockopt SO_REUSEADDR');
+    const share = options.reusePort ? 1 : 0;
+    check(setOption(kernel, fd, SOL_SOCKET, SO_REUSEPORT, share), 'setsockopt SO_REUSEPORT');
+    setOption(kernel, fd, SocketOption.IPPROTO_TCP, SocketOption.TCP_NODELAY, 1);
+  }
+  if (address.domain === Socket.AF_INET6) {
+    const only = options.ipv6Only ? 1 : 0;
+    check(setOption(kernel, fd, IPPROTO_IPV6, IPV6_V6ONLY, only), 'setsockopt IPV6_V6ONLY');
+  }
+  check(kernel.bind(fd, address.memory.address, address.byteLength), 'bind');
+  return fd;
+}
+
+/**
+ * Begins a connection. TCP_NODELAY is not set: see {@link Nagle}.
+ *
+ * @returns a non-blocking descriptor, connected or connecting, or a negative error number
+ */
+export function openConnection(kernel: Kernel, address: Sockaddr): number {
+  const fd = kernel.socket(address.domain, STREAM, 0);
+  if (fd < 0) return fd;
+  const result = kernel.connect(fd, address.memory.address, address.byteLength);
+  if (result >= 0 || result === -Errno.EINPROGRESS) return fd;
+  kernel.close(fd);
+  return result;
+}
+
+/** Sets an option whose value is an `int`. @returns 0, or a negative error number */
+export function setOption(
+  kernel: Kernel,
+  fd: number,
+  level: number,
+  name: number,
+  value: number,
+): number {
+  scratch.bytes.writeInt32LE(value, 0);
+  return kernel.setsockopt(fd, level, name, scratch.address, 4);
+}
+
+/** SO_ERROR: why a connection failed. Reading it clears it. @returns positive, or 0 for none */
+export function takeSocketError(kernel: Kernel, fd: number): number {
+  scratchLength.bytes.writeInt32LE(4, 0);
+  const { SOL_SOCKET, SO_ERROR } = SocketOption;
+  const { address } = scratch;
+  const result = kernel.getsockopt(fd, SOL_SOCKET, SO_ERROR, address, scratchLength.address);
+  return result < 0 ? -result : scratch.bytes.readInt32LE(0);
+}
+
+/** The address a socket is bound to: with port 0, the one the kernel chose. */
+export function localAddress(kernel: Kernel, fd: number): SocketAddress {
+  scratchLength.bytes.writeInt32LE(SockaddrUn.size, 0);
+  const result = kernel.getsockname(fd, scratch.address, scratchLength.address);
+  if (result < 0) throw new SystemCallError('getsockname', -result);
+  return decodeAddress(scratch.bytes, scratchLength.bytes.readInt32LE(0));
+}
+
+/** What the kernel knows of a TCP connection's path. */
+export interface ConnectionQuality {
+  /** Smoothed round-trip time, microseconds. */
+  readonly rttUs: number;
+  /** Segments sent again, over the connection's life. */
+  readonly retransmits: number;
+}
+
+/** TCP_INFO of a socket, or `undefined` where there is none: a unix socket. */
+export function connectionQuality(kernel: Kernel, fd: number): ConnectionQuality | undefined {
+  scratchLength.bytes.writeInt32LE(TcpInfo.size, 0);
+  const { IPPROTO_TCP, TCP_INFO } = SocketOption;
+  const { address } = scratch;
+  if (kernel.getsockopt(fd, IPPROTO_TCP, TCP_INFO, address, scratchLength.address) < 0) return;
+  return {
+    rttUs: scratch.bytes.readUInt32LE(TcpInfo.rtt),
+    retransmits: scratch.bytes.readUInt32LE(TcpInfo.totalRetrans),
+  };
+}

@@ -1,0 +1,33 @@
+/**
+ * Byte layouts of the kernel structures the data path fills and reads. They are read by offset,
+ * because decoding an object for each event would allocate; test/splice/structs.test.ts holds the
+ * offsets against what koffi computes from the C declarations.
+ */
+
+/** linux/eventpoll.h; packed on x86-64 only (`EPOLL_PACKED`), so `data` moves with the machine. */
+export const EpollEvent =
+  process.arch === 'x64'
+    ? ({ size: 12, events: 0, data: 4 } as const)
+    : ({ size: 16, events: 0, data: 8 } as const);
+
+/** linux/in.h; port and address in network byte order */
+export const SockaddrIn = { size: 16, family: 0, port: 2, address: 4 } as const;
+
+/** linux/in6.h; port and flowinfo in network byte order, scope_id in the machine's */
+export const SockaddrIn6 = {
+  size: 28,
+  family: 0,
+  port: 2,
+  flowinfo: 4,
+  address: 8,
+  scopeId: 24,
+} as const;
+
+/** linux/un.h; an abstract name begins with a NUL byte, a path ends with one */
+export const SockaddrUn = { size: 110, family: 0, path: 2, pathBytes: 108 } as const;
+
+/** linux/socket.h `struct linger` */
+export const Linger = { size: 8, onoff: 0, linger: 4 } as const;
+
+/** linux/tcp.h `struct tcp_info`, the fields an access log line shows; times in microseconds */
+export const TcpInfo = { size: 232, rtt: 68, totalRetrans: 100 } as const;

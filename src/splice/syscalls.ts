@@ -1,0 +1,234 @@
+import koffi from 'koffi';
+import { Errno } from './errno.js';
+
+/**
+ * The system calls of the data path, by the kernel's names. Every method answers like the kernel
+ * itself: a result ≥ 0, or a negative error number. Pointers are numeric addresses (see
+ * {@link NativeMemory}). EINTR never comes out: an interrupted call has been made again.
+ *
+ * The data path is handed a `Kernel` and calls nothing else, so that a test can hand it another.
+ */
+export interface Kernel {
+  recv(fd: number, buffer: number, length: number, flags: number): number;
+  send(fd: number, buffer: number, length: number, flags: number): number;
+  read(fd: number, buffer: number, length: number): number;
+  write(fd: number, buffer: number, length: number): number;
+  /** splice(2) between a pipe and a socket: both offsets are NULL. */
+  splice(fdIn: number, fdOut: number, length: number, flags: number): number;
+  pipe2(fds: number, flags: number): number;
+  fcntl(fd: number, command: number, argument: number): number;
+  ioctl(fd: number, request: number, argument: number): number;
+  close(fd: number): number;
+  socket(domain: number, type: number, protocol: number): number;
+  bind(fd: number, address: number, length: number): number;
+  listen(fd: number, backlog: number): number;
+  accept4(fd: number, address: number, length: number, flags: number): number;
+  connect(fd: number, address: number, length: number): number;
+  shutdown(fd: number, how: number): number;
+  getsockopt(fd: number, level: number, name: number, value: number, length: number): number;
+  setsockopt(fd: number, level: number, name: number, value: number, length: number): number;
+  getsockname(fd: number, address: number, length: number): number;
+  getpeername(fd: number, address: number, length: number): number;
+  epoll_create1(flags: number): number;
+  epoll_ctl(epoll: number, operation: number, fd: number, event: number): number;
+  /** Interrupted, it answers 0 events: the caller works out its timeout anew. */
+  epoll_wait(epoll: number, events: number, eventsMax: number, timeoutMs: number): number;
+  eventfd(initial: number, flags: number): number;
+  sched_setaffinity(pid: number, maskBytes: number, mask: number): number;
+  /** Milliseconds on a clock that never goes back, with fractions; its zero means nothing. */
+  monotonicMs(): number;
+}
+
+/** The name of a call in {@link Kernel}, for counters and log lines. */
+export type SyscallName = Exclude<keyof Kernel, 'monotonicMs'>;
+
+/**
+ * libc as it is: −1 and `errno()`. This is the level at which faults are injected, below the EINTR
+ * retry, so that a test sees the retry work.
+ */
+export interface Libc {
+  readonly calls: Readonly<Record<SyscallName, (...args: number[]) => number>>;
+  /** The error of the call that has just returned −1. */
+  errno(): number;
+}
+
+// Pointers are declared uintptr_t: a number costs 10 ns less a call than a Buffer, and an offset
+// into a buffer is then an addition.
+const prototypes: Readonly<Record<SyscallName, string>> = {
+  recv: 'long recv(int, uintptr_t, size_t, int)',
+  send: 'long send(int, uintptr_t, size_t, int)',
+  read: 'long read(int, uintptr_t, size_t)',
+  write: 'long write(int, uintptr_t, size_t)',
+  splice: 'long splice(int, uintptr_t, int, uintptr_t, size_t, uint)',
+  pipe2: 'int pipe2(uintptr_t, int)',
+  fcntl: 'int fcntl(int, int, long)',
+  ioctl: 'int ioctl(int, ulong, uintptr_t)',
+  close: 'int close(int)',
+  socket: 'int socket(int, int, int)',
+  bind: 'int bind(int, uintptr_t, uint)',
+  listen: 'int listen(int, int)',
+  accept4: 'int accept4(int, uintptr_t, uintptr_t, int)',
+  connect: 'int connect(int, uintptr_t, uint)',
+  shutdown: 'int shutdown(int, int)',
+  getsockopt: 'int getsockopt(int, int, int, uintptr_t, uintptr_t)',
+  setsockopt: 'int setsockopt(int, int, int, uintptr_t, uint)',
+  getsockname: 'int getsockname(int, uintptr_t, uintptr_t)',
+  getpeername: 'int getpeername(int, uintptr_t, uintptr_t)',
+  epoll_create1: 'int epoll_create1(int)',
+  epoll_ctl: 'int epoll_ctl(int, int, int, uintptr_t)',
+  epoll_wait: 'int epoll_wait(int, uintptr_t, int, int)',
+  eventfd: 'int eventfd(uint, int)',
+  sched_setaffinity: 'int sched_setaffinity(int, size_t, uintptr_t)',
+};
+
+/** Every call of {@link Kernel}, in a fixed order: counters are indexed by position here. */
+export const syscallNames = Object.keys(prototypes) as readonly SyscallName[];
+
+let libc: Libc | undefined;
+
+/**
+ * The C library of this process.
+ *
+ * @throws when koffi cannot resolve a symbol, which on Linux means a C library that is not one
+ */
+export function loadLibc(): Libc {
+  if (libc === undefined) {
+    const library = koffi.load(null);
+    const calls = Object.fromEntries(
+      syscallNames.map((name) => [name, library.func(prototypes[name])]),
+    ) as unknown as Libc['calls'];
+    libc = { calls, errno: () => koffi.errno() };
+  }
+  return libc;
+}
+
+/** Where a buffer's bytes are; stays true for as long as the buffer lives outside V8's heap. */
+export function addressOf(buffer: Uint8Array): number {
+  return Number(koffi.address(buffer));
+}
+
+/**
+ * Told of every call that failed, once, with a positive error number; EAGAIN, EINTR and
+ * EINPROGRESS are answers, not failures, and are left out.
+ */
+export type FailureObserver = (syscall: SyscallName, errno: number) => void;
+
+/**
+ * A {@link Kernel} over a C library.
+ *
+ * @param library the real one by default; a test's own to inject faults
+ * @param onFailure counts failures; costs nothing while calls succeed
+ */
+export function createKernel(library: Libc = loadLibc(), onFailure?: FailureObserver): Kernel {
+  const { calls, errno } = library;
+
+  const failed = (name: SyscallName): number => {
+    const error = errno();
+    if (error === Errno.EINTR) return -Errno.EINTR;
+    if (error !== Errno.EAGAIN && error !== Errno.EINPROGRESS) onFailure?.(name, error);
+    return -error;
+  };
+
+  // For calls that are made once per connection or less.
+  const retried = (name: SyscallName) => {
+    const call = calls[name];
+    return (...args: number[]): number => {
+      for (;;) {
+        let result = call(...args);
+        if (result < 0) result = failed(name);
+        if (result !== -Errno.EINTR) return result;
+      }
+    };
+  };
+
+  // The calls of every event are written out: each has its own call site, which V8 keeps
+  // monomorphic, and no array of arguments.
+  const { recv, send, read, write, splice, epoll_wait, epoll_ctl, accept4, close, connect } = calls;
+  return {
+    recv(fd, buffer, length, flags) {
+      for (;;) {
+        let result = recv(fd, buffer, length, flags);
+        if (result < 0) result = failed('recv');
+        if (result !== -Errno.EINTR) return result;
+      }
+    },
+    send(fd, buffer, length, flags) {
+      for (;;) {
+        let result = send(fd, buffer, length, flags);
+        if (result < 0) result = failed('send');
+        if (result !== -Errno.EINTR) return result;
+      }
+    },
+    read(fd, buffer, length) {
+      for (;;) {
+        let result = read(fd, buffer, length);
+        if (result < 0) result = failed('read');
+        if (result !== -Errno.EINTR) return result;
+      }
+    },
+    write(fd, buffer, length) {
+      for (;;) {
+        let result = write(fd, buffer, length);
+        if (result < 0) result = failed('write');
+        if (result !== -Errno.EINTR) return result;
+      }
+    },
+    splice(fdIn, fdOut, length, flags) {
+      for (;;) {
+        let result = splice(fdIn, 0, fdOut, 0, length, flags);
+        if (result < 0) result = failed('splice');
+        if (result !== -Errno.EINTR) return result;
+      }
+    },
+    epoll_ctl(epoll, operation, fd, event) {
+      for (;;) {
+        let result = epoll_ctl(epoll, operation, fd, event);
+        if (result < 0) result = failed('epoll_ctl');
+        if (result !== -Errno.EINTR) return result;
+      }
+    },
+    epoll_wait(epoll, events, eventsMax, timeoutMs) {
+      const result = epoll_wait(epoll, events, eventsMax, timeoutMs);
+      if (result >= 0) return result;
+      const error = failed('epoll_wait');
+      return error === -Errno.EINTR ? 0 : error;
+    },
+    accept4(fd, address, length, flags) {
+      for (;;) {
+        let result = accept4(fd, address, length, flags);
+        if (result < 0) result = failed('accept4');
+        if (result !== -Errno.EINTR) return result;
+      }
+    },
+    close(fd) {
+      const result = close(fd);
+      if (result >= 0) return result;
+      // Linux has released the descriptor even when it answers EINTR: trying again could close
+      // somebody else's (close(2), "Dealing with error returns from close()").
+      const error = failed('close');
+      return error === -Errno.EINTR ? 0 : error;
+    },
+    connect(fd, address, length) {
+      const result = connect(fd, address, length);
+      if (result >= 0) return result;
+      // Interrupted, the connection goes on being made: the same as EINPROGRESS (connect(2)).
+      const error = failed('connect');
+      return error === -Errno.EINTR ? -Errno.EINPROGRESS : error;
+    },
+    pipe2: retried('pipe2'),
+    fcntl: retried('fcntl'),
+    ioctl: retried('ioctl'),
+    socket: retried('socket'),
+    bind: retried('bind'),
+    listen: retried('listen'),
+    shutdown: retried('shutdown'),
+    getsockopt: retried('getsockopt'),
+    setsockopt: retried('setsockopt'),
+    getsockname: retried('getsockname'),
+    getpeername: retried('getpeername'),
+    epoll_create1: retried('epoll_create1'),
+    eventfd: retried('eventfd'),
+    sched_setaffinity: retried('sched_setaffinity'),
+    monotonicMs: () => performance.now(),
+  };
+}

@@ -1,0 +1,124 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+
+const source = fileURLToPath(new URL('../../src', import.meta.url));
+
+/** Rooms from the roof down: a file may import its own room and those that stand lower. */
+const floors = ['cli', 'control', 'proxy', 'tls', 'splice'];
+/** Rooms beside the stairs, and who may come in; `types` may be imported as types only. */
+const besides: Record<string, readonly string[]> = {
+  config: ['index.ts', 'cli', 'control', 'config'],
+};
+const configTypesOnly = ['proxy'];
+
+interface Import {
+  file: string;
+  room: string;
+  target: string;
+  isLocal: boolean;
+  isTypeOnly: boolean;
+}
+
+const files = (readdirSync(source, { recursive: true }) as string[]).filter((name) =>
+  name.endsWith('.ts'),
+);
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(join(source, file), 'utf8');
+  const statements = text.matchAll(
+    /^(?:import|export)\s(?<what>[^;]*?)from '(?<target>[^']+)';/gms,
+  );
+  return [...statements].map(({ groups }) => ({
+    file,
+    room: file.split('/')[0]!,
+    target: groups!.target!.startsWith('.')
+      ? relative(source, join(source, file, '..', groups!.target!))
+      : groups!.target!,
+    isLocal: groups!.target!.startsWith('.'),
+    isTypeOnly: groups!.what!.startsWith('type '),
+  }));
+}
+
+const imports = files.flatMap(importsOf);
+const local = imports.filter(({ isLocal }) => isLocal);
+
+t.test('house: there is something to look at', async (t) => {
+  t.ok(files.length > 20, `${files.length} files`);
+  t.ok(local.length > 50, `${local.length} imports`);
+});
+
+t.test('house: imports point one way, cli → control → proxy → tls → splice', async (t) => {
+  for (const { file, room, target, isTypeOnly } of local) {
+    const targetRoom = target.split('/')[0]!;
+    if (targetRoom === room || !target.includes('/')) continue;
+    if (targetRoom in besides) {
+      const mayEnter =
+        besides[targetRoom]!.includes(room) || (configTypesOnly.includes(room) && isTypeOnly);
+      if (!mayEnter) t.fail(`${file} imports ${target}`);
+      continue;
+    }
+    const from = room.endsWith('.ts') ? -1 : floors.indexOf(room);
+    const to = floors.indexOf(targetRoom);
+    if (to < 0 || (room !== 'config' && to < from) || room === 'config') {
+      t.fail(`${file} imports ${target}`);
+    }
+  }
+});
+
+t.test('house: a room is entered by its door, index.ts, except for its own threads', async (t) => {
+  for (const { file, room, target } of local) {
+    const targetRoom = target.split('/')[0]!;
+    if (targetRoom === room || !target.includes('/')) continue;
+    if (target !== `${targetRoom}/index.js`) t.fail(`${file} imports ${target}`);
+  }
+});
+
+t.test('house: only splice/syscalls.ts and tls/openssl.ts load koffi', async (t) => {
+  const loaders = imports.filter(({ target }) => target === 'koffi').map(({ file }) => file);
+  const allowed = ['splice/syscalls.ts', 'tls/openssl.ts'];
+  t.same(
+    loaders.filter((file) => !allowed.includes(file)),
+    [],
+  );
+  t.ok(loaders.includes('splice/syscalls.ts'));
+});
+
+t.test('house: the data path never touches Node’s sockets, streams or timers', async (t) => {
+  const forbidden = /^node:(net|tls|http|https|stream|dns|timers|fs)\b/;
+  // Told apart from the sockets: pure functions on text.
+  const allowed = ['splice/address.ts'];
+  for (const { file, room, target } of imports) {
+    if (!['proxy', 'tls', 'splice'].includes(room) || allowed.includes(file)) continue;
+    if (forbidden.test(target)) t.fail(`${file} imports ${target}`);
+  }
+  for (const file of files.filter((name) => /^(proxy|tls|splice)\//.test(name))) {
+    const text = readFileSync(join(source, file), 'utf8');
+    if (/\b(setTimeout|setInterval|setImmediate|await|Promise)\b\(?/.test(stripComments(text))) {
+      t.fail(`${file} uses a timer or a promise`);
+    }
+  }
+});
+
+t.test('house: every room opens with an index.ts that says what it is for', async (t) => {
+  const rooms = new Set(
+    files.filter((name) => name.includes('/')).map((name) => name.split('/')[0]!),
+  );
+  for (const room of rooms) {
+    const text = readFileSync(join(source, room, 'index.ts'), 'utf8');
+    t.ok(text.startsWith('/**'), room);
+  }
+});
+
+t.test('house: one noun a file, no drawers, and no file that has become two', async (t) => {
+  for (const file of files) {
+    if (/\b(utils?|helpers?|common|misc)\.ts$/.test(file)) t.fail(`${file}: what is its noun?`);
+    const lines = readFileSync(join(source, file), 'utf8').split('\n').length;
+    if (lines > 400) t.fail(`${file} has ${lines} lines`);
+  }
+});
+
+function stripComments(text: string): string {
+  return text.replace(/\/\*.*?\*\//gs, '').replace(/\/\/.*$/gm, '');
+}
