@@ -1,1 +1,48 @@
-export const version = '0.1.0';
+/** The programmatic entry: a proxy inside a Node program. */
+import { type Config, formatProblem, loadConfig } from './config/index.js';
+import { type ListeningAddress, type Statistics, Supervisor } from './control/index.js';
+
+export { loadConfig, readConfig } from './config/index.js';
+export type { Config, ListeningAddress, Statistics };
+
+/** A running proxy. */
+export interface Headgate {
+  /** Where it accepts connections, ports as bound. */
+  readonly addresses: readonly ListeningAddress[];
+  /** Settles when it has stopped; rejects when a worker died of a bug. */
+  readonly stopped: Promise<void>;
+  /** Counters of all workers, added up; costs the data path nothing. */
+  stats(): Statistics;
+  /**
+   * Stops accepting and lets flows end.
+   * @param timeoutMs flows left by then are reset; `timeouts.drain` by default
+   */
+  drain(timeoutMs?: number): Promise<void>;
+  /** Resets every flow and stops. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a proxy.
+ *
+ * @param config what {@link loadConfig} made, or the text of a YAML configuration
+ * @returns once every listener accepts
+ * @throws Error with one line a problem when the text is not a valid configuration; SystemCallError
+ *   when an address cannot be bound
+ */
+export async function start(config: Config | string): Promise<Headgate> {
+  const supervisor = await Supervisor.start(typeof config === 'string' ? load(config) : config);
+  return {
+    addresses: supervisor.addresses,
+    stopped: supervisor.stopped,
+    stats: () => supervisor.statistics(),
+    drain: (timeoutMs) => supervisor.drain(timeoutMs),
+    close: () => supervisor.close(),
+  };
+}
+
+function load(text: string): Config {
+  const loaded = loadConfig(text);
+  if (loaded.ok) return loaded.config;
+  throw new Error(loaded.problems.map(formatProblem).join('\n'));
+}

@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+import { main } from './cli/index.js';
+
+main(process.argv.slice(2)).then(
+  (exitCode) => {
+    process.exitCode = exitCode;
+  },
+  (error) => {
+    // Every expected failure is an exit code and a line of its own; this is a bug.
+    console.error(error);
+    process.exitCode = 1;
+  },
+);

@@ -1,0 +1,27 @@
+import { formatProblem, readConfig } from '../config/index.js';
+import { parseOptions, UsageError } from './options.js';
+
+const usage = `headgate check -c FILE
+
+Validates a configuration and prints every problem as FILE:LINE:COLUMN: what is wrong, what was
+expected. Exit code 0 when there is none, 1 otherwise.
+`;
+
+export async function check(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseOptions(args, {
+    config: { type: 'string', short: 'c', default: 'headgate.yaml' },
+    help: { type: 'boolean', short: 'h' },
+  });
+  if (values.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  if (positionals.length > 0) throw new UsageError(`unexpected "${positionals[0]}"`);
+  const loaded = readConfig(values.config);
+  if (loaded.ok) {
+    process.stdout.write(`${values.config}: ok\n`);
+    return 0;
+  }
+  for (const problem of loaded.problems) process.stderr.write(`${formatProblem(problem)}\n`);
+  return 1;
+}

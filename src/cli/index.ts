@@ -1,0 +1,49 @@
+/**
+ * The command line: one file per subcommand, each a function from its arguments to an exit code.
+ */
+import { readFileSync } from 'node:fs';
+import { check } from './check.js';
+import { UsageError } from './options.js';
+import { run } from './run.js';
+import { tcp } from './tcp.js';
+
+const commands = { run, tcp, check } as const;
+
+const usage = `headgate: a zero-copy reverse proxy for Linux
+
+  headgate run   [-c headgate.yaml] [--workers N]   run a configuration
+  headgate tcp   LISTEN UPSTREAM [options]          forward one address, without a file
+  headgate check -c headgate.yaml                   validate a configuration, exit 0 or 1
+  headgate --version
+
+  headgate COMMAND --help says more.
+`;
+
+/**
+ * @param args the command line without node and script
+ * @returns the exit code: 0 after a clean stop, 1 on a failure that has been printed, 2 on a
+ *   command line that makes no sense
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    (name === undefined ? process.stderr : process.stdout).write(usage);
+    return name === undefined ? 2 : 0;
+  }
+  if (name === '--version' || name === '-v') {
+    const file = new URL('../../package.json', import.meta.url);
+    process.stdout.write(`${JSON.parse(readFileSync(file, 'utf8')).version}\n`);
+    return 0;
+  }
+  if (!Object.hasOwn(commands, name)) {
+    process.stderr.write(`headgate: no command "${name}"\n\n${usage}`);
+    return 2;
+  }
+  try {
+    return await commands[name as keyof typeof commands](rest);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`headgate ${name}: ${error.message}\n`);
+    return 2;
+  }
+}

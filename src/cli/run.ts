@@ -1,0 +1,46 @@
+import { formatProblem, readConfig } from '../config/index.js';
+import type { Supervisor } from '../control/index.js';
+import { parseOptions, UsageError } from './options.js';
+import { serve } from './serve.js';
+import { parseWorkers } from './workers.js';
+
+const usage = `headgate run [-c FILE] [--workers N]
+
+  -c, --config FILE   the configuration (headgate.yaml)
+      --workers N     data threads, instead of what the file says; "auto": one per core
+
+SIGTERM or SIGINT drains: nothing new is accepted and flows may end; a second one ends at once.
+`;
+
+export async function run(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseOptions(args, {
+    config: { type: 'string', short: 'c', default: 'headgate.yaml' },
+    workers: { type: 'string' },
+    help: { type: 'boolean', short: 'h' },
+  });
+  if (values.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  if (positionals.length > 0) throw new UsageError(`unexpected "${positionals[0]}"`);
+  const loaded = readConfig(values.config);
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) process.stderr.write(`${formatProblem(problem)}\n`);
+    return 1;
+  }
+  const { config } = loaded;
+  if (values.workers !== undefined) config.workers = parseWorkers(values.workers);
+  const isDemo = config.upstreams.some(({ demo }) => demo);
+  return serve(config, (supervisor) => {
+    if (isDemo) suggest(supervisor);
+  });
+}
+
+/** Says what there is to see, where a demo upstream waits to be asked. */
+function suggest({ addresses }: Supervisor): void {
+  const first = addresses.find(({ address }) => !address.startsWith('unix:'));
+  if (first === undefined) return;
+  process.stdout.write(
+    `try: curl http://${first.address}/ , or curl -o /dev/null http://${first.address}/bytes/10000000000\n`,
+  );
+}

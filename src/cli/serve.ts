@@ -1,0 +1,42 @@
+import type { Config } from '../config/index.js';
+import { bindErrorText, Supervisor } from '../control/index.js';
+
+/**
+ * Runs a configuration until a signal ends it. The first SIGTERM or SIGINT drains, a second one
+ * ends everything at once.
+ *
+ * @param onListening called once every listener accepts
+ * @returns 0 after a clean stop, 1 when an address cannot be bound or a worker died
+ */
+export async function serve(
+  config: Config,
+  onListening: (supervisor: Supervisor) => void = () => {},
+): Promise<number> {
+  let supervisor: Supervisor;
+  try {
+    supervisor = await Supervisor.start(config);
+  } catch (error) {
+    process.stderr.write(`headgate: ${bindErrorText(error)}\n`);
+    return 1;
+  }
+  let signals = 0;
+  const onSignal = (): void => {
+    signals++;
+    void (signals === 1 ? supervisor.drain() : supervisor.close()).catch(() => {});
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  for (const { listener, kind, address } of supervisor.addresses) {
+    process.stdout.write(`listening ${listener} ${kind} ${address}\n`);
+  }
+  onListening(supervisor);
+  try {
+    await supervisor.stopped;
+    return 0;
+  } catch {
+    return 1;
+  } finally {
+    process.off('SIGTERM', onSignal);
+    process.off('SIGINT', onSignal);
+  }
+}

@@ -1,0 +1,84 @@
+import { MessageChannel, type MessagePort, Worker as Thread } from 'node:worker_threads';
+import {
+  COUNTER_REGION_BYTES,
+  Counters,
+  type FromWorker,
+  type ToWorker,
+  type WorkerSnapshot,
+  type WorkerStart,
+} from '../proxy/index.js';
+import { EventFd, type Kernel } from '../splice/index.js';
+import type { LogSink } from './log-sink.js';
+
+/**
+ * A worker as the control thread sees it: a thread that never looks up from its epoll loop unless
+ * the bell rings, a port for messages, and counters to read along.
+ */
+export class DataThread {
+  readonly counters: Counters;
+  /** Settles when the worker serves its listeners; rejects when it dies before. */
+  readonly ready: Promise<void>;
+  /** Settles when the thread is gone; the error that killed it, or nothing after a clean end. */
+  readonly gone: Promise<unknown>;
+  private readonly port: MessagePort;
+  private readonly bell: EventFd;
+  private readonly logBacklog = new SharedArrayBuffer(4);
+
+  /** @param shared numbers that all workers write */
+  constructor(
+    kernel: Kernel,
+    readonly snapshot: WorkerSnapshot,
+    shared: SharedArrayBuffer,
+    private readonly sink: LogSink,
+  ) {
+    const region = new SharedArrayBuffer(COUNTER_REGION_BYTES);
+    this.counters = new Counters(region);
+    this.bell = EventFd.open(kernel);
+    const { port1, port2 } = new MessageChannel();
+    this.port = port1;
+    const start: WorkerStart = {
+      snapshot,
+      port: port2,
+      bellFd: this.bell.fd,
+      counters: region,
+      shared,
+      logBacklog: this.logBacklog,
+    };
+    const thread = new Thread(new URL('../proxy/worker-main.js', import.meta.url), {
+      name: `worker-${snapshot.worker}`,
+      workerData: start,
+      transferList: [port2],
+    });
+    let failure: unknown;
+    thread.on('error', (error) => {
+      failure = error;
+    });
+    this.gone = new Promise((resolve) => {
+      thread.on('exit', () => {
+        this.bell.close();
+        this.port.close();
+        resolve(failure);
+      });
+    });
+    this.ready = new Promise((resolve, reject) => {
+      this.port.on('message', (message: FromWorker) => {
+        if (message.type === 'ready') resolve();
+        this.receive(message);
+      });
+      thread.on('exit', () => reject(failure ?? new Error('the worker ended before it began')));
+    });
+    // Whoever waits hears of it; nobody has to.
+    this.ready.catch(() => {});
+  }
+
+  send(message: ToWorker): void {
+    this.port.postMessage(message);
+    this.bell.ring();
+  }
+
+  private receive(message: FromWorker): void {
+    if (message.type !== 'log') return;
+    this.sink.writeLines(message.lines);
+    Atomics.sub(new Int32Array(this.logBacklog), 0, message.bytes);
+  }
+}

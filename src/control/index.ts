@@ -1,0 +1,8 @@
+/**
+ * The main thread: it binds the listeners, starts the data threads and watches over them, writes
+ * the log, and adds the counters up. It is the only place with promises and timers of Node's own.
+ */
+export { bindErrorText } from './listening.js';
+export { LogSink } from './log-sink.js';
+export type { DirectionStatistics, ListenerStatistics, Statistics } from './statistics.js';
+export { type ListeningAddress, Supervisor } from './supervisor.js';

@@ -1,0 +1,125 @@
+import { statSync, unlinkSync } from 'node:fs';
+import { connect } from 'node:net';
+import type { Address, ListenerConfig } from '../config/index.js';
+import {
+  formatAddress,
+  type Kernel,
+  localAddress,
+  openBound,
+  openListener,
+  orThrow,
+  Sockaddr,
+  type SocketAddress,
+  Splice,
+  SystemCallError,
+} from '../splice/index.js';
+import { socketAddress } from './socket-address.js';
+
+/** One bound address of a listener: a socket for each worker. */
+export interface BoundAddress {
+  readonly listener: ListenerConfig;
+  /** As bound: with port 0 asked for, the port the kernel chose. */
+  readonly address: SocketAddress;
+  /** What the `listening` line says. */
+  readonly text: string;
+  /** One descriptor a worker, in the order of workers. */
+  readonly fds: number[];
+}
+
+/**
+ * Binds one address of a listener, once for each worker. All sockets are made here, on the control
+ * thread, before any worker runs: a failed bind is one clear error, and a worker that dies can be
+ * replaced without losing what its socket has queued.
+ *
+ * @throws SystemCallError with the address, when it cannot be bound
+ */
+export async function bindAddress(
+  kernel: Kernel,
+  listener: ListenerConfig,
+  address: Address,
+  workers: number,
+): Promise<BoundAddress> {
+  const wanted = socketAddress(address);
+  if (wanted.family === 'unix') return bindUnix(kernel, listener, wanted, workers);
+  const options = {
+    backlog: listener.backlog,
+    ipv6Only: address.family === 'inet6' && !address.dualStack,
+  };
+  // SO_REUSEPORT would let a second headgate, or anybody of the same user, share the port without a
+  // word. One bind without it says what is there; sockets that wait in TIME_WAIT do not count.
+  const first = new Sockaddr(wanted);
+  kernel.close(openBound(kernel, first, { ...options, reusePort: false }));
+  const fds: number[] = [];
+  try {
+    fds.push(openListener(kernel, first, { ...options, reusePort: true }));
+    const bound = localAddress(kernel, fds[0]!);
+    const rest = new Sockaddr(bound.family === wanted.family ? bound : wanted);
+    while (fds.length < workers) {
+      fds.push(openListener(kernel, rest, { ...options, reusePort: true }));
+    }
+    return { listener, address: bound, text: formatAddress(bound), fds };
+  } catch (error) {
+    for (const fd of fds) kernel.close(fd);
+    throw error;
+  }
+}
+
+/** A unix socket has no SO_REUSEPORT: the workers get duplicates of one descriptor. */
+async function bindUnix(
+  kernel: Kernel,
+  listener: ListenerConfig,
+  address: SocketAddress & { family: 'unix' },
+  workers: number,
+): Promise<BoundAddress> {
+  await removeStaleSocket(address.path);
+  const fd = openListener(kernel, new Sockaddr(address), {
+    backlog: listener.backlog,
+    ipv6Only: false,
+    reusePort: false,
+  });
+  const fds = [fd];
+  while (fds.length < workers) {
+    fds.push(orThrow(kernel.fcntl(fd, Splice.F_DUPFD_CLOEXEC, 0), 'fcntl F_DUPFD_CLOEXEC'));
+  }
+  return { listener, address, text: formatAddress(address), fds };
+}
+
+/** A socket file that nobody answers at is left over from a run that was killed. */
+async function removeStaleSocket(path: string): Promise<void> {
+  if (path.startsWith('@')) return;
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined || !stat.isSocket()) return;
+  const isAlive = await new Promise<boolean>((resolve) => {
+    const probe = connect(path, () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.on('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'));
+  });
+  if (!isAlive) unlinkSync(path);
+}
+
+/** Removes a unix listener's file, as its creator should. */
+export function removeSocketFile({ address }: BoundAddress): void {
+  if (address.family !== 'unix' || address.path.startsWith('@')) return;
+  try {
+    unlinkSync(address.path);
+  } catch {
+    // Somebody was quicker, or it is not ours any more.
+  }
+}
+
+/** An error of {@link bindAddress} in one line for people. */
+export function bindErrorText(error: unknown): string {
+  if (!(error instanceof SystemCallError)) return String(error);
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `cannot listen on ${error.subject}: the address is already in use (EADDRINUSE)`;
+    case 'EACCES':
+      return `cannot listen on ${error.subject}: permission denied (EACCES); ports below 1024 need CAP_NET_BIND_SERVICE`;
+    case 'EADDRNOTAVAIL':
+      return `cannot listen on ${error.subject}: no such address on this machine (EADDRNOTAVAIL)`;
+    default:
+      return `cannot listen on ${error.subject}: ${error.message}`;
+  }
+}

@@ -1,0 +1,72 @@
+import { isatty } from 'node:tty';
+import { type DestinationStream, type Logger, pino } from 'pino';
+import { prettyFactory } from 'pino-pretty';
+
+/** The log is bounded in memory: what a reader has not taken by then is dropped and counted. */
+const UNWRITTEN_BYTES_MAX = 16 * 1024 * 1024;
+const STDERR = 2;
+
+export interface LogOptions {
+  /** A pino level: trace, debug, info, warn, error, fatal, silent. */
+  readonly level: string;
+  /** `auto`: pretty on a terminal, JSON elsewhere. */
+  readonly format: 'auto' | 'json' | 'pretty';
+}
+
+/**
+ * Where all log lines of the process end: standard error, JSON or, on a terminal, text for people.
+ * Writing is asynchronous, so that neither the control thread nor a worker waits for a reader; a
+ * reader that falls too far behind loses lines, never memory.
+ */
+export class LogSink implements DestinationStream {
+  /** Lines that were given up because the reader was too far behind. */
+  linesDropped = 0;
+  readonly logger: Logger;
+  private readonly destination;
+  private readonly prettify: ((line: string) => string) | undefined;
+
+  /** @param fd where to write; standard error unless a test wants it elsewhere */
+  constructor(options: LogOptions, fd: number = STDERR) {
+    this.destination = pino.destination({ fd, sync: false, maxLength: UNWRITTEN_BYTES_MAX });
+    this.destination.on('drop', () => this.linesDropped++);
+    // A reader that went away must not take the proxy with it.
+    this.destination.on('error', () => {});
+    const isPretty = options.format === 'auto' ? isatty(fd) : options.format === 'pretty';
+    if (isPretty) {
+      this.prettify = prettyFactory({
+        colorize: isatty(fd),
+        ignore: 'pid,hostname',
+        singleLine: true,
+      }) as (line: string) => string;
+    }
+    this.logger = pino({ level: options.level, base: null }, this);
+  }
+
+  /** @param line one JSON line with its newline */
+  write(line: string): void {
+    this.destination.write(this.prettify === undefined ? line : this.prettify(line));
+  }
+
+  /** @param lines any number of JSON lines, each with its newline */
+  writeLines(lines: string): void {
+    if (this.prettify === undefined) {
+      this.destination.write(lines);
+      return;
+    }
+    for (const line of lines.split('\n')) if (line !== '') this.write(line);
+  }
+
+  /**
+   * Writes out what is left.
+   * @param timeoutMs a reader that takes longer is not waited for
+   */
+  async close(timeoutMs = 500): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      this.destination.flush(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+}

@@ -1,0 +1,98 @@
+import {
+  type CloseReason,
+  Counter,
+  type CounterName,
+  type Counters,
+  closeReasons,
+  counterNames,
+  ERRNO_MAX,
+} from '../proxy/index.js';
+import { errnoName, PumpSlot, syscallNames } from '../splice/index.js';
+
+/** Bytes and operations of one direction, by path, since the start. */
+export interface DirectionStatistics {
+  copyBytes: number;
+  copyOperations: number;
+  spliceBytes: number;
+  spliceOperations: number;
+  /** EAGAIN on the reading side, on the writing side. */
+  sourceBlocked: number;
+  sinkBlocked: number;
+  /** Splicing was wanted, and copied for want of a pipe; refused by the kernel. */
+  noPipe: number;
+  refused: number;
+}
+
+export interface ListenerStatistics {
+  accepted: number;
+  active: number;
+  closed: Record<CloseReason, number>;
+}
+
+/** What the workers counted, added up; reading it disturbs nobody. */
+export interface Statistics {
+  totals: Record<CounterName, number>;
+  /** From client to upstream, and back. */
+  up: DirectionStatistics;
+  down: DirectionStatistics;
+  listeners: Record<string, ListenerStatistics>;
+  /** Failed system calls: `errors.recv.ECONNRESET`. */
+  errors: Record<string, Record<string, number>>;
+}
+
+/** @param listeners names in the order of their counters */
+export function readStatistics(
+  regions: readonly Counters[],
+  listeners: readonly string[],
+): Statistics {
+  const sum = (pick: (region: Counters) => number): number =>
+    regions.reduce((total, region) => total + pick(region), 0);
+  return {
+    totals: record(counterNames, (name) => sum(({ values }) => values[Counter[name]]!)),
+    up: readDirection((slot) => sum(({ up }) => up[slot]!)),
+    down: readDirection((slot) => sum(({ down }) => down[slot]!)),
+    listeners: record(listeners, (_, index) => ({
+      accepted: sum((region) => region.acceptedBy(index)),
+      active: sum((region) => region.activeOf(index)),
+      closed: record(closeReasons, (_, reason) => sum((region) => region.closedOf(index, reason))),
+    })),
+    errors: readErrors(regions),
+  };
+}
+
+function readDirection(read: (slot: number) => number): DirectionStatistics {
+  return {
+    copyBytes: read(PumpSlot.CopyBytes),
+    copyOperations: read(PumpSlot.CopyOperations),
+    spliceBytes: read(PumpSlot.SpliceBytes),
+    spliceOperations: read(PumpSlot.SpliceOperations),
+    sourceBlocked: read(PumpSlot.SourceBlocked),
+    sinkBlocked: read(PumpSlot.SinkBlocked),
+    noPipe: read(PumpSlot.NoPipe),
+    refused: read(PumpSlot.Refused),
+  };
+}
+
+function readErrors(regions: readonly Counters[]): Statistics['errors'] {
+  const errors: Statistics['errors'] = {};
+  for (const syscall of syscallNames) {
+    for (let errno = 1; errno <= ERRNO_MAX; errno++) {
+      const count = regions.reduce((sum, region) => sum + region.errorCount(syscall, errno), 0);
+      if (count > 0) {
+        errors[syscall] ??= {};
+        errors[syscall][errnoName(errno)] = count;
+      }
+    }
+  }
+  return errors;
+}
+
+function record<Key extends string, Value>(
+  keys: readonly Key[],
+  value: (key: Key, index: number) => Value,
+): Record<Key, Value> {
+  return Object.fromEntries(keys.map((key, index) => [key, value(key, index)])) as Record<
+    Key,
+    Value
+  >;
+}

@@ -1,0 +1,177 @@
+import { availableParallelism } from 'node:os';
+import type { Config } from '../config/index.js';
+import { type ListenerSnapshot, SHARED_BYTES, type WorkerSnapshot } from '../proxy/index.js';
+import { createKernel } from '../splice/index.js';
+import { DataThread } from './data-thread.js';
+import { type DemoOrigin, startDemoOrigin } from './demo-origin.js';
+import { type BoundAddress, bindAddress, removeSocketFile } from './listening.js';
+import { LogSink } from './log-sink.js';
+import { socketAddress } from './socket-address.js';
+import { readStatistics, type Statistics } from './statistics.js';
+
+/** What is asked of each pipe; docs/benchmarks.md has the measurement. */
+const PIPE_BYTES = 1024 * 1024;
+
+/** One address that accepts connections. */
+export interface ListeningAddress {
+  readonly listener: string;
+  /** `tcp` until other kinds exist. */
+  readonly kind: 'tcp';
+  /** `127.0.0.1:8080`, `[::1]:8080`, `unix:/path`: as bound. */
+  readonly address: string;
+}
+
+/**
+ * The control thread's view of a running proxy: it binds, starts the workers, and stops them.
+ *
+ * ```
+ *   start ──▶ running ──drain──▶ draining ──all workers gone──▶ stopped
+ *                └──────────────────close──────────────────────▶
+ * ```
+ */
+export class Supervisor {
+  /** Settles once every worker is gone; rejects when one died of a bug. */
+  readonly stopped: Promise<void>;
+  private isEnding = false;
+
+  private constructor(
+    private readonly config: Config,
+    private readonly sink: LogSink,
+    private readonly bound: readonly BoundAddress[],
+    private readonly origins: readonly DemoOrigin[],
+    private readonly threads: readonly DataThread[],
+  ) {
+    this.stopped = this.waitForThreads();
+    this.stopped.catch(() => {});
+  }
+
+  /**
+   * Binds every listener, starts the workers and waits until they accept.
+   *
+   * @throws SystemCallError when an address cannot be bound; nothing is left behind
+   */
+  static async start(config: Config, sink = new LogSink(config.log)): Promise<Supervisor> {
+    const kernel = createKernel();
+    const workers = config.workers === 'auto' ? availableParallelism() : config.workers;
+    const bound: BoundAddress[] = [];
+    const origins = new Map<string, DemoOrigin>();
+    try {
+      for (const listener of config.listeners) {
+        for (const address of listener.bind) {
+          bound.push(await bindAddress(kernel, listener, address, workers));
+        }
+      }
+      for (const { name, demo } of config.upstreams) {
+        if (demo) origins.set(name, await startDemoOrigin());
+      }
+    } catch (error) {
+      for (const { fds } of bound) for (const fd of fds) kernel.close(fd);
+      for (const origin of origins.values()) origin.close();
+      throw error;
+    }
+    const shared = new SharedArrayBuffer(SHARED_BYTES);
+    const threads = Array.from({ length: workers }, (_, worker) => {
+      const snapshot = makeSnapshot(config, worker, workers, bound, origins);
+      return new DataThread(kernel, snapshot, shared, sink);
+    });
+    await Promise.all(threads.map(({ ready }) => ready));
+    return new Supervisor(config, sink, bound, [...origins.values()], threads);
+  }
+
+  get addresses(): ListeningAddress[] {
+    return this.bound.map(({ listener, text }) => ({
+      listener: listener.name,
+      kind: 'tcp',
+      address: text,
+    }));
+  }
+
+  statistics(): Statistics {
+    return readStatistics(
+      this.threads.map(({ counters }) => counters),
+      this.config.listeners.map(({ name }) => name),
+    );
+  }
+
+  /**
+   * Stops accepting, after what the kernel had queued was accepted, and lets flows end.
+   *
+   * @param timeoutMs flows that are left by then are reset; `timeouts.drain` by default
+   */
+  async drain(timeoutMs = this.config.timeouts.drainMs): Promise<void> {
+    if (!this.isEnding) {
+      this.isEnding = true;
+      this.sink.logger.info(
+        { flows: this.statistics().totals.flows_active, timeout_ms: timeoutMs },
+        'draining',
+      );
+      for (const thread of this.threads) thread.send({ type: 'drain', timeoutMs });
+    }
+    await this.stopped;
+  }
+
+  /** Ends every flow with a reset, now. */
+  async close(): Promise<void> {
+    this.isEnding = true;
+    for (const thread of this.threads) thread.send({ type: 'stop' });
+    await this.stopped;
+  }
+
+  private async waitForThreads(): Promise<void> {
+    const failures = await Promise.all(
+      this.threads.map(async ({ gone, snapshot }) => {
+        const failure = await gone;
+        if (failure === undefined && this.isEnding) return undefined;
+        this.sink.logger.fatal({ err: failure, worker: snapshot.worker }, 'a worker died');
+        if (!this.isEnding) this.endOthers();
+        return failure ?? new Error(`worker ${snapshot.worker} ended by itself`);
+      }),
+    );
+    for (const origin of this.origins) origin.close();
+    for (const one of this.bound) removeSocketFile(one);
+    await this.sink.close();
+    const failure = failures.find((one) => one !== undefined);
+    if (failure !== undefined) throw failure;
+  }
+
+  private endOthers(): void {
+    this.isEnding = true;
+    for (const thread of this.threads) thread.send({ type: 'stop' });
+  }
+}
+
+function makeSnapshot(
+  config: Config,
+  worker: number,
+  workers: number,
+  bound: readonly BoundAddress[],
+  origins: ReadonlyMap<string, DemoOrigin>,
+): WorkerSnapshot {
+  const { timeouts, limits, log } = config;
+  const upstreamIndex = new Map(config.upstreams.map(({ name }, index) => [name, index]));
+  return {
+    worker,
+    core: config.pinWorkers ? worker % availableParallelism() : -1,
+    listeners: bound.map(
+      ({ listener, address, text, fds }): ListenerSnapshot => ({
+        name: listener.name,
+        index: config.listeners.indexOf(listener),
+        fd: fds[worker]!,
+        address: text,
+        family: address.family,
+        upstream: upstreamIndex.get(listener.tcp.upstream)!,
+      }),
+    ),
+    upstreams: config.upstreams.map(({ name, endpoints, demo }) => ({
+      name,
+      endpoints: demo ? [origins.get(name)!.address] : endpoints.map(socketAddress),
+    })),
+    timeouts: { connectMs: timeouts.connectMs, idleMs: timeouts.idleMs },
+    limits: {
+      connectionsMax: limits.connectionsMax,
+      pipeMemoryBytes: Math.floor(limits.pipeMemoryBytes / workers),
+      pipeBytes: PIPE_BYTES,
+    },
+    log: { level: log.level, access: log.access },
+  };
+}

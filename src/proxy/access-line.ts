@@ -1,0 +1,50 @@
+import { connectionQuality, type Pump } from '../splice/index.js';
+import type { Flow } from './flow.js';
+
+/** Which way a direction's bytes went; `mixed` when a transfer began by copying. */
+export type PathTaken = 'none' | 'copy' | 'splice' | 'mixed';
+
+function pathTaken(pump: Pump | undefined): PathTaken {
+  if (pump === undefined || pump.copiedBytes + pump.splicedBytes === 0) return 'none';
+  if (pump.splicedBytes === 0) return 'copy';
+  return pump.copiedBytes === 0 ? 'splice' : 'mixed';
+}
+
+function bytesMoved(pump: Pump | undefined): number {
+  return pump === undefined ? 0 : pump.copiedBytes + pump.splicedBytes;
+}
+
+/**
+ * Writes a flow's access line. Called while its sockets are still open, because TCP_INFO goes with
+ * them: two system calls, made only where access lines are wanted.
+ */
+export function accessLine(flow: Flow): void {
+  const { room, listener } = flow;
+  const quality = connectionQuality(room.kernel, flow.client.transport.fd);
+  const upstreamQuality =
+    flow.upstream && connectionQuality(room.kernel, flow.upstream.transport.fd);
+  room.log.info(
+    {
+      listener: listener.snapshot.name,
+      client: flow.clientText,
+      upstream: listener.upstream.name,
+      endpoint: flow.endpoint?.text,
+      bytes_up: bytesMoved(flow.up),
+      bytes_down: bytesMoved(flow.down),
+      path_up: pathTaken(flow.up),
+      path_down: pathTaken(flow.down),
+      duration_ms: round(room.clock.nowMs - flow.startedMs),
+      connect_ms: flow.connectMs < 0 ? undefined : round(flow.connectMs),
+      rtt_us: quality?.rttUs,
+      retransmits: quality?.retransmits,
+      upstream_rtt_us: upstreamQuality?.rttUs,
+      upstream_retransmits: upstreamQuality?.retransmits,
+      close: flow.closeReason,
+    },
+    'flow',
+  );
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}

@@ -1,0 +1,137 @@
+import { PUMP_SLOTS, type PumpMeter, type SyscallName, syscallNames } from '../splice/index.js';
+
+/**
+ * Every number a worker shares with the control thread, named once for both. Each worker has a
+ * region of its own in shared memory and is its only writer, so a plain store of an aligned double
+ * is enough; the control thread adds the regions up when somebody asks.
+ */
+
+/** Single numbers. Those that end in a noun of state are gauges, the rest only grow. */
+export const counterNames = [
+  'flows_active',
+  'loop_turns',
+  'events',
+  'events_stale',
+  'exceptions',
+  'accept_paused_descriptors',
+  'accept_paused_limit',
+  'connect_attempts',
+  'connect_failures',
+  'connect_microseconds',
+  'log_lines_dropped',
+  'pipes_pooled',
+  'pipes_in_use',
+  'pipe_capacity_bytes',
+  'buffers_in_use',
+] as const;
+export type CounterName = (typeof counterNames)[number];
+
+/** Position of each single number: `region[Counter.flows_active]++`. */
+export const Counter = Object.fromEntries(
+  counterNames.map((name, index) => [name, index]),
+) as Readonly<Record<CounterName, number>>;
+
+/**
+ * Why a flow ended. `done`: both sides had said all they wanted; the `connect_…` reasons say what
+ * became of the last attempt.
+ */
+export const closeReasons = [
+  'done',
+  'client_reset',
+  'upstream_reset',
+  'connect_refused',
+  'connect_timeout',
+  'connect_unreachable',
+  'connect_failed',
+  'idle_timeout',
+  'drain_timeout',
+  'stopped',
+  'error',
+] as const;
+export type CloseReason = (typeof closeReasons)[number];
+
+/** Listeners that have counters of their own; later ones share the last region. */
+export const LISTENERS_MAX = 256;
+/** Error numbers that have a slot; the last one takes all that are higher. */
+const ERRNO_SLOTS = 134;
+
+const ACCEPTED = 0;
+const ACTIVE = 1;
+const CLOSED = 2;
+const LISTENER_SLOTS = CLOSED + closeReasons.length;
+
+const UP = counterNames.length;
+const DOWN = UP + PUMP_SLOTS;
+const ERRORS = DOWN + PUMP_SLOTS;
+const LISTENERS = ERRORS + syscallNames.length * ERRNO_SLOTS;
+const REGION_SLOTS = LISTENERS + LISTENERS_MAX * LISTENER_SLOTS;
+
+/** Bytes of shared memory one worker needs. */
+export const COUNTER_REGION_BYTES = REGION_SLOTS * Float64Array.BYTES_PER_ELEMENT;
+
+const syscallIndex = new Map<SyscallName, number>(syscallNames.map((name, index) => [name, index]));
+
+/** A worker's own region, for writing; the control thread opens the same memory for reading. */
+export class Counters {
+  /** Single numbers, by {@link Counter}. */
+  readonly values: Float64Array;
+  /** Meters of all pumps from client to upstream, and back. */
+  readonly up: PumpMeter;
+  readonly down: PumpMeter;
+
+  /** @param region {@link COUNTER_REGION_BYTES} of shared memory, zero at first */
+  constructor(region: SharedArrayBuffer) {
+    this.values = new Float64Array(region);
+    this.up = this.values.subarray(UP, UP + PUMP_SLOTS);
+    this.down = this.values.subarray(DOWN, DOWN + PUMP_SLOTS);
+  }
+
+  countError(syscall: SyscallName, errno: number): void {
+    this.values[errorSlot(syscall, errno)]!++;
+  }
+
+  errorCount(syscall: SyscallName, errno: number): number {
+    return this.values[errorSlot(syscall, errno)]!;
+  }
+
+  /** @param listener position among the configuration's listeners */
+  countAccepted(listener: number): void {
+    this.values[Counter.flows_active]!++;
+    this.values[listenerSlot(listener, ACCEPTED)]!++;
+    this.values[listenerSlot(listener, ACTIVE)]!++;
+  }
+
+  /** @param reason position in {@link closeReasons} */
+  countClosed(listener: number, reason: number): void {
+    this.values[Counter.flows_active]!--;
+    this.values[listenerSlot(listener, ACTIVE)]!--;
+    this.values[listenerSlot(listener, CLOSED + reason)]!++;
+  }
+
+  acceptedBy(listener: number): number {
+    return this.values[listenerSlot(listener, ACCEPTED)]!;
+  }
+
+  activeOf(listener: number): number {
+    return this.values[listenerSlot(listener, ACTIVE)]!;
+  }
+
+  closedOf(listener: number, reason: number): number {
+    return this.values[listenerSlot(listener, CLOSED + reason)]!;
+  }
+}
+
+/** Highest error number with a slot of its own. */
+export const ERRNO_MAX = ERRNO_SLOTS - 1;
+
+function errorSlot(syscall: SyscallName, errno: number): number {
+  return ERRORS + syscallIndex.get(syscall)! * ERRNO_SLOTS + Math.min(errno, ERRNO_MAX);
+}
+
+function listenerSlot(listener: number, slot: number): number {
+  return LISTENERS + Math.min(listener, LISTENERS_MAX - 1) * LISTENER_SLOTS + slot;
+}
+
+/** Slots of the memory that all workers write together, by atomic operations only. */
+export const SharedSlot = { Connections: 0 } as const;
+export const SHARED_BYTES = 64;

@@ -1,0 +1,150 @@
+import { type Clock, EventPoll, type Kernel, SystemCallError } from '../splice/index.js';
+import { Counter, type Counters } from './counters.js';
+import { TimerWheel } from './timer-wheel.js';
+
+/** Who receives the events of one registered descriptor. */
+export interface EventHandler {
+  /** Set by the loop at registration; events of an earlier one are dropped. */
+  generation: number;
+  /** @param events EPOLL… bits */
+  onEvents(events: number): void;
+  /** Something threw while this handler was served: end what it stands for, and nothing else. */
+  onException(error: unknown): void;
+}
+
+/** Work to be done next turn, without an event: a flow whose budget ran out. */
+export interface Task {
+  runTask(): void;
+  onException(error: unknown): void;
+}
+
+const EVENTS_MAX = 256;
+
+/**
+ * One worker's heart: waits in epoll_wait(2), hands events to their handlers, then runs what was
+ * put off, then the timers. It never returns to libuv while it runs.
+ */
+export class EventLoop implements Clock {
+  readonly wheel: TimerWheel;
+  /** The clock of this turn, monotonic milliseconds. */
+  nowMs: number;
+  private readonly poll: EventPoll;
+  private readonly handlers: (EventHandler | undefined)[] = [];
+  private generation = 0;
+  private isRunning = false;
+  private tasks: Task[] = [];
+  private tasksOfThisTurn: Task[] = [];
+
+  /**
+   * @param onTurn called at the end of each turn, before the loop may sleep
+   */
+  constructor(
+    kernel: Kernel,
+    private readonly counters: Counters,
+    private readonly onTurn: () => void,
+    private readonly clock: () => number = kernel.monotonicMs,
+  ) {
+    this.poll = new EventPoll(kernel, EVENTS_MAX);
+    this.nowMs = clock();
+    this.wheel = new TimerWheel(this.nowMs);
+  }
+
+  /**
+   * Registers a descriptor, once for its whole life.
+   * @returns 0, or a negative error number
+   */
+  register(fd: number, events: number, handler: EventHandler): number {
+    this.generation = (this.generation + 1) | 0;
+    handler.generation = this.generation;
+    const result = this.poll.add(fd, events, handler.generation);
+    if (result >= 0) this.handlers[fd] = handler;
+    return result;
+  }
+
+  /**
+   * Changes what a registered descriptor is waited for, and looks at it anew: if it is ready for one
+   * of the events now, an edge is raised, whenever the readiness began.
+   */
+  modify(fd: number, events: number, handler: EventHandler): void {
+    this.poll.modify(fd, events, handler.generation);
+  }
+
+  /** Takes a descriptor out that stays open; it may be registered again. */
+  deregister(fd: number): void {
+    this.handlers[fd] = undefined;
+    this.poll.remove(fd);
+  }
+
+  /** Forgets a descriptor that is about to be closed, which takes it out of epoll as well. */
+  forget(fd: number): void {
+    this.handlers[fd] = undefined;
+  }
+
+  /** Puts a task off to the next turn, which will not wait. */
+  defer(task: Task): void {
+    this.tasks.push(task);
+  }
+
+  /** Every registered handler, in the order of descriptors. */
+  *registered(): Generator<EventHandler> {
+    for (const handler of this.handlers) if (handler !== undefined) yield handler;
+  }
+
+  /** Runs until {@link stop}. @throws SystemCallError when epoll itself fails: a bug */
+  run(): void {
+    this.isRunning = true;
+    while (this.isRunning) this.turn();
+  }
+
+  stop(): void {
+    this.isRunning = false;
+  }
+
+  close(): void {
+    this.poll.close();
+  }
+
+  /** One turn; `run` is a loop around it, and tests walk through it by hand. */
+  turn(): void {
+    const timeoutMs = this.tasks.length > 0 ? 0 : this.wheel.timeoutMs(this.nowMs);
+    const count = this.poll.wait(timeoutMs);
+    if (count < 0) throw new SystemCallError('epoll_wait', -count);
+    this.nowMs = this.clock();
+    const { values } = this.counters;
+    values[Counter.loop_turns]!++;
+    if (count > 0) values[Counter.events]! += count;
+    for (let index = 0; index < count; index++) this.dispatch(index);
+    if (this.tasks.length > 0) this.runTasks();
+    this.wheel.advance(this.nowMs);
+    this.onTurn();
+  }
+
+  private dispatch(index: number): void {
+    const handler = this.handlers[this.poll.fdAt(index)];
+    if (handler === undefined || handler.generation !== this.poll.generationAt(index)) {
+      this.counters.values[Counter.events_stale]!++;
+      return;
+    }
+    try {
+      handler.onEvents(this.poll.eventsAt(index));
+    } catch (error) {
+      this.counters.values[Counter.exceptions]!++;
+      handler.onException(error);
+    }
+  }
+
+  private runTasks(): void {
+    const tasks = this.tasks;
+    this.tasks = this.tasksOfThisTurn;
+    this.tasksOfThisTurn = tasks;
+    for (const task of tasks) {
+      try {
+        task.runTask();
+      } catch (error) {
+        this.counters.values[Counter.exceptions]!++;
+        task.onException(error);
+      }
+    }
+    tasks.length = 0;
+  }
+}

@@ -1,0 +1,55 @@
+import { Epoll, type Pump, type Transport } from '../splice/index.js';
+import type { EventHandler, EventLoop } from './event-loop.js';
+import type { Flow } from './flow.js';
+
+const SOCKET_EVENTS =
+  (Epoll.EPOLLIN | Epoll.EPOLLOUT | Epoll.EPOLLPRI | Epoll.EPOLLRDHUP | Epoll.EPOLLET) >>> 0;
+// EPOLLPRI as well: the kernel wakes for both whenever bytes arrive (sock_def_readable).
+const MUTED_EVENTS = (SOCKET_EVENTS & ~(Epoll.EPOLLIN | Epoll.EPOLLPRI)) >>> 0;
+
+/** A flow's ear at one of its two sockets. */
+export class FlowSide implements EventHandler {
+  generation = 0;
+  /** The pump that reads from this side, once there is one. */
+  pump: Pump | undefined;
+  /**
+   * Arriving bytes raise no events. While the other side takes nothing each of them would wake the
+   * worker in vain, which a receiver slower than its sender turns into a wake-up per segment.
+   */
+  private isMuted = false;
+
+  constructor(
+    private readonly loop: EventLoop,
+    readonly flow: Flow,
+    readonly transport: Transport,
+    private readonly isClient: boolean,
+  ) {}
+
+  /** @returns 0, or a negative error number */
+  register(): number {
+    return this.loop.register(this.transport.fd, SOCKET_EVENTS, this);
+  }
+
+  onEvents(events: number): void {
+    this.transport.notice(events);
+    if ((events & Epoll.EPOLLIN) !== 0 && this.pump?.isHolding && !this.isMuted) this.mute();
+    if (this.isClient) this.flow.onClientEvents(events);
+    else this.flow.onUpstreamEvents(events);
+  }
+
+  onException(error: unknown): void {
+    this.flow.onException(error);
+  }
+
+  /** After pumping: a side that was read dry must hear of the next byte. */
+  listenAgain(): void {
+    if (!this.isMuted || this.transport.readable) return;
+    this.isMuted = false;
+    this.loop.modify(this.transport.fd, SOCKET_EVENTS, this);
+  }
+
+  private mute(): void {
+    this.isMuted = true;
+    this.loop.modify(this.transport.fd, MUTED_EVENTS, this);
+  }
+}

@@ -1,0 +1,353 @@
+import {
+  Epoll,
+  Errno,
+  Nagle,
+  openConnection,
+  PlainTransport,
+  Pump,
+  PumpResult,
+  type Transport,
+  takeSocketError,
+} from '../splice/index.js';
+import { accessLine } from './access-line.js';
+import { connectReason, isPassing } from './connect-failure.js';
+import { type CloseReason, Counter, closeReasons } from './counters.js';
+import type { Task } from './event-loop.js';
+import { FlowSide } from './flow-side.js';
+import { FlowState, successors } from './flow-state.js';
+import type { Listener } from './listener.js';
+import type { WorkerRoom } from './room.js';
+import { Timer, type TimerOwner } from './timer-wheel.js';
+import type { Endpoint } from './upstream.js';
+
+const BROKEN_EVENTS = Epoll.EPOLLERR | Epoll.EPOLLHUP;
+
+/** A connection that could not even be tried, for want of a descriptor, is tried again so often. */
+const RETRY_MS = 50;
+/** Endpoints tried for one flow. */
+const ATTEMPTS_MAX = 3;
+
+/**
+ * One client connection and the upstream connection made for it: a tunnel of two pumps. `up` is
+ * from client to upstream, `down` is back.
+ */
+export class Flow implements TimerOwner, Task {
+  state: FlowState = FlowState.accepted;
+  /** Why the flow ended; settled when it begins to close. */
+  closeReason: CloseReason = 'done';
+  endpoint: Endpoint | undefined;
+  readonly client: FlowSide;
+  upstream: FlowSide | undefined;
+  up: Pump | undefined;
+  down: Pump | undefined;
+  readonly startedMs: number;
+  /** When connect(2) was called, and how long it took; −1 before it has. */
+  private connectStartedMs = 0;
+  connectMs = -1;
+
+  private readonly timer: Timer = new Timer(this);
+  private lastActivityMs: number;
+  private attempts = 0;
+  private isDeferred = false;
+  /** A direction is over: its FIN was passed on, or its sink broke. */
+  private isUpOver = false;
+  private isDownOver = false;
+  /** A side was reset or broke while the other could still speak; it will be reset, too. */
+  private brokenSide: 'client' | 'upstream' | undefined;
+
+  /**
+   * @param clientFd an accepted, non-blocking socket; the flow closes it
+   * @param clientText the client's address for the access line, empty where nobody reads it
+   */
+  constructor(
+    readonly room: WorkerRoom,
+    readonly listener: Listener,
+    clientFd: number,
+    readonly clientText: string,
+  ) {
+    const isTcp = listener.snapshot.family !== 'unix';
+    const transport = new PlainTransport(room.kernel, clientFd, isTcp);
+    this.client = new FlowSide(room.clock, this, transport, true);
+    this.startedMs = room.clock.nowMs;
+    this.lastActivityMs = this.startedMs;
+  }
+
+  /** Starts the flow: it lives on events from here on. */
+  begin(): void {
+    const { counters } = this.room;
+    counters.countAccepted(this.listener.snapshot.index);
+    if (this.client.register() < 0) {
+      this.terminate('error');
+      return;
+    }
+    this.connect();
+  }
+
+  onClientEvents(events: number): void {
+    this.lastActivityMs = this.room.clock.nowMs;
+    switch (this.state) {
+      case FlowState.accepted:
+      case FlowState.connecting:
+        // A FIN alone is no reason to stop: the client may be one that says all and then listens.
+        if ((events & BROKEN_EVENTS) !== 0) this.terminate('client_reset');
+        return;
+      case FlowState.tunnelling:
+      case FlowState.halfClosed:
+        this.pump();
+        if ((events & BROKEN_EVENTS) !== 0) this.ifBroken(this.client, 'client_reset');
+        return;
+      case FlowState.closing:
+      case FlowState.closed:
+        return;
+      default:
+        assertNever(this.state);
+    }
+  }
+
+  onUpstreamEvents(events: number): void {
+    this.lastActivityMs = this.room.clock.nowMs;
+    switch (this.state) {
+      case FlowState.connecting:
+        if ((events & BROKEN_EVENTS) !== 0) {
+          const errno = takeSocketError(this.room.kernel, this.upstream!.transport.fd);
+          this.connectFailed(errno === 0 ? Errno.ECONNRESET : errno);
+        } else if ((events & Epoll.EPOLLOUT) !== 0) {
+          this.connected();
+        }
+        return;
+      case FlowState.tunnelling:
+      case FlowState.halfClosed:
+        this.pump();
+        if ((events & BROKEN_EVENTS) !== 0) this.ifBroken(this.upstream!, 'upstream_reset');
+        return;
+      case FlowState.accepted:
+      case FlowState.closing:
+      case FlowState.closed:
+        return;
+      default:
+        assertNever(this.state);
+    }
+  }
+
+  /** The run queue's turn: the last one ended on the budget, not for want of bytes. */
+  runTask(): void {
+    this.isDeferred = false;
+    if (this.state !== FlowState.tunnelling && this.state !== FlowState.halfClosed) return;
+    this.lastActivityMs = this.room.clock.nowMs;
+    this.pump();
+  }
+
+  onTimer(): void {
+    const { clock, timeouts } = this.room;
+    switch (this.state) {
+      case FlowState.accepted:
+        if (clock.nowMs >= this.startedMs + timeouts.connectMs) this.terminate('connect_timeout');
+        else this.connect();
+        return;
+      case FlowState.connecting:
+        this.connectFailed(Errno.ETIMEDOUT);
+        return;
+      case FlowState.tunnelling:
+      case FlowState.halfClosed: {
+        // Activity only notes the time; the timer is moved here, once per period, not per event.
+        const deadlineMs = this.lastActivityMs + timeouts.idleMs;
+        if (clock.nowMs >= deadlineMs) this.terminate('idle_timeout');
+        else clock.wheel.schedule(this.timer, deadlineMs);
+        return;
+      }
+      case FlowState.closing:
+      case FlowState.closed:
+        return;
+      default:
+        assertNever(this.state);
+    }
+  }
+
+  onException(error: unknown): void {
+    this.room.log.error({ err: error, listener: this.listener.snapshot.name }, 'flow failed');
+    this.terminate('error');
+  }
+
+  /** Ends the flow now; with a reset, unless it ends the way both sides expect. */
+  terminate(reason: CloseReason): void {
+    if (this.state === FlowState.closing || this.state === FlowState.closed) return;
+    this.enter(FlowState.closing);
+    this.closeReason = reason;
+    const { room } = this;
+    room.clock.wheel.cancel(this.timer);
+    this.up?.release();
+    this.down?.release();
+    if (room.logsAccess) accessLine(this);
+    this.closeSide(this.client);
+    if (this.upstream !== undefined) this.closeSide(this.upstream);
+    room.counters.countClosed(this.listener.snapshot.index, closeReasons.indexOf(reason));
+    room.connections.leave();
+    this.enter(FlowState.closed);
+    room.flowEnded(this.listener);
+  }
+
+  private connect(): void {
+    const { room } = this;
+    const endpoint = this.listener.upstream.select();
+    this.endpoint = endpoint;
+    this.connectStartedMs = room.clock.nowMs;
+    room.clock.wheel.schedule(this.timer, this.connectStartedMs + room.timeouts.connectMs);
+    room.counters.values[Counter.connect_attempts]!++;
+    const fd = this.openSocket(endpoint);
+    if (fd < 0) {
+      this.connectFailed(-fd);
+      return;
+    }
+    const isTcp = endpoint.sockaddr.address.family !== 'unix';
+    const transport = new PlainTransport(room.kernel, fd, isTcp, isTcp ? Nagle.unused : Nagle.off);
+    this.upstream = new FlowSide(room.clock, this, transport, false);
+    this.enter(FlowState.connecting);
+    if (this.upstream.register() < 0) this.terminate('error');
+  }
+
+  private openSocket(endpoint: Endpoint): number {
+    const fd = openConnection(this.room.kernel, endpoint.sockaddr);
+    if (fd !== -Errno.EMFILE && fd !== -Errno.ENFILE) return fd;
+    // Pipes nobody uses are descriptors, too.
+    return this.room.pipes.releaseIdle() > 0
+      ? openConnection(this.room.kernel, endpoint.sockaddr)
+      : fd;
+  }
+
+  private connected(): void {
+    const { room } = this;
+    const { client, upstream } = this;
+    this.connectMs = room.clock.nowMs - this.connectStartedMs;
+    room.counters.values[Counter.connect_microseconds]! += this.connectMs * 1000;
+    this.up = new Pump(room, room.counters.up, client.transport, upstream!.transport);
+    this.down = new Pump(room, room.counters.down, upstream!.transport, client.transport);
+    client.pump = this.up;
+    upstream!.pump = this.down;
+    this.enter(FlowState.tunnelling);
+    this.pump();
+  }
+
+  /** @param errno positive */
+  private connectFailed(errno: number): void {
+    const { room } = this;
+    room.counters.values[Counter.connect_failures]!++;
+    if (this.upstream !== undefined) {
+      this.closeSide(this.upstream);
+      this.upstream = undefined;
+    }
+    if (this.state === FlowState.connecting) this.enter(FlowState.accepted);
+    if (isPassing(errno)) {
+      room.clock.wheel.schedule(this.timer, room.clock.nowMs + RETRY_MS);
+      return;
+    }
+    this.attempts++;
+    if (this.attempts < Math.min(ATTEMPTS_MAX, this.listener.upstream.endpoints.length)) {
+      this.connect();
+      return;
+    }
+    this.terminate(connectReason(errno));
+  }
+
+  /** Runs both directions and draws the consequences. */
+  private pump(): void {
+    let isDue = false;
+    if (!this.isUpOver) {
+      const result = this.up!.run();
+      if (result === PumpResult.Yielded) isDue = true;
+      else if (result !== PumpResult.Waiting && !this.upEnded(result)) return;
+    }
+    if (!this.isDownOver) {
+      const result = this.down!.run();
+      if (result === PumpResult.Yielded) isDue = true;
+      else if (result !== PumpResult.Waiting && !this.downEnded(result)) return;
+    }
+    this.client.listenAgain();
+    this.upstream!.listenAgain();
+    if (isDue && !this.isDeferred) {
+      this.isDeferred = true;
+      this.room.clock.defer(this);
+    }
+  }
+
+  /** @returns false when the flow is over */
+  private upEnded(result: PumpResult): boolean {
+    if (result === PumpResult.SourceFailed) {
+      this.terminate('client_reset');
+      return false;
+    }
+    this.isUpOver = true;
+    if (result === PumpResult.SinkFailed) {
+      // The upstream takes no more, but its last words may be waiting: an early answer, mostly.
+      this.up!.release();
+      this.brokenSide ??= 'upstream';
+      return this.directionEnded(undefined);
+    }
+    return this.directionEnded(this.upstream!.transport);
+  }
+
+  /** @returns false when the flow is over */
+  private downEnded(result: PumpResult): boolean {
+    if (result === PumpResult.SourceFailed) {
+      this.terminate('upstream_reset');
+      return false;
+    }
+    this.isDownOver = true;
+    if (result === PumpResult.SinkFailed) {
+      this.down!.release();
+      this.brokenSide ??= 'client';
+      return this.directionEnded(undefined);
+    }
+    return this.directionEnded(this.client.transport);
+  }
+
+  /**
+   * Passes the end of a direction on, or ends the flow when it was the second one.
+   * @param sink where a FIN belongs, after every byte before it has gone
+   * @returns false when the flow is over
+   */
+  private directionEnded(sink: Transport | undefined): boolean {
+    if (this.isUpOver && this.isDownOver) {
+      this.terminate(
+        this.brokenSide === undefined
+          ? 'done'
+          : this.brokenSide === 'client'
+            ? 'client_reset'
+            : 'upstream_reset',
+      );
+      return false;
+    }
+    // A shutdown that fails has met a reset: the other direction's read will say so.
+    sink?.shutdownWrite();
+    this.enter(FlowState.halfClosed);
+    return true;
+  }
+
+  private closeSide(side: FlowSide): void {
+    this.room.clock.forget(side.transport.fd);
+    const isOrderly = this.closeReason === 'done' || this.closeReason === 'idle_timeout';
+    if (isOrderly) side.transport.close();
+    else side.transport.reset();
+  }
+
+  /**
+   * A side was reported broken. While its pump can read, the read says how, after the last bytes;
+   * where that direction is over, or its sink takes nothing, nobody would ever find out.
+   */
+  private ifBroken(side: FlowSide, reason: CloseReason): void {
+    if (this.state !== FlowState.tunnelling && this.state !== FlowState.halfClosed) return;
+    const isOver = side === this.client ? this.isUpOver : this.isDownOver;
+    if (!isOver && !side.pump!.isHolding) return;
+    if (takeSocketError(this.room.kernel, side.transport.fd) !== 0) this.terminate(reason);
+  }
+
+  private enter(state: FlowState): void {
+    if (!successors[this.state].includes(state)) {
+      throw new Error(`flow: state ${this.state} is not followed by ${state}`);
+    }
+    this.state = state;
+  }
+}
+
+function assertNever(state: never): never {
+  throw new Error(`flow: no such state: ${state}`);
+}

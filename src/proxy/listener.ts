@@ -1,0 +1,170 @@
+import {
+  decodeAddress,
+  Epoll,
+  Errno,
+  errnoName,
+  formatAddress,
+  NativeMemory,
+  SockaddrUn,
+  Socket,
+} from '../splice/index.js';
+import { Counter } from './counters.js';
+import type { EventHandler } from './event-loop.js';
+import { Flow } from './flow.js';
+import type { WorkerRoom } from './room.js';
+import type { ListenerSnapshot } from './snapshot.js';
+import { Timer, type TimerOwner } from './timer-wheel.js';
+import type { Upstream } from './upstream.js';
+
+const ACCEPT_FLAGS = Socket.SOCK_NONBLOCK | Socket.SOCK_CLOEXEC;
+/** Connections taken from one listener before other events get their turn. */
+const ACCEPTS_A_TURN_MAX = 64;
+/** A paused listener tries again this often, besides whenever a flow ends. */
+const PAUSE_MS = 100;
+/** The reason of a pause is logged at most this often. */
+const PAUSE_LOG_MS = 60_000;
+
+const peer = new NativeMemory(SockaddrUn.size);
+const peerLength = new NativeMemory(4);
+
+/**
+ * A listening socket of one worker.
+ *
+ * ```
+ *              no descriptor, no memory, connection limit
+ *   accepting ───────────────────────────────────────────▶ paused
+ *       │     ◀───────────────────────────────────────────   │
+ *       │           a flow ended, or 100 ms passed           │
+ *       └───────────────────▶ closed ◀───────────────────────┘
+ * ```
+ *
+ * It is level-triggered, unlike all other descriptors: an accept4(2) that finds nothing is among the
+ * dearest calls here, because the kernel makes a socket before it looks, and level-triggered events
+ * make it unnecessary.
+ */
+export class Listener implements EventHandler, TimerOwner {
+  generation = 0;
+  private isPaused = false;
+  private isClosed = false;
+  private pauseLoggedMs = Number.NEGATIVE_INFINITY;
+  private readonly resumeTimer = new Timer(this);
+  /** Connections to try for at the next event: doubles while they come, back to 1 when they ebb. */
+  private appetite = 1;
+
+  constructor(
+    private readonly room: WorkerRoom,
+    readonly snapshot: ListenerSnapshot,
+    readonly upstream: Upstream,
+  ) {}
+
+  /** Begins to accept. @returns 0, or a negative error number */
+  open(): number {
+    return this.room.clock.register(this.snapshot.fd, this.events, this);
+  }
+
+  onEvents(): void {
+    const accepted = this.acceptUpTo(this.appetite);
+    if (accepted === this.appetite) this.appetite = Math.min(this.appetite * 2, ACCEPTS_A_TURN_MAX);
+    else this.appetite = Math.max(1, accepted);
+  }
+
+  onException(error: unknown): void {
+    this.room.log.error({ err: error, listener: this.snapshot.name }, 'accepting failed');
+  }
+
+  onTimer(): void {
+    this.resume();
+  }
+
+  /** Accepts again, if the listener had paused: there may be room now. */
+  resume(): void {
+    if (!this.isPaused || this.isClosed) return;
+    this.isPaused = false;
+    this.room.clock.wheel.cancel(this.resumeTimer);
+    this.open();
+  }
+
+  /** Takes what the kernel has queued, then closes the socket. */
+  close(): void {
+    if (this.isClosed) return;
+    while (this.acceptUpTo(ACCEPTS_A_TURN_MAX) > 0);
+    this.isClosed = true;
+    this.room.clock.wheel.cancel(this.resumeTimer);
+    this.room.clock.forget(this.snapshot.fd);
+    this.room.kernel.close(this.snapshot.fd);
+  }
+
+  /** A unix socket is shared by all workers; one of them is woken, not all. */
+  private get events(): number {
+    return this.snapshot.family === 'unix' ? Epoll.EPOLLIN | Epoll.EPOLLEXCLUSIVE : Epoll.EPOLLIN;
+  }
+
+  private acceptUpTo(most: number): number {
+    for (let accepted = 0; accepted < most; accepted++) {
+      if (!this.acceptOne()) return accepted;
+    }
+    return most;
+  }
+
+  private acceptOne(): boolean {
+    const { room } = this;
+    if (!room.connections.enter()) {
+      this.pause(Counter.accept_paused_limit, 'connection limit reached');
+      return false;
+    }
+    const fd = this.accept();
+    if (fd >= 0) {
+      const flow = new Flow(room, this, fd, room.logsAccess ? this.peerText() : '');
+      try {
+        flow.begin();
+      } catch (error) {
+        flow.onException(error);
+      }
+      return true;
+    }
+    room.connections.leave();
+    switch (-fd) {
+      case Errno.EAGAIN:
+        return false;
+      case Errno.EMFILE:
+      case Errno.ENFILE:
+      case Errno.ENOBUFS:
+      case Errno.ENOMEM:
+        // Pipes nobody uses are descriptors, too.
+        if (room.pipes.releaseIdle() > 0) return true;
+        this.pause(Counter.accept_paused_descriptors, errnoName(-fd));
+        return false;
+      default:
+        // The connection died in the queue (ECONNABORTED and the network errors that accept(2)
+        // passes on): the next one may be well.
+        return true;
+    }
+  }
+
+  private accept(): number {
+    const { kernel, logsAccess } = this.room;
+    if (!logsAccess) return kernel.accept4(this.snapshot.fd, 0, 0, ACCEPT_FLAGS);
+    peerLength.bytes.writeInt32LE(SockaddrUn.size, 0);
+    return kernel.accept4(this.snapshot.fd, peer.address, peerLength.address, ACCEPT_FLAGS);
+  }
+
+  private peerText(): string {
+    return formatAddress(decodeAddress(peer.bytes, peerLength.bytes.readInt32LE(0)));
+  }
+
+  private pause(counter: number, reason: string): void {
+    if (this.isPaused) return;
+    this.isPaused = true;
+    const { clock, counters, log } = this.room;
+    counters.values[counter]!++;
+    clock.deregister(this.snapshot.fd);
+    clock.wheel.schedule(this.resumeTimer, clock.nowMs + PAUSE_MS);
+    if (clock.nowMs - this.pauseLoggedMs < PAUSE_LOG_MS) return;
+    this.pauseLoggedMs = clock.nowMs;
+    const active = counters.activeOf(this.snapshot.index);
+    log.warn(
+      { listener: this.snapshot.name, reason, active },
+      'accepting paused until a connection ends; new ones wait in the kernel',
+    );
+  }
+}

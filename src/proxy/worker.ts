@@ -1,0 +1,176 @@
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { type Logger, pino } from 'pino';
+import {
+  BufferPool,
+  createKernel,
+  Epoll,
+  EventFd,
+  type Kernel,
+  type Libc,
+  loadLibc,
+  NativeMemory,
+  PipePool,
+} from '../splice/index.js';
+import { Counter, Counters } from './counters.js';
+import { type EventHandler, EventLoop } from './event-loop.js';
+import { FlowSide } from './flow-side.js';
+import { Listener } from './listener.js';
+import { LogBatch } from './log-batch.js';
+import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
+import { ConnectionLimit, type WorkerRoom } from './room.js';
+import { Timer, type TimerOwner } from './timer-wheel.js';
+import { Upstream } from './upstream.js';
+
+/** Bytes one read may copy; a read that fills it twice in a row makes a pump splice. */
+const COPY_BUFFER_BYTES = 32 * 1024;
+
+/**
+ * One data thread: its loop, its listeners and the flows they accepted.
+ *
+ * ```
+ *   serving ──drain──▶ draining ──last flow ended, or time is up──▶ ended
+ *      └──────────────────────────stop─────────────────────────────▶
+ * ```
+ */
+export class Worker implements WorkerRoom, EventHandler, TimerOwner {
+  generation = 0;
+  readonly kernel: Kernel;
+  readonly clock: EventLoop;
+  readonly counters: Counters;
+  readonly pipes: PipePool;
+  readonly buffers = new BufferPool(COPY_BUFFER_BYTES);
+  readonly log: Logger;
+  readonly logsAccess: boolean;
+  readonly timeouts;
+  readonly connections: ConnectionLimit;
+  private readonly port: MessagePort;
+  private readonly bell: EventFd;
+  private readonly listeners: Listener[];
+  private readonly logBatch: LogBatch;
+  private readonly drainTimer = new Timer(this);
+  private isDraining = false;
+
+  /** @param libc the C library; a test hands in one that injects faults */
+  constructor(start: WorkerStart, libc: Libc = loadLibc()) {
+    const { snapshot, port } = start;
+    this.port = port;
+    this.counters = new Counters(start.counters);
+    this.kernel = createKernel(libc, (syscall, errno) => this.counters.countError(syscall, errno));
+    this.clock = new EventLoop(this.kernel, this.counters, () => this.updateGauges());
+    this.logBatch = new LogBatch(port, start.logBacklog, this.counters, this.clock);
+    this.log = pino(
+      { level: snapshot.log.level, base: { worker: snapshot.worker } },
+      this.logBatch,
+    );
+    this.logsAccess = snapshot.log.access;
+    this.timeouts = snapshot.timeouts;
+    const { pipeBytes, pipeMemoryBytes, connectionsMax } = snapshot.limits;
+    this.pipes = new PipePool(this.kernel, pipeBytes, pipeMemoryBytes);
+    this.connections = new ConnectionLimit(start.shared, connectionsMax);
+    this.bell = new EventFd(this.kernel, start.bellFd);
+    const upstreams = snapshot.upstreams.map((one) => new Upstream(one, snapshot.worker));
+    this.listeners = snapshot.listeners.map(
+      (one) => new Listener(this, one, upstreams[one.upstream]!),
+    );
+    if (snapshot.core >= 0) this.pinTo(snapshot.core);
+  }
+
+  /** Serves until it is told to end. Returns once every descriptor of this worker is closed. */
+  run(): void {
+    this.clock.register(this.bell.fd, Epoll.EPOLLIN, this);
+    for (const listener of this.listeners) listener.open();
+    this.send({ type: 'ready' });
+    try {
+      this.clock.run();
+    } finally {
+      this.logBatch.flush();
+    }
+    this.close();
+    this.send({ type: 'ended' });
+  }
+
+  flowEnded(listener: Listener): void {
+    listener.resume();
+    if (this.isDraining) this.endIfIdle();
+  }
+
+  /** The bell: there are messages. */
+  onEvents(): void {
+    this.bell.hear();
+    for (;;) {
+      const received = receiveMessageOnPort(this.port) as { message: ToWorker } | undefined;
+      if (received === undefined) return;
+      this.obey(received.message);
+    }
+  }
+
+  onException(error: unknown): void {
+    this.log.error({ err: error }, 'worker: a message could not be carried out');
+  }
+
+  /** The time to drain is up. */
+  onTimer(): void {
+    this.terminateFlows('drain_timeout');
+    this.clock.stop();
+  }
+
+  private obey(message: ToWorker): void {
+    switch (message.type) {
+      case 'drain':
+        this.drain(message.timeoutMs);
+        return;
+      case 'stop':
+        this.isDraining = true;
+        for (const listener of this.listeners) listener.close();
+        this.terminateFlows('stopped');
+        this.clock.stop();
+        return;
+    }
+  }
+
+  private drain(timeoutMs: number): void {
+    if (this.isDraining) return;
+    for (const listener of this.listeners) listener.close();
+    this.isDraining = true;
+    this.send({ type: 'draining' });
+    this.clock.wheel.schedule(this.drainTimer, this.clock.nowMs + timeoutMs);
+    this.endIfIdle();
+  }
+
+  private endIfIdle(): void {
+    if (this.counters.values[Counter.flows_active] === 0) this.clock.stop();
+  }
+
+  private terminateFlows(reason: 'drain_timeout' | 'stopped'): void {
+    for (const handler of this.clock.registered()) {
+      if (handler instanceof FlowSide) handler.flow.terminate(reason);
+    }
+  }
+
+  private updateGauges(): void {
+    const { values } = this.counters;
+    const { gauges } = this.pipes;
+    values[Counter.pipes_pooled] = gauges.pooled;
+    values[Counter.pipes_in_use] = gauges.inUse;
+    values[Counter.pipe_capacity_bytes] = gauges.capacityBytes;
+    values[Counter.buffers_in_use] = this.buffers.inUse;
+  }
+
+  private pinTo(core: number): void {
+    const mask = new NativeMemory(128);
+    mask.bytes[core >> 3] = 1 << (core & 7);
+    const result = this.kernel.sched_setaffinity(0, mask.byteLength, mask.address);
+    if (result < 0) this.log.warn({ core, errno: -result }, 'worker: not pinned to its core');
+  }
+
+  private close(): void {
+    this.pipes.releaseIdle();
+    this.updateGauges();
+    this.clock.forget(this.bell.fd);
+    this.clock.close();
+  }
+
+  private send(message: FromWorker): void {
+    this.port.postMessage(message);
+  }
+}
