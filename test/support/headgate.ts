@@ -7,7 +7,7 @@ import { cpuSeconds, type OpenFiles, openFiles, residentBytes, threadCount } fro
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 export const standin = process.env.HEADGATE_TEST_STANDIN === '1';
-const program = `${root}${standin ? 'build/test/support/standin.js' : 'dist/cli.js'}`;
+export const programPath = `${root}${standin ? 'build/test/support/standin.js' : 'dist/cli.js'}`;
 
 /** A line of the log, pino's JSON. */
 export interface LogLine {
@@ -185,7 +185,7 @@ export async function startHeadgate(
   args: readonly string[],
   options: HeadgateOptions = {},
 ): Promise<Headgate> {
-  const words = [...(options.prefix ?? []), process.execPath, program, ...args];
+  const words = [...(options.prefix ?? []), process.execPath, programPath, ...args];
   const [command, ...rest] =
     options.filesMax === undefined
       ? words

@@ -4,7 +4,7 @@ import net from 'node:net';
 import { parseAddress } from './address.js';
 import type { ByteStream } from './bytes.js';
 import { sleep } from './deadline.js';
-import { connectionIsGone } from './tcp-table.js';
+import { socketError } from './socket-calls.js';
 
 /** How the other side ended its direction: in order, or not. */
 export type Ending = 'fin' | 'reset';
@@ -19,10 +19,13 @@ const writeBytes = 64 * 1024;
 
 export class Peer {
   readonly socket: net.Socket;
-  /** Kept, for Node forgets them when the socket closes; undefined on unix sockets. */
-  readonly #ports: { localPort: number | undefined; remotePort: number | undefined };
   #failure: NodeJS.ErrnoException | undefined;
   #ended = false;
+  /**
+   * Whether what Node called the end was an RST: libuv reports the end of the stream when it sees EPOLLHUP behind a
+   * partial read, without asking for the error. The kernel still has it.
+   */
+  #endWasReset = false;
   #closed = false;
   #waiting: (() => void)[] = [];
 
@@ -34,11 +37,11 @@ export class Peer {
 
   constructor(socket: net.Socket) {
     this.socket = socket;
-    this.#ports = { localPort: socket.localPort, remotePort: socket.remotePort };
     const wake = this.#wake;
     socket.on('drain', wake);
     socket.on('end', () => {
       this.#ended = true;
+      this.#endWasReset = socketError(socket) !== 0;
       wake();
     });
     socket.on('error', (error) => {
@@ -52,16 +55,18 @@ export class Peer {
   }
 
   /**
-   * Connects to `address`; half-open connections stay open.
+   * Connects to `address`; half-open connections stay open. One that was reset before Node looked at it counts as
+   * connected, too: reading from it fails.
    * @throws the socket's error, ECONNREFUSED for one.
    */
   static connect(address: string): Promise<Peer> {
     return new Promise((resolve, reject) => {
       const socket = net.connect({ ...parseAddress(address), allowHalfOpen: true, noDelay: true });
-      socket.once('error', reject);
-      socket.once('connect', () => {
-        socket.off('error', reject);
-        resolve(new Peer(socket));
+      const peer = new Peer(socket);
+      socket.once('connect', () => resolve(peer));
+      socket.once('error', (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ECONNRESET') resolve(peer);
+        else reject(error);
       });
     });
   }
@@ -136,7 +141,7 @@ export class Peer {
   async ending(): Promise<Ending> {
     try {
       while ((await this.read()) !== undefined);
-      return (await this.#endWasReset()) ? 'reset' : 'fin';
+      return this.#endWasReset ? 'reset' : 'fin';
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ECONNRESET' || code === 'EPIPE') return 'reset';
@@ -148,17 +153,7 @@ export class Peer {
   async receiveEnd(): Promise<void> {
     const chunk = await this.read();
     if (chunk !== undefined) throw new Error(`${chunk.length} bytes where FIN was expected`);
-    if (await this.#endWasReset()) throw new Error('RST where FIN was expected');
-  }
-
-  /**
-   * Whether what Node calls the end was an RST: libuv reports the end of the stream when it sees EPOLLHUP behind a
-   * partial read, and never asks for the error. The kernel knows: after RST there is no connection, after FIN there is.
-   */
-  #endWasReset(): Promise<boolean> {
-    const { localPort, remotePort } = this.#ports;
-    if (localPort === undefined || remotePort === undefined) return Promise.resolve(false);
-    return connectionIsGone(localPort, remotePort);
+    if (this.#endWasReset) throw new Error('RST where FIN was expected');
   }
 
   /** Writes `data`; resolves when Node would take more. @throws the socket's error. */
