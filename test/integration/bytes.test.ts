@@ -193,6 +193,32 @@ t.test('bytes: a reader that stops for a second costs nothing and goes on', asyn
   }
 });
 
+t.test('bytes: one direction that is blocked does not hold up the other', async (t) => {
+  const length = 48 * MiB;
+  for (const blocked of ['up', 'down'] as const) {
+    const rig = await Rig.start(t);
+    const pair = await rig.pair();
+    const [deaf, speaking] =
+      blocked === 'up' ? [pair.upstream, pair.client] : [pair.client, pair.upstream];
+    const sendingBlocked = speaking.sendStream(up, length).then(() => speaking.end());
+    await sleep(300);
+    const exchange = async () => {
+      await Promise.all([deaf.sendStream(down, length), speaking.receiveStream(down, length)]);
+      await Promise.all([deaf.send('x'), speaking.receive(1)]);
+    };
+    await rig.within(10_000, `the other direction, ${blocked} being blocked`, exchange());
+    const receivingBlocked = deaf.receiveStream(up, length).then(() => deaf.receiveEnd());
+    await rig.within(
+      10_000,
+      `${blocked}, unblocked`,
+      Promise.all([sendingBlocked, receivingBlocked]),
+    );
+    deaf.end();
+    await rig.within(1_000, 'FIN', speaking.receiveEnd());
+    await rig.finish(t);
+  }
+});
+
 const clients = 2_000;
 const concurrent = 'bytes: 2,000 clients at the same time';
 testWith(missingFiles(3 * clients), concurrent, { timeout: 60_000 }, async (t) => {
