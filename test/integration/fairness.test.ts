@@ -34,7 +34,7 @@ for (const verb of ['get', 'put'] as const) {
     const alone = headgate.cpuSeconds();
     const latenciesMs = await echoes(1_500);
     const busy = headgate.cpuSeconds() - alone;
-    t.ok(busy > 0.4, `bulk is going on: ${busy.toFixed(2)} s of CPU`);
+    t.ok(busy > 0.15, `bulk is going on: ${busy.toFixed(2)} s of CPU`);
     latenciesMs.sort((one, other) => one - other);
     const at = (share: number) => latenciesMs[Math.floor(latenciesMs.length * share)]!;
     const shown = `${latenciesMs.length} exchanges, p50 ${at(0.5).toFixed(1)} ms, p99 ${at(0.99).toFixed(1)} ms`;
