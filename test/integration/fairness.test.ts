@@ -118,7 +118,8 @@ for (const direction of ['up', 'down'] as const) {
     const name = `fairness: an urgent byte going ${direction} between ${before} and ${after} bytes`;
     t.test(name, { timeout: 30_000 }, async (t) => {
       const rig = await Rig.start(t);
-      for (const pauseMs of [0, 100]) {
+      // Some lose the bytes behind only when FIN is there before they have looked: several tries without a pause.
+      for (const pauseMs of [0, 0, 0, 0, 100]) {
         const { client, upstream } = await rig.pair();
         const ends =
           direction === 'up' ? ([client, upstream] as const) : ([upstream, client] as const);
@@ -128,7 +129,7 @@ for (const direction of ['up', 'down'] as const) {
       }
       const cpu = await rig.headgate.cpuSecondsDuring(200);
       t.ok(cpu < 0.1, `${cpu} s of CPU in 0.2 s afterwards`);
-      await rig.headgate.flowsEnded(2);
+      await rig.headgate.flowsEnded(5);
       await rig.finish(t);
     });
   }

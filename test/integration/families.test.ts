@@ -1,6 +1,10 @@
 // IPv4, IPv6, unix sockets with a path and abstract ones: each as listener in front of each as upstream.
 import t from 'tap';
+import { abstractAddress } from '../support/address.js';
 import { ByteStream } from '../support/bytes.js';
+import { findProgram, missingProgram, testWith } from '../support/capability.js';
+import { echo } from '../support/origin.js';
+import { runProgram } from '../support/program.js';
 import { Rig, temporaryDirectory } from '../support/rig.js';
 
 const MiB = 1 << 20;
@@ -12,7 +16,7 @@ const families: [string, (role: string) => string, RegExp][] = [
   ['IPv4', () => '127.0.0.1:0', /^127\.0\.0\.1:[1-9]\d*$/],
   ['IPv6', () => '[::1]:0', /^\[::1\]:[1-9]\d*$/],
   ['a unix path', (role) => `unix:${directory}/${role}.sock`, /^unix:\/.*\.sock$/],
-  ['an abstract name', (role) => `unix:@headgate-${process.pid}-${role}`, /^unix:@headgate-/],
+  ['an abstract name', abstractAddress, /^unix:@headgate-[^@]*\.$/],
 ];
 
 let count = 0;
@@ -71,5 +75,25 @@ t.test('families: a client of a unix socket that goes away', { timeout: 20_000 }
     other.close();
   }
   await rig.headgate.flowsEnded(2);
+  await rig.finish(t);
+});
+
+/** Connects to the abstract name given, as long as it is, and prints what comes back. */
+const connectExactly = `
+import socket, sys
+client = socket.socket(socket.AF_UNIX)
+client.connect(chr(0) + sys.argv[1])
+client.sendall(b'hello')
+client.shutdown(socket.SHUT_WR)
+print(client.makefile().read(), end='')
+`;
+
+const exactName = 'families: an abstract name is exactly as long as it is written';
+testWith(missingProgram(['python3']), exactName, { timeout: 20_000 }, async (t) => {
+  const name = `headgate-${process.pid}-short`;
+  const rig = await Rig.start(t, { listen: `unix:@${name}`, handler: echo });
+  const { stdout } = await runProgram([findProgram('python3')!, '-c', connectExactly, name], 5_000);
+  t.equal(stdout.toString(), 'hello');
+  await rig.headgate.flowsEnded(1);
   await rig.finish(t);
 });

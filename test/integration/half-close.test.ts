@@ -2,7 +2,7 @@
 import t from 'tap';
 import { ByteStream } from '../support/bytes.js';
 import { sleep } from '../support/deadline.js';
-import { Rig } from '../support/rig.js';
+import { type Pair, Rig } from '../support/rig.js';
 
 const MiB = 1 << 20;
 const up = new ByteStream(3);
@@ -163,9 +163,8 @@ for (const pauseMs of [0, 1, 50, 500]) {
 
 t.test('half-close: 200 flows in every order', timeout, async (t) => {
   const rig = await Rig.start(t, { workers: 2 });
-  const exchange = async (index: number) => {
+  const exchange = async ({ client, upstream }: Pair, index: number) => {
     const length = 1 + index * 1777;
-    const { client, upstream } = await rig.pair();
     const [first, second] = index % 2 === 0 ? [client, upstream] : [upstream, client];
     const firstHalf = first.sendStream(up, length).then(() => first.end());
     await Promise.all([second.receiveStream(up, length), firstHalf]);
@@ -176,12 +175,9 @@ t.test('half-close: 200 flows in every order', timeout, async (t) => {
     await first.receiveEnd();
   };
   for (let index = 0; index < 200; index += 20) {
-    // Flows of a batch overlap in their exchanges; `pair` itself is one at a time.
     const batch: Promise<void>[] = [];
-    for (let inner = 0; inner < 20; inner++) {
-      batch.push(exchange(index + inner));
-      await sleep(2);
-    }
+    // Pairs are made one at a time: only so is it known who belongs to whom. Their exchanges overlap.
+    for (let inner = 0; inner < 20; inner++) batch.push(exchange(await rig.pair(), index + inner));
     await rig.within(10_000, `flows from ${index}`, Promise.all(batch));
   }
   const flows = await rig.headgate.flowsEnded(200);

@@ -37,3 +37,11 @@ export function freePort(host = '127.0.0.1'): Promise<number> {
     });
   });
 }
+
+/**
+ * An abstract address nobody else uses, of the full 107 bytes: Node 20 pads shorter names with NULs, which makes them
+ * names that other programs do not mean (unix(7)).
+ */
+export function abstractAddress(role: string): string {
+  return `unix:@${`headgate-${process.pid}-${role}-`.padEnd(107, '.')}`;
+}

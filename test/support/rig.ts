@@ -21,6 +21,12 @@ export interface RigOptions extends HeadgateOptions {
   readonly workers?: number;
 }
 
+/** Both ends of a flow: they are what it joins. */
+export interface Pair {
+  readonly client: Peer;
+  readonly upstream: Peer;
+}
+
 export class Rig {
   readonly origin: Origin;
   readonly headgate: Headgate;
@@ -59,8 +65,8 @@ export class Rig {
     return client;
   }
 
-  /** Both ends of one new flow; needs an origin without handler. */
-  async pair(): Promise<{ client: Peer; upstream: Peer }> {
+  /** Both ends of one new flow; needs an origin without handler, and one call at a time. */
+  async pair(): Promise<Pair> {
     const client = await this.connect();
     const upstream = await this.origin.accept(this.headgate.context);
     return { client, upstream };
