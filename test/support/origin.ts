@@ -1,6 +1,6 @@
 // Servers behind the proxy. A handler serves each connection; without one, the test accepts them itself.
 import net from 'node:net';
-import { formatAddress, parseAddress } from './address.js';
+import { formatAddress, listenAt } from './address.js';
 import type { ByteStream } from './bytes.js';
 import { type Context, within } from './deadline.js';
 import { Peer } from './peer.js';
@@ -20,9 +20,9 @@ export class Origin {
   readonly #queue: Peer[] = [];
   #waiting: ((peer: Peer) => void)[] = [];
 
-  private constructor(server: net.Server, handler: Handler | undefined) {
+  private constructor(server: net.Server, address: string, handler: Handler | undefined) {
     this.#server = server;
-    this.address = formatAddress(server);
+    this.address = formatAddress(server, address);
     server.on('connection', (socket) => this.#admit(new Peer(socket), handler));
   }
 
@@ -31,9 +31,8 @@ export class Origin {
     return new Promise((resolve, reject) => {
       const server = net.createServer({ allowHalfOpen: true, noDelay: true });
       server.once('error', reject);
-      server.listen({ ...parseAddress(address), backlog: 4096 }, () => {
-        resolve(new Origin(server, handler));
-      });
+      server.once('listening', () => resolve(new Origin(server, address, handler)));
+      listenAt(server, address);
     });
   }
 

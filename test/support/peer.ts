@@ -1,7 +1,7 @@
 // One end of a TCP or unix connection under a test's full control: read when asked, closed as asked.
 // A client and a connection accepted by an origin are the same thing, a Peer.
-import net from 'node:net';
-import { parseAddress } from './address.js';
+import type net from 'node:net';
+import { connectTo } from './address.js';
 import type { ByteStream } from './bytes.js';
 import { sleep } from './deadline.js';
 import { socketError } from './socket-calls.js';
@@ -61,7 +61,7 @@ export class Peer {
    */
   static connect(address: string): Promise<Peer> {
     return new Promise((resolve, reject) => {
-      const socket = net.connect({ ...parseAddress(address), allowHalfOpen: true, noDelay: true });
+      const socket = connectTo(address);
       const peer = new Peer(socket);
       socket.once('connect', () => resolve(peer));
       socket.once('error', (error: NodeJS.ErrnoException) => {

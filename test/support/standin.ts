@@ -2,7 +2,7 @@
 // It forwards correctly, half-closes included, and logs flows; it neither splices nor balances nor watches its limits.
 import net from 'node:net';
 import { parseArgs } from 'node:util';
-import { formatAddress, parseAddress } from './address.js';
+import { connectTo, formatAddress, listenAt } from './address.js';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -46,11 +46,7 @@ function abort(flow: Flow, close: string): void {
 
 function serve(client: net.Socket): void {
   const started = performance.now();
-  const upstream = net.connect({
-    ...parseAddress(upstreamAddress),
-    allowHalfOpen: true,
-    noDelay: true,
-  });
+  const upstream = connectTo(upstreamAddress);
   const flow: Flow = { client, upstream, close: undefined, open: 2 };
   flows.add(flow);
   const connecting = setTimeout(
@@ -100,9 +96,10 @@ function logFlow({ client, upstream, close = 'done' }: Flow, durationMs: number)
 }
 
 const server = net.createServer({ allowHalfOpen: true, noDelay: true }, serve);
-server.listen({ ...parseAddress(listen), backlog: 4096 }, () => {
-  process.stdout.write(`listening standin tcp ${formatAddress(server)}\n`);
+server.once('listening', () => {
+  process.stdout.write(`listening standin tcp ${formatAddress(server, listen)}\n`);
 });
+listenAt(server, listen);
 
 let draining = false;
 function drain(): void {
