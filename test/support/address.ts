@@ -1,0 +1,55 @@
+// Addresses as headgate spells them: `127.0.0.1:80`, `[::1]:80`, `unix:/path`, `unix:@abstract`.
+import net from 'node:net';
+import { abstractSocket } from './socket-calls.js';
+
+type Address = { host: string; port: number } | { path: string } | { abstractName: string };
+
+/**
+ * What `net.connect` and `server.listen` take for `text`, except that they know nothing of abstract names.
+ * @throws Error when `text` is none of the four spellings.
+ */
+function parseAddress(text: string): Address {
+  if (text.startsWith('unix:@')) return { abstractName: text.slice(6) };
+  if (text.startsWith('unix:')) return { path: text.slice(5) };
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(text);
+  if (match === null) throw new Error(`not an address: ${text}`);
+  return { host: (match[1] ?? match[2])!, port: Number(match[3]) };
+}
+
+/** The spelling of what `server`, asked to listen at `asked`, really listens on: port 0 has become the port given. */
+export function formatAddress(server: net.Server, asked: string): string {
+  if (asked.startsWith('unix:')) return asked;
+  const { address, family, port } = server.address() as net.AddressInfo;
+  return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** Listens at `address`; the result of `server.listen`, which announces `listening` or `error`. */
+export function listenAt(server: net.Server, address: string): net.Server {
+  const parsed = parseAddress(address);
+  if (!('abstractName' in parsed)) return server.listen({ ...parsed, backlog: 4096 });
+  return server.listen({ fd: abstractSocket('bind', parsed.abstractName) }, 4096);
+}
+
+/** A socket that connects to `address`, half-open connections allowed; it announces `connect` or `error`. */
+export function connectTo(address: string): net.Socket {
+  const parsed = parseAddress(address);
+  if (!('abstractName' in parsed)) {
+    return net.connect({ ...parsed, allowHalfOpen: true, noDelay: true });
+  }
+  const fd = abstractSocket('connect', parsed.abstractName);
+  const socket = new net.Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
+  process.nextTick(() => socket.emit('connect'));
+  return socket;
+}
+
+/** A port of `host` that was free a moment ago, for programs that cannot be asked to choose one. */
+export function freePort(host = '127.0.0.1'): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer();
+    server.once('error', reject);
+    server.listen(0, host, () => {
+      const { port } = server.address() as net.AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
