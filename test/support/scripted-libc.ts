@@ -48,9 +48,7 @@ export class ScriptedLibc implements Libc {
     ) as unknown as Libc['calls'];
   }
 
-  errno(): number {
-    return this.error;
-  }
+  readonly errno = (): number => this.error;
 
   /** Puts `script` in the place of a call from now on; nothing puts the real one back. */
   script(name: SyscallName, script?: Script): void {
