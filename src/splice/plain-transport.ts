@@ -108,6 +108,12 @@ export class PlainTransport implements Transport {
       this.errno = -result;
       return Outcome.NotSpliceable;
     }
+    // In front of an urgent byte splice(2) answers 0 once a FIN is behind it: is it really the end?
+    if (result === 0 && this.kernel.recv(this.fd, count.address, 1, Socket.MSG_PEEK) > 0) {
+      this.hasUrgentData = true;
+      this.errno = Errno.EINVAL;
+      return Outcome.NotSpliceable;
+    }
     return this.readEnded(result);
   }
 
