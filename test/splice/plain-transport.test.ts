@@ -318,3 +318,18 @@ socketTest(
     t.not(transport.spliceTo(emptyPipe(kit), 100), Outcome.Eof, '“!cd” is still to come');
   },
 );
+
+socketTest('plain transport: a read that begins at an urgent byte has it', async (t, kit) => {
+  const { transport, far } = ends(kit);
+  far.send(Buffer.from('ab'));
+  far.sendUrgent(0x21);
+  far.send(Buffer.from('cd'));
+  pause(1);
+  t.equal(transport.read(memory.address, 2), 2, 'no event has told of it yet');
+  let text = '';
+  for (let outcome = 1; outcome > 0; ) {
+    outcome = transport.read(memory.address, 100);
+    if (outcome > 0) text += memory.bytes.toString('latin1', 0, outcome);
+  }
+  t.equal(text, '!cd');
+});
