@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { expectation } from '../dist/config/expectation.js';
-import { configSchema } from '../dist/config/index.js';
+import { configSchema } from '../dist/config/schema.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 

@@ -18,4 +18,4 @@ export type { Config, ListenerConfig, UpstreamConfig } from './config.js';
 export { type Loaded, type LoadOptions, loadConfig, readConfig } from './load.js';
 export type { Parsed } from './parsed.js';
 export { formatProblem, type Problem } from './problem.js';
-export { configSchema } from './schema.js';
+export { configSchema } from './published-schema.js';

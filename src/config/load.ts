@@ -7,7 +7,8 @@ import { withDefaults } from './defaults.js';
 import { readDocument, type SourceDocument } from './document.js';
 import type { Environment } from './environment.js';
 import { inOrder, type Problem } from './problem.js';
-import { type ConfigFile, configSchema } from './schema.js';
+import { configSchema } from './published-schema.js';
+import type { ConfigFile } from './schema.js';
 import { type Finding, validator } from './validation.js';
 
 const validate = validator(configSchema);

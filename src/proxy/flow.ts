@@ -24,6 +24,8 @@ const BROKEN_EVENTS = Epoll.EPOLLERR | Epoll.EPOLLHUP;
 
 /** A connection that could not even be tried, for want of a descriptor, is tried again so often. */
 const RETRY_MS = 50;
+/** After one side broke, the other may pause this long in taking the last bytes. */
+const LINGER_MS = 500;
 /** Endpoints tried for one flow. */
 const ATTEMPTS_MAX = 3;
 
@@ -94,7 +96,7 @@ export class Flow implements TimerOwner, Task {
       case FlowState.tunnelling:
       case FlowState.halfClosed:
         this.pump();
-        if ((events & BROKEN_EVENTS) !== 0) this.ifBroken(this.client, 'client_reset');
+        if ((events & BROKEN_EVENTS) !== 0) this.ifBroken(this.client, 'client');
         return;
       case FlowState.closing:
       case FlowState.closed:
@@ -118,7 +120,7 @@ export class Flow implements TimerOwner, Task {
       case FlowState.tunnelling:
       case FlowState.halfClosed:
         this.pump();
-        if ((events & BROKEN_EVENTS) !== 0) this.ifBroken(this.upstream!, 'upstream_reset');
+        if ((events & BROKEN_EVENTS) !== 0) this.ifBroken(this.upstream!, 'upstream');
         return;
       case FlowState.accepted:
       case FlowState.closing:
@@ -151,6 +153,10 @@ export class Flow implements TimerOwner, Task {
       case FlowState.halfClosed: {
         // Activity only notes the time; the timer is moved here, once per period, not per event.
         const deadlineMs = this.lastActivityMs + timeouts.idleMs;
+        if (this.brokenSide !== undefined) {
+          this.terminate(`${this.brokenSide}_reset`);
+          return;
+        }
         if (clock.nowMs >= deadlineMs) this.terminate('idle_timeout');
         else clock.wheel.schedule(this.timer, deadlineMs);
         return;
@@ -223,6 +229,10 @@ export class Flow implements TimerOwner, Task {
     this.down = new Pump(room, room.counters.down, upstream!.transport, client.transport);
     client.pump = this.up;
     upstream!.pump = this.down;
+    // The timer stands at the connect deadline and finds its way from there, unless that is too late.
+    if (room.timeouts.idleMs < room.timeouts.connectMs) {
+      room.clock.wheel.schedule(this.timer, room.clock.nowMs + room.timeouts.idleMs);
+    }
     this.enter(FlowState.tunnelling);
     this.pump();
   }
@@ -263,6 +273,7 @@ export class Flow implements TimerOwner, Task {
     }
     this.client.listenAgain();
     this.upstream!.listenAgain();
+    if (this.brokenSide !== undefined) this.linger();
     if (isDue && !this.isDeferred) {
       this.isDeferred = true;
       this.room.clock.defer(this);
@@ -271,33 +282,29 @@ export class Flow implements TimerOwner, Task {
 
   /** @returns false when the flow is over */
   private upEnded(result: PumpResult): boolean {
-    if (result === PumpResult.SourceFailed) {
+    if (result === PumpResult.SourceFailed || this.brokenSide === 'client') {
       this.terminate('client_reset');
       return false;
     }
     this.isUpOver = true;
-    if (result === PumpResult.SinkFailed) {
-      // The upstream takes no more, but its last words may be waiting: an early answer, mostly.
-      this.up!.release();
-      this.brokenSide ??= 'upstream';
-      return this.directionEnded(undefined);
-    }
-    return this.directionEnded(this.upstream!.transport);
+    if (result === PumpResult.Ended) return this.directionEnded(this.upstream!.transport);
+    // The upstream takes no more, but its last words may be waiting: an early answer, mostly.
+    this.up!.release();
+    this.brokenSide = 'upstream';
+    return this.directionEnded(undefined);
   }
 
   /** @returns false when the flow is over */
   private downEnded(result: PumpResult): boolean {
-    if (result === PumpResult.SourceFailed) {
+    if (result === PumpResult.SourceFailed || this.brokenSide === 'upstream') {
       this.terminate('upstream_reset');
       return false;
     }
     this.isDownOver = true;
-    if (result === PumpResult.SinkFailed) {
-      this.down!.release();
-      this.brokenSide ??= 'client';
-      return this.directionEnded(undefined);
-    }
-    return this.directionEnded(this.client.transport);
+    if (result === PumpResult.Ended) return this.directionEnded(this.client.transport);
+    this.down!.release();
+    this.brokenSide = 'client';
+    return this.directionEnded(undefined);
   }
 
   /**
@@ -307,13 +314,7 @@ export class Flow implements TimerOwner, Task {
    */
   private directionEnded(sink: Transport | undefined): boolean {
     if (this.isUpOver && this.isDownOver) {
-      this.terminate(
-        this.brokenSide === undefined
-          ? 'done'
-          : this.brokenSide === 'client'
-            ? 'client_reset'
-            : 'upstream_reset',
-      );
+      this.terminate(this.brokenSide === undefined ? 'done' : `${this.brokenSide}_reset`);
       return false;
     }
     // A shutdown that fails has met a reset: the other direction's read will say so.
@@ -333,11 +334,26 @@ export class Flow implements TimerOwner, Task {
    * A side was reported broken. While its pump can read, the read says how, after the last bytes;
    * where that direction is over, or its sink takes nothing, nobody would ever find out.
    */
-  private ifBroken(side: FlowSide, reason: CloseReason): void {
+  private ifBroken(side: FlowSide, name: 'client' | 'upstream'): void {
     if (this.state !== FlowState.tunnelling && this.state !== FlowState.halfClosed) return;
     const isOver = side === this.client ? this.isUpOver : this.isDownOver;
     if (!isOver && !side.pump!.isHolding) return;
-    if (takeSocketError(this.room.kernel, side.transport.fd) !== 0) this.terminate(reason);
+    if (takeSocketError(this.room.kernel, side.transport.fd) === 0) return;
+    this.brokenSide = name;
+    if (isOver) this.terminate(`${name}_reset`);
+    else this.linger();
+  }
+
+  /**
+   * One side is broken and its last bytes are on their way: they may arrive for as long as the other
+   * side goes on taking them.
+   */
+  private linger(): void {
+    const last = this.isUpOver ? this.down! : this.up!;
+    const isWaitingForSink = last.isHolding || (!this.isUpOver && this.down!.isHolding);
+    if (!isWaitingForSink) return;
+    const { clock } = this.room;
+    clock.wheel.schedule(this.timer, clock.nowMs + LINGER_MS);
   }
 
   private enter(state: FlowState): void {

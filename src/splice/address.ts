@@ -33,13 +33,16 @@ export class Sockaddr {
 }
 
 function encodeUnix(path: string): Buffer {
-  const name = Buffer.from(path.startsWith('@') ? `\0${path.slice(1)}` : path);
-  if (name.length === 0 || name.length >= SockaddrUn.pathBytes) {
-    throw new RangeError(`unix address of ${name.length} bytes: 1 to ${SockaddrUn.pathBytes - 1}`);
+  const isAbstract = path.startsWith('@');
+  // A path ends with a NUL that counts; an abstract name begins with one and ends where the length
+  // says.
+  const name = Buffer.from(isAbstract ? `\0${path.slice(1)}` : `${path}\0`);
+  if (name.length < 2 || name.length > SockaddrUn.pathBytes) {
+    throw new RangeError(
+      `unix name of ${name.length - 1} bytes, expected 1 to ${SockaddrUn.pathBytes - 1}`,
+    );
   }
-  const isAbstract = name[0] === 0;
-  // A path ends with a NUL that counts; an abstract name ends where the length says.
-  const sockaddr = Buffer.alloc(SockaddrUn.path + name.length + (isAbstract ? 0 : 1));
+  const sockaddr = Buffer.alloc(SockaddrUn.path + name.length);
   sockaddr.writeUInt16LE(Socket.AF_UNIX, SockaddrUn.family);
   name.copy(sockaddr, SockaddrUn.path);
   return sockaddr;

@@ -99,18 +99,14 @@ export class PlainTransport implements Transport {
     const result = this.kernel.splice(this.fd, pipe.writeEnd, length, flags);
     if (result > 0) {
       pipe.bytes += result;
-      // Short may mean that the pipe ran out of slots before the socket ran out of bytes, and then
-      // no edge would ever come: the socket is asked.
-      if (result < length && this.queuedBytes() === 0) this.readShort();
+      if (result < length && !this.atEnd) this.splicedShort();
       return result;
     }
     if (isSpliceRefusal(-result)) {
       this.errno = -result;
       return Outcome.NotSpliceable;
     }
-    // In front of an urgent byte splice(2) answers 0 once a FIN is behind it: is it really the end?
-    if (result === 0 && this.kernel.recv(this.fd, count.address, 1, Socket.MSG_PEEK) > 0) {
-      this.hasUrgentData = true;
+    if (result === 0 && this.isBeforeUrgentByte()) {
       this.errno = Errno.EINVAL;
       return Outcome.NotSpliceable;
     }
@@ -160,6 +156,23 @@ export class PlainTransport implements Transport {
     if (!this.isTcp || this.hasUrgentData || this.isBroken) return;
     if (this.atEnd) this.hasReadAll = true;
     else this.readable = false;
+  }
+
+  /**
+   * Short may mean that the pipe ran out of slots before the socket ran out of bytes, and then no
+   * edge would ever come: the socket is asked.
+   */
+  private splicedShort(): void {
+    if (this.queuedBytes() === 0) this.readShort();
+  }
+
+  /** In front of an urgent byte splice(2) answers 0 once a FIN is behind it: is it really the end? */
+  private isBeforeUrgentByte(): boolean {
+    if (!this.isTcp) return false;
+    this.keepUrgentByte();
+    if (this.kernel.recv(this.fd, count.address, 1, Socket.MSG_PEEK) > 0) return true;
+    this.hasUrgentData = false;
+    return false;
   }
 
   /** recv(2) drops the urgent byte unless it is told to leave it in its place (tcp(7)). */

@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import t from 'tap';
 import { parse } from 'yaml';
-import { configSchema, formatProblem, readConfig } from '#src/config/index.js';
+import { formatProblem, readConfig } from '#src/config/index.js';
+import { configSchema } from '#src/config/schema.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const schema = JSON.parse(JSON.stringify(configSchema));
