@@ -71,7 +71,9 @@ export class Program {
   ): Program {
     const child = spawn(command!, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     const program = new Program(child, command!);
-    process.once('exit', () => child.kill('SIGKILL'));
+    const kill = () => child.kill('SIGKILL');
+    process.once('exit', kill);
+    child.once('close', () => process.off('exit', kill));
     t.teardown(() => program.end(endSignal));
     return program;
   }
