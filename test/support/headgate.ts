@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { until, within } from './deadline.js';
 import { cpuSeconds, type OpenFiles, openFiles, residentBytes, threadCount } from './proc.js';
+import { childEnvironment } from './program.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 export const standin = process.env.HEADGATE_TEST_STANDIN === '1';
@@ -190,7 +191,10 @@ export async function startHeadgate(
     options.filesMax === undefined
       ? words
       : ['sh', '-c', `ulimit -n ${options.filesMax} && exec "$@"`, 'sh', ...words];
-  const child = spawn(command!, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command!, rest, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: childEnvironment,
+  });
   const output = new Output(child);
   running.add(child);
   let ended = false;

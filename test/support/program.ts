@@ -3,6 +3,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Test } from 'tap';
 import { within } from './deadline.js';
 
+/**
+ * The environment for children: without what tap put there for its own, a loader that writes a file at every exit.
+ */
+export const childEnvironment: NodeJS.ProcessEnv = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !/^(NODE_OPTIONS$|_?TAP)/.test(name)),
+);
+
 export interface Finished {
   readonly stdout: Buffer;
   readonly stderr: string;
@@ -16,7 +23,10 @@ export async function runProgram(
   [command, ...args]: readonly string[],
   timeoutMs: number,
 ): Promise<Finished> {
-  const child = spawn(command!, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command!, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: childEnvironment,
+  });
   const stdout: Buffer[] = [];
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
@@ -69,7 +79,10 @@ export class Program {
     [command, ...args]: readonly string[],
     endSignal: NodeJS.Signals = 'SIGTERM',
   ): Program {
-    const child = spawn(command!, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command!, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: childEnvironment,
+    });
     const program = new Program(child, command!);
     const kill = () => child.kill('SIGKILL');
     process.once('exit', kill);
