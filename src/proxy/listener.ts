@@ -57,9 +57,12 @@ export class Listener implements EventHandler, TimerOwner {
     readonly upstream: Upstream,
   ) {}
 
-  /** Begins to accept. @returns 0, or a negative error number */
-  open(): number {
-    return this.room.clock.register(this.snapshot.fd, this.events, this);
+  /** Begins to accept; without memory for the registration, as soon as there is some. */
+  open(): void {
+    const { clock } = this.room;
+    this.isPaused = clock.register(this.snapshot.fd, this.events, this) < 0;
+    if (this.isPaused) clock.wheel.schedule(this.resumeTimer, clock.nowMs + PAUSE_MS);
+    else clock.wheel.cancel(this.resumeTimer);
   }
 
   onEvents(): void {
@@ -78,10 +81,7 @@ export class Listener implements EventHandler, TimerOwner {
 
   /** Accepts again, if the listener had paused: there may be room now. */
   resume(): void {
-    if (!this.isPaused || this.isClosed) return;
-    this.isPaused = false;
-    this.room.clock.wheel.cancel(this.resumeTimer);
-    this.open();
+    if (this.isPaused && !this.isClosed) this.open();
   }
 
   /** Takes what the kernel has queued, then closes the socket. */
