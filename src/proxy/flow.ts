@@ -180,12 +180,13 @@ export class Flow implements TimerOwner, Task {
     this.enter(FlowState.closing);
     this.closeReason = reason;
     const { room } = this;
+    const isOrderly = this.endsOrderly();
     room.clock.wheel.cancel(this.timer);
     this.up?.release();
     this.down?.release();
     if (room.logsAccess) accessLine(this);
-    this.closeSide(this.client);
-    if (this.upstream !== undefined) this.closeSide(this.upstream);
+    this.closeSide(this.client, isOrderly);
+    if (this.upstream !== undefined) this.closeSide(this.upstream, isOrderly);
     room.counters.countClosed(this.listener.snapshot.index, closeReasons.indexOf(reason));
     room.connections.leave();
     this.enter(FlowState.closed);
@@ -242,7 +243,7 @@ export class Flow implements TimerOwner, Task {
     const { room } = this;
     room.counters.values[Counter.connect_failures]!++;
     if (this.upstream !== undefined) {
-      this.closeSide(this.upstream);
+      this.closeSide(this.upstream, true);
       this.upstream = undefined;
     }
     if (this.state === FlowState.connecting) this.enter(FlowState.accepted);
@@ -323,9 +324,15 @@ export class Flow implements TimerOwner, Task {
     return true;
   }
 
-  private closeSide(side: FlowSide): void {
+  /** A FIN says “that was all”: after bytes were lost, only a reset tells the truth. */
+  private endsOrderly(): boolean {
+    if (this.closeReason !== 'done' && this.closeReason !== 'idle_timeout') return false;
+    const isHolding = this.up?.isHolding === true || this.down?.isHolding === true;
+    return !isHolding && this.brokenSide === undefined;
+  }
+
+  private closeSide(side: FlowSide, isOrderly: boolean): void {
     this.room.clock.forget(side.transport.fd);
-    const isOrderly = this.closeReason === 'done' || this.closeReason === 'idle_timeout';
     if (isOrderly) side.transport.close();
     else side.transport.reset();
   }
