@@ -289,6 +289,10 @@ export class Flow implements TimerOwner, Task {
     }
     this.isUpOver = true;
     if (result === PumpResult.Ended) return this.directionEnded(this.upstream!.transport);
+    if (!isPeerGone(this.upstream!.transport.errno)) {
+      this.terminate('error');
+      return false;
+    }
     // The upstream takes no more, but its last words may be waiting: an early answer, mostly.
     this.up!.release();
     this.brokenSide = 'upstream';
@@ -303,6 +307,10 @@ export class Flow implements TimerOwner, Task {
     }
     this.isDownOver = true;
     if (result === PumpResult.Ended) return this.directionEnded(this.client.transport);
+    if (!isPeerGone(this.client.transport.errno)) {
+      this.terminate('error');
+      return false;
+    }
     this.down!.release();
     this.brokenSide = 'client';
     return this.directionEnded(undefined);
@@ -369,6 +377,11 @@ export class Flow implements TimerOwner, Task {
     }
     this.state = state;
   }
+}
+
+/** Writing found the connection dead: events will say the rest. Any other error leaves it alive. */
+function isPeerGone(errno: number): boolean {
+  return errno === Errno.EPIPE || errno === Errno.ECONNRESET || errno === Errno.ETIMEDOUT;
 }
 
 function assertNever(state: never): never {
