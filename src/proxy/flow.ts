@@ -180,12 +180,13 @@ export class Flow implements TimerOwner, Task {
     this.enter(FlowState.closing);
     this.closeReason = reason;
     const { room } = this;
+    const isOrderly = this.endsOrderly();
     room.clock.wheel.cancel(this.timer);
     this.up?.release();
     this.down?.release();
     if (room.logsAccess) accessLine(this);
-    this.closeSide(this.client);
-    if (this.upstream !== undefined) this.closeSide(this.upstream);
+    this.closeSide(this.client, isOrderly);
+    if (this.upstream !== undefined) this.closeSide(this.upstream, isOrderly);
     room.counters.countClosed(this.listener.snapshot.index, closeReasons.indexOf(reason));
     room.connections.leave();
     this.enter(FlowState.closed);
@@ -242,7 +243,7 @@ export class Flow implements TimerOwner, Task {
     const { room } = this;
     room.counters.values[Counter.connect_failures]!++;
     if (this.upstream !== undefined) {
-      this.closeSide(this.upstream);
+      this.closeSide(this.upstream, true);
       this.upstream = undefined;
     }
     if (this.state === FlowState.connecting) this.enter(FlowState.accepted);
@@ -288,6 +289,10 @@ export class Flow implements TimerOwner, Task {
     }
     this.isUpOver = true;
     if (result === PumpResult.Ended) return this.directionEnded(this.upstream!.transport);
+    if (!isPeerGone(this.upstream!.transport.errno)) {
+      this.terminate('error');
+      return false;
+    }
     // The upstream takes no more, but its last words may be waiting: an early answer, mostly.
     this.up!.release();
     this.brokenSide = 'upstream';
@@ -302,6 +307,10 @@ export class Flow implements TimerOwner, Task {
     }
     this.isDownOver = true;
     if (result === PumpResult.Ended) return this.directionEnded(this.client.transport);
+    if (!isPeerGone(this.client.transport.errno)) {
+      this.terminate('error');
+      return false;
+    }
     this.down!.release();
     this.brokenSide = 'client';
     return this.directionEnded(undefined);
@@ -323,9 +332,15 @@ export class Flow implements TimerOwner, Task {
     return true;
   }
 
-  private closeSide(side: FlowSide): void {
+  /** A FIN says “that was all”: after bytes were lost, only a reset tells the truth. */
+  private endsOrderly(): boolean {
+    if (this.closeReason !== 'done' && this.closeReason !== 'idle_timeout') return false;
+    const isHolding = this.up?.isHolding === true || this.down?.isHolding === true;
+    return !isHolding && this.brokenSide === undefined;
+  }
+
+  private closeSide(side: FlowSide, isOrderly: boolean): void {
     this.room.clock.forget(side.transport.fd);
-    const isOrderly = this.closeReason === 'done' || this.closeReason === 'idle_timeout';
     if (isOrderly) side.transport.close();
     else side.transport.reset();
   }
@@ -362,6 +377,11 @@ export class Flow implements TimerOwner, Task {
     }
     this.state = state;
   }
+}
+
+/** Writing found the connection dead: events will say the rest. Any other error leaves it alive. */
+function isPeerGone(errno: number): boolean {
+  return errno === Errno.EPIPE || errno === Errno.ECONNRESET || errno === Errno.ETIMEDOUT;
 }
 
 function assertNever(state: never): never {
