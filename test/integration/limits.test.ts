@@ -7,7 +7,7 @@ import { sleep, until } from '../support/deadline.js';
 import { programPath } from '../support/headgate.js';
 import { echo } from '../support/origin.js';
 import type { Peer } from '../support/peer.js';
-import { Program } from '../support/program.js';
+import { Program, withoutLoader } from '../support/program.js';
 import { Rig } from '../support/rig.js';
 
 const MiB = 1 << 20;
@@ -214,7 +214,7 @@ function missingUnprivileged(): string | undefined {
   const missing = missingRoot() ?? missingProgram(['setpriv', 'python3'], '/usr/bin');
   if (missing !== undefined) return missing;
   const script = `require('fs').accessSync(${JSON.stringify(programPath)})`;
-  const [command, ...rest] = [...nobody, process.execPath, '-e', script];
+  const [command, ...rest] = withoutLoader([...nobody, process.execPath, '-e', script]);
   const { status } = spawnSync(command!, rest);
   return status === 0 ? undefined : 'the checkout is not readable to an unprivileged user';
 }

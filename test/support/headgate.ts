@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { until, within } from './deadline.js';
 import { cpuSeconds, type OpenFiles, openFiles, residentBytes, threadCount } from './proc.js';
-import { childEnvironment } from './program.js';
+import { withoutLoader } from './program.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 export const standin = process.env.HEADGATE_TEST_STANDIN === '1';
@@ -186,15 +186,15 @@ export async function startHeadgate(
   args: readonly string[],
   options: HeadgateOptions = {},
 ): Promise<Headgate> {
-  const words = [...(options.prefix ?? []), process.execPath, programPath, ...args];
+  const words = withoutLoader([
+    ...(options.prefix ?? []),
+    ...[process.execPath, programPath, ...args],
+  ]);
   const [command, ...rest] =
     options.filesMax === undefined
       ? words
       : ['sh', '-c', `ulimit -n ${options.filesMax} && exec "$@"`, 'sh', ...words];
-  const child = spawn(command!, rest, {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: childEnvironment,
-  });
+  const child = spawn(command!, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
   const output = new Output(child);
   running.add(child);
   let ended = false;
