@@ -1,4 +1,5 @@
-import { availableParallelism } from 'node:os';
+import { readFileSync } from 'node:fs';
+import { availableParallelism, release } from 'node:os';
 import type { Config } from '../config/index.js';
 import { type ListenerSnapshot, SHARED_BYTES, type WorkerSnapshot } from '../proxy/index.js';
 import { createKernel } from '../splice/index.js';
@@ -75,6 +76,18 @@ export class Supervisor {
       return new DataThread(kernel, snapshot, shared, sink);
     });
     await Promise.all(threads.map(({ ready }) => ready));
+    sink.logger.info(
+      {
+        workers,
+        pid: process.pid,
+        node: process.version,
+        kernel: release(),
+        connections_max: config.limits.connectionsMax,
+        // Two a flow, and two more while it splices.
+        open_files_max: openFilesMax(),
+      },
+      'started',
+    );
     return new Supervisor(config, sink, bound, [...origins.values()], threads);
   }
 
@@ -129,6 +142,7 @@ export class Supervisor {
     );
     for (const origin of this.origins) origin.close();
     for (const one of this.bound) removeSocketFile(one);
+    this.sink.logger.info('stopped');
     await this.sink.close();
     const failure = failures.find((one) => one !== undefined);
     if (failure !== undefined) throw failure;
@@ -138,6 +152,12 @@ export class Supervisor {
     this.isEnding = true;
     for (const thread of this.threads) thread.send({ type: 'stop' });
   }
+}
+
+/** The soft limit of open files; Node has raised it to the hard one (`getrlimit(2)`). */
+function openFilesMax(): number | undefined {
+  const line = readFileSync('/proc/self/limits', 'utf8').match(/^Max open files\s+(\d+)/m);
+  return line === null ? undefined : Number(line[1]);
 }
 
 function makeSnapshot(

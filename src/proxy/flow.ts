@@ -262,12 +262,12 @@ export class Flow implements TimerOwner, Task {
   /** Runs both directions and draws the consequences. */
   private pump(): void {
     let isDue = false;
-    if (!this.isUpOver) {
+    if (!this.isUpOver && this.up!.isDue) {
       const result = this.up!.run();
       if (result === PumpResult.Yielded) isDue = true;
       else if (result !== PumpResult.Waiting && !this.upEnded(result)) return;
     }
-    if (!this.isDownOver) {
+    if (!this.isDownOver && this.down!.isDue) {
       const result = this.down!.run();
       if (result === PumpResult.Yielded) isDue = true;
       else if (result !== PumpResult.Waiting && !this.downEnded(result)) return;
