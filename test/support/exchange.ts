@@ -3,7 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { createKernel, type SocketAddress, takeSocketError } from '#src/splice/index.js';
 import { payload } from './random.js';
 
-/** What an exchange is like; the client's first byte says it to the origin. */
+/** What an exchange is like; the client's first bytes say it to the origin. */
 export const scenarios = ['bulk', 'small', 'brief'] as const;
 /** `bulk`: 3 MiB each way at once. `small`: questions and answers. `brief`: 300 kB each way. */
 export type Scenario = (typeof scenarios)[number];
@@ -14,19 +14,29 @@ const bulkBytes = { bulk: 3 * 1024 * 1024, brief: 300_000 };
 
 /** All that each side says, by scenario. */
 const said: Readonly<Record<Scenario, { client: Buffer; origin: Buffer }>> = {
-  bulk: script('bulk', bulkBytes.bulk),
-  brief: script('brief', bulkBytes.brief),
-  small: script('small', ROUNDS * MESSAGE_BYTES),
+  bulk: script(bulkBytes.bulk),
+  brief: script(bulkBytes.brief),
+  small: script(ROUNDS * MESSAGE_BYTES),
 };
 
-function script(scenario: Scenario, byteLength: number): { client: Buffer; origin: Buffer } {
-  const client = payload(1, byteLength);
-  client[0] = scenarios.indexOf(scenario);
-  return { client, origin: payload(2, byteLength) };
+function script(byteLength: number): { client: Buffer; origin: Buffer } {
+  return { client: payload(1, byteLength), origin: payload(2, byteLength) };
+}
+
+/** The client begins with the scenario and the number of the exchange. */
+const HEADER_BYTES = 4;
+
+function header(scenario: Scenario, id: number): Buffer {
+  const bytes = Buffer.alloc(HEADER_BYTES);
+  bytes.writeUInt8(scenarios.indexOf(scenario));
+  bytes.writeUIntBE(id, 1, 3);
+  return bytes;
 }
 
 /** How one side of an exchange came out. */
 export interface Outcome {
+  /** Number of the exchange; 0 at an origin that did not hear of it. */
+  readonly id: number;
   /** `end`: a FIN. `error`: a reset or the like. `timeout`: neither, in time. */
   readonly how: 'end' | 'error' | 'timeout';
   readonly receivedBytes: number;
@@ -40,6 +50,7 @@ const kernel = createKernel();
 
 /** One socket that compares what it gets with what it should get, as it comes. */
 class Reader {
+  id = 0;
   receivedBytes = 0;
   isPrefix = true;
   isEnded = false;
@@ -65,10 +76,10 @@ class Reader {
   }
 
   outcome(how: Outcome['how']): Outcome {
-    const { receivedBytes, isPrefix, isEnded } = this;
+    const { id, receivedBytes, isPrefix, isEnded } = this;
     const isWhole = isPrefix && receivedBytes === this.expected.length;
-    if (how === 'timeout') return { how, receivedBytes, isWhole, isPrefix };
-    return { how: isEnded ? 'end' : 'error', receivedBytes, isWhole, isPrefix };
+    if (how === 'timeout') return { id, how, receivedBytes, isWhole, isPrefix };
+    return { id, how: isEnded ? 'end' : 'error', receivedBytes, isWhole, isPrefix };
   }
 }
 
@@ -102,9 +113,14 @@ export class ExchangeOrigin {
     this.open++;
     let scenario: Scenario | undefined;
     const reader = new Reader(socket, Buffer.alloc(0));
+    let head = Buffer.alloc(0);
     socket.on('data', (chunk: Buffer) => {
       if (scenario === undefined) {
-        scenario = scenarios[chunk[0]!] ?? 'small';
+        head = Buffer.concat([head, chunk]);
+        if (head.length < HEADER_BYTES) return;
+        chunk = head.subarray(HEADER_BYTES);
+        scenario = scenarios[head[0]!] ?? 'small';
+        reader.id = head.readUIntBE(1, 3);
         reader.expected = said[scenario].client;
         if (scenario !== 'small') socket.end(said[scenario].origin);
       }
@@ -128,8 +144,9 @@ export class ExchangeOrigin {
   }
 }
 
-/** The client's side of one exchange. */
+/** The client's side of one exchange. @param id a number of its own, from 1 to 2²⁴ − 1 */
 export async function exchange(
+  id: number,
   address: SocketAddress,
   scenario: Scenario,
   timeoutMs: number,
@@ -139,6 +156,8 @@ export async function exchange(
   socket.setNoDelay(true);
   const { client, origin } = said[scenario];
   const reader = new Reader(socket, origin);
+  reader.id = id;
+  socket.write(header(scenario, id));
   if (scenario === 'small') socket.write(client.subarray(0, MESSAGE_BYTES));
   else socket.end(client);
   socket.on('data', (chunk: Buffer) => {

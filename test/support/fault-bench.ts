@@ -10,6 +10,7 @@ const SETTLE_MS = 2000;
 
 /** One worker with a faulty libc, its origin, and the questions a test asks of both. */
 export class FaultBench {
+  private exchanges = 0;
   private turnsBefore = 0;
   private operationsBefore = 0;
 
@@ -38,11 +39,18 @@ export class FaultBench {
   begin(): void {
     this.turnsBefore = this.worker.count('loop_turns');
     this.operationsBefore = this.operations();
-    this.origin.outcomes = [];
   }
 
   exchange(scenario: Scenario): Promise<Outcome> {
-    return exchange(this.worker.address, scenario, EXCHANGE_MS);
+    return exchange(++this.exchanges, this.worker.address, scenario, EXCHANGE_MS);
+  }
+
+  /**
+   * The origin's side of an exchange. There is none where no connection brought as much as its
+   * number, and a late one may belong to an exchange of the past.
+   */
+  atOrigin({ id }: Outcome): Outcome | undefined {
+    return this.origin.outcomes.find((outcome) => outcome.id === id);
   }
 
   /** Waits until nothing is left of what was begun. @returns what is left all the same */
@@ -102,12 +110,17 @@ export class FaultBench {
 }
 
 /** What is wrong with one side of an exchange: silence, a wrong byte, or an end that hides a loss. */
-export function faultsOf(side: string, outcome: Outcome, mustBeWhole: boolean): string[] {
+export function faultsOf(
+  side: string,
+  outcome: Outcome | undefined,
+  mustBeWhole: boolean,
+): string[] {
+  if (outcome === undefined) return mustBeWhole ? [`${side} heard nothing`] : [];
   const { how, receivedBytes, isWhole, isPrefix } = outcome;
   const wrong: string[] = [];
   if (how === 'timeout') wrong.push(`${side} hung after ${receivedBytes} bytes`);
   if (!isPrefix) wrong.push(`${side} got wrong bytes`);
-  if (how === 'end' && !isWhole && receivedBytes > 0) {
+  if (how === 'end' && !isWhole) {
     wrong.push(`${side} was told of an end after ${receivedBytes} bytes`);
   }
   if (mustBeWhole && !isWhole) wrong.push(`${side} got ${receivedBytes} bytes and ${how}`);

@@ -27,6 +27,11 @@ const lengthArgument: Partial<Record<SyscallName, number>> = {
   splice: 4,
 };
 
+/** `tcpi_state` after a FIN was received: TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING. */
+const statesAfterFin: readonly number[] = [6, 7, 8, 9, 11];
+const info = new NativeMemory(8);
+const infoLength = new NativeMemory(4);
+
 /** `struct sockaddr` of AF_UNSPEC: connect(2) to it breaks a connection off with a reset. */
 const nowhere = new NativeMemory(16);
 
@@ -37,7 +42,8 @@ const nowhere = new NativeMemory(16);
  * - EAGAIN from recv(2), send(2) and splice(2) promises an event when that changes, and so does a
  *   short count, which on TCP means that the socket is empty or full. An injected one keeps the
  *   promise by changing the registration to what it was, which raises the edge anew. No real kernel
- *   is ever short of this: without it the test would hang by its own making.
+ *   is ever short of this: without it the test would hang by its own making. Once a FIN is in the
+ *   queue a short recv(2) means more, that all has been read, and is not injected.
  * - ECONNRESET, EPIPE and ETIMEDOUT mean that the connection is dead: it is broken off for real
  *   first, so that the peer learns of it and epoll reports it.
  * - EINTR from connect(2) and any error from close(2) come after the deed.
@@ -76,6 +82,7 @@ export class FaultyLibc implements Libc {
   }
 
   private makeShort(name: SyscallName, args: number[]): number {
+    if (name === 'recv' && this.hasFin(args[0]!)) return this.make(name, args);
     const at = lengthArgument[name]!;
     const result = this.make(name, args.with(at, Math.min(args[at]!, SHORT_BYTES)));
     if (name !== 'read') this.raiseEdge(this.socketOf(name, args));
@@ -127,6 +134,14 @@ export class FaultyLibc implements Libc {
     if (registration === undefined) return;
     const { epoll, event } = registration;
     this.real.calls.epoll_ctl(epoll, Epoll.EPOLL_CTL_MOD, fd!, event.address);
+  }
+
+  /** The end of the peer's stream has arrived, with all bytes before it. */
+  private hasFin(fd: number): boolean {
+    infoLength.bytes.writeInt32LE(info.byteLength);
+    const { IPPROTO_TCP, TCP_INFO } = SocketOption;
+    this.real.calls.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info.address, infoLength.address);
+    return statesAfterFin.includes(info.bytes[0]!);
   }
 
   private breakOff(fd: number): void {
