@@ -1,4 +1,9 @@
-import { MessageChannel, type MessagePort, Worker as Thread } from 'node:worker_threads';
+import {
+  MessageChannel,
+  type MessagePort,
+  receiveMessageOnPort,
+  Worker as Thread,
+} from 'node:worker_threads';
 import {
   type CloseReason,
   COUNTER_REGION_BYTES,
@@ -103,6 +108,12 @@ export class DataWorker {
     });
     this.gone = new Promise((resolve) => {
       thread.on('exit', (code) => {
+        // The thread's last words may still be under way.
+        for (;;) {
+          const last = receiveMessageOnPort(this.port) as { message: FromWorker } | undefined;
+          if (last === undefined) break;
+          this.messages.push(last.message);
+        }
         this.bell.close();
         this.port.close();
         resolve(failure ?? code);
