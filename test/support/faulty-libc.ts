@@ -43,7 +43,8 @@ const nowhere = new NativeMemory(16);
  *   short count, which on TCP means that the socket is empty or full. An injected one keeps the
  *   promise by changing the registration to what it was, which raises the edge anew. No real kernel
  *   is ever short of this: without it the test would hang by its own making. Once a FIN is in the
- *   queue a short recv(2) means more, that all has been read, and is not injected.
+ *   queue a short recv(2) means more, that all has been read, and is not injected. Only splice(2)
+ *   out of a pipe is short without a promise: a pending signal is enough (fs/splice.c).
  * - ECONNRESET, EPIPE and ETIMEDOUT mean that the connection is dead: it is broken off for real
  *   first, so that the peer learns of it and epoll reports it.
  * - EINTR from connect(2) and any error from close(2) come after the deed.
@@ -85,7 +86,9 @@ export class FaultyLibc implements Libc {
     if (name === 'recv' && this.hasFin(args[0]!)) return this.make(name, args);
     const at = lengthArgument[name]!;
     const result = this.make(name, args.with(at, Math.min(args[at]!, SHORT_BYTES)));
-    if (name !== 'read') this.raiseEdge(this.socketOf(name, args));
+    if (name === 'recv' || name === 'send' || this.sideOf(name, args) === 'in') {
+      this.raiseEdge(this.socketOf(name, args));
+    }
     return result;
   }
 
