@@ -126,7 +126,8 @@ export class PlainTransport implements Transport {
     const result = this.kernel.splice(pipe.readEnd, this.fd, pipe.bytes, flags);
     if (result > 0) {
       pipe.bytes -= result;
-      if (pipe.bytes > 0 && this.isTcp) this.writable = false;
+      // Short says nothing here: a pending signal ends splice(2) early although there is room, and
+      // then no edge is ever raised. send(2) does not wait, so it does not notice signals.
       return result;
     }
     if (isSpliceRefusal(-result)) {

@@ -235,11 +235,9 @@ export class Pump {
 
   private emptyPipe(pipe: Pipe): number {
     if (this.buffer !== undefined) return this.emptyBuffer();
-    const isMoreToCome =
-      this.remainingBytes > 0 &&
-      this.remainingBytes !== Number.POSITIVE_INFINITY &&
-      this.source.readable;
-    const moved = this.sink.spliceFrom(pipe, isMoreToCome);
+    // Never with "more": a source that may be read again is not known to have anything, and what is
+    // held back for it would wait 200 ms.
+    const moved = this.sink.spliceFrom(pipe, false);
     if (moved > 0 && pipe.bytes === 0) this.givePipe();
     return moved;
   }
