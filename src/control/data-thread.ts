@@ -1,4 +1,9 @@
-import { MessageChannel, type MessagePort, Worker as Thread } from 'node:worker_threads';
+import {
+  MessageChannel,
+  type MessagePort,
+  receiveMessageOnPort,
+  Worker as Thread,
+} from 'node:worker_threads';
 import {
   COUNTER_REGION_BYTES,
   Counters,
@@ -55,6 +60,7 @@ export class DataThread {
     });
     this.gone = new Promise((resolve) => {
       thread.on('exit', () => {
+        this.receiveTheRest();
         this.bell.close();
         this.port.close();
         resolve(failure);
@@ -74,6 +80,15 @@ export class DataThread {
   send(message: ToWorker): void {
     this.port.postMessage(message);
     this.bell.ring();
+  }
+
+  /** The thread's exit overtakes what it sent: the last log lines are still in the port. */
+  private receiveTheRest(): void {
+    for (;;) {
+      const received = receiveMessageOnPort(this.port) as { message: FromWorker } | undefined;
+      if (received === undefined) return;
+      this.receive(received.message);
+    }
   }
 
   private receive(message: FromWorker): void {

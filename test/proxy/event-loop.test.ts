@@ -1,3 +1,4 @@
+import koffi from 'koffi';
 import { type EventHandler, EventLoop, type Task } from '#src/proxy/event-loop.js';
 import { COUNTER_REGION_BYTES, Counter, Counters } from '#src/proxy/index.js';
 import { Timer } from '#src/proxy/timer-wheel.js';
@@ -36,7 +37,9 @@ class Rig {
     };
     this.loop = new EventLoop(createKernel(this.libc), this.counters, onTurn, () => this.nowMs);
     this.libc.script('epoll_wait', (args, real) => real(...args.with(3, 0)));
-    kit.own(this.libc.trace.find(({ name }) => name === 'epoll_create1')!.result);
+    for (const { name, result } of this.libc.trace) {
+      if (name === 'epoll_create1' || name === 'timerfd_create') kit.own(result);
+    }
   }
 }
 
@@ -231,20 +234,45 @@ socketTest('event loop: work that throws hears of it, and the rest is done', asy
   t.equal(counters.values[Counter.exceptions], 1);
 });
 
-socketTest('event loop: sleeps no longer than to the next timer', async (t, kit) => {
+socketTest('event loop: an alarm wakes it for the next timer', async (t, kit) => {
   const self = new Rig(kit);
   const { loop, libc } = self;
+  const alarmsMs: number[] = [];
+  libc.script('timerfd_settime', (args, real) => {
+    const [, , seconds, nanoseconds] = new BigInt64Array(koffi.view(BigInt(args[2]!), 32));
+    alarmsMs.push(Number(seconds) * 1000 + Number(nanoseconds) / 1e6);
+    return real(...args);
+  });
   let rings = 0;
   const timer = new Timer({ onTimer: () => rings++, onException: () => {} });
-  loop.wheel.schedule(timer, self.nowMs + 500);
+  loop.wheel.schedule(timer, self.nowMs + 1500);
   loop.turn();
-  const [wait] = waits(libc);
-  t.ok(wait! >= 500 && wait! <= 532, `${wait}`);
-  self.nowMs += wait!;
   loop.turn();
-  t.equal(rings, 1);
+  t.equal(alarmsMs.length, 1, 'set once, not at every turn');
+  t.ok(alarmsMs[0]! >= 1500 && alarmsMs[0]! <= 1532, `${alarmsMs[0]}`);
+  loop.wheel.schedule(new Timer(timer.owner), self.nowMs + 100);
   loop.turn();
+  t.ok(alarmsMs[1]! >= 100 && alarmsMs[1]! <= 132, 'sooner, when something is due sooner');
+  self.nowMs += 2000;
+  loop.turn();
+  t.equal(rings, 2);
+  loop.turn();
+  t.equal(alarmsMs.length, 2, 'not set for nothing');
   t.equal(waits(libc).at(-1), -1);
+});
+
+socketTest('event loop: the alarm really rings', async (t, kit) => {
+  const self = new Rig(kit);
+  self.libc.script('epoll_wait', (args, real) => real(...args));
+  let rings = 0;
+  const timer = new Timer({ onTimer: () => rings++, onException: () => {} });
+  self.loop.wheel.schedule(timer, self.nowMs + 50);
+  const startMs = performance.now();
+  self.loop.turn();
+  t.ok(performance.now() - startMs > 40, 'it slept');
+  self.nowMs += 100;
+  self.loop.turn();
+  t.equal(rings, 1);
 });
 
 socketTest('event loop: an interruption is a turn without events', async (t, kit) => {

@@ -80,7 +80,9 @@ export class TestRoom implements WorkerRoom {
       () => {},
       () => this.nowMs,
     );
-    kit.own(this.libc.trace.find(({ name }) => name === 'epoll_create1')!.result);
+    for (const { name, result } of this.libc.trace) {
+      if (name === 'epoll_create1' || name === 'timerfd_create') kit.own(result);
+    }
     this.libc.script('epoll_wait', (args, real) => real(...args.with(3, 0)));
     this.pipes = new PipePool(this.kernel, 65536, 1024 * 1024);
     this.connections = new ConnectionLimit(new SharedArrayBuffer(SHARED_BYTES), connectionsMax);
