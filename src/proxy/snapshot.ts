@@ -70,7 +70,7 @@ export interface EndpointSnapshot {
 export interface PassiveSnapshot {
   /** Connections that failed in a row, over all workers, before an endpoint is ejected. */
   readonly failures: number;
-  /** How long the first time; twice as long each further time, at most ten times. */
+  /** How long the first time, to within 100 ms; each further time twice as long, at most ten times. */
   readonly ejectForMs: number;
   /** The part of the upstream's endpoints that may be ejected at one time, from 0 to 1. */
   readonly ejectedMax: number;

@@ -37,8 +37,10 @@ export class QueuePlace {
 const POLL_MS = 20;
 /** Waiters that find nothing before the others are not asked: what suits nobody here suits few. */
 const MISSES_MAX = 8;
-/** So often a place is left to other workers whose flows wait, too. */
+/** So often a place is left to other workers whose flows wait, too… */
 const CONCESSION_MS = 200;
+/** …and for so long not looked for here: each of the others looks once in that time. */
+const CONCESSION_REST_MS = 64;
 
 const nobody: Waiter = { onEndpointFree: () => {}, onException: () => {} };
 
@@ -54,8 +56,10 @@ export class EndpointQueue implements Task, TimerOwner {
   length = 0;
   private readonly head = new QueuePlace(nobody);
   private readonly pollTimer = new Timer(this);
-  private isDeferred = false;
-  private concededMs = 0;
+  /** Places that came free in this worker since the last turn. */
+  private placesFreed = 0;
+  private nextConcessionMs = 0;
+  private restsUntilMs = 0;
 
   /**
    * @param slot the upstream's own
@@ -80,7 +84,7 @@ export class EndpointQueue implements Task, TimerOwner {
     head.previous!.next = place;
     head.previous = place;
     if (this.length++ > 0) return true;
-    this.concededMs = clock.nowMs;
+    this.nextConcessionMs = clock.nowMs + CONCESSION_MS;
     clock.wheel.schedule(this.pollTimer, clock.nowMs + POLL_MS);
     return true;
   }
@@ -98,24 +102,19 @@ export class EndpointQueue implements Task, TimerOwner {
 
   /** A place at an endpoint came free in this worker. */
   placeFreed(): void {
-    if (this.length === 0 || this.isDeferred) return;
-    const { nowMs } = this.clock;
-    if (this.ledger.isAwaitedElsewhere(this.slot) && nowMs - this.concededMs >= CONCESSION_MS) {
-      this.concededMs = nowMs;
-      return;
-    }
+    if (this.length === 0 || this.concedes()) return;
     // Not at once: the flow that gave the place back is in the middle of its end.
-    this.isDeferred = true;
-    this.clock.defer(this);
+    if (this.placesFreed++ === 0) this.clock.defer(this);
   }
 
   runTask(): void {
-    this.isDeferred = false;
-    this.wake();
+    const places = this.placesFreed;
+    this.placesFreed = 0;
+    this.wake(places);
   }
 
   onTimer(): void {
-    this.wake();
+    if (this.clock.nowMs >= this.restsUntilMs) this.wake(this.length);
     if (this.length > 0) this.clock.wheel.schedule(this.pollTimer, this.clock.nowMs + POLL_MS);
   }
 
@@ -124,18 +123,30 @@ export class EndpointQueue implements Task, TimerOwner {
     throw error;
   }
 
-  /** Lets those in front try, in order. */
-  private wake(): void {
+  private concedes(): boolean {
+    const { nowMs } = this.clock;
+    if (nowMs < this.nextConcessionMs || !this.ledger.isAwaitedElsewhere(this.slot)) return false;
+    this.nextConcessionMs = nowMs + CONCESSION_MS;
+    this.restsUntilMs = nowMs + CONCESSION_REST_MS;
+    return true;
+  }
+
+  /** Lets those in front try, in order, until so many have left. */
+  private wake(places: number): void {
+    let left = places;
     let misses = 0;
     let place = this.head.next!;
-    while (place !== this.head && misses < MISSES_MAX) {
+    while (place !== this.head && left > 0 && misses < MISSES_MAX) {
       const next = place.next!;
       try {
         place.waiter.onEndpointFree();
       } catch (error) {
         place.waiter.onException(error);
+        // It took no place with it.
+        left++;
       }
       if (place.isQueued) misses++;
+      else left--;
       // Whoever was next may have left meanwhile: the rest is asked at the next look.
       if (!next.isQueued) return;
       place = next;

@@ -10,7 +10,7 @@ const NEXT_PROBE = 0x9e3779b9;
 /**
  * The same key to the same endpoint for as long as that is available. Keys of one that is not go on
  * to places hashed anew: spread over the others, and back home when it returns. An endpoint that
- * warms up gets as large a part of its keys as its weight has grown to, always the same ones first.
+ * warms up gets as many of its keys as its weight so far is worth, always the same ones first.
  */
 export class ConsistentHash<Member extends Candidate> implements Policy<Member> {
   private readonly table: Uint16Array;

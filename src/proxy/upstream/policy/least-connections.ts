@@ -2,8 +2,8 @@ import type { Candidate, Policy } from './policy.js';
 import { Turns } from './turns.js';
 
 /**
- * The one that would have the fewest connections for its weight with this one added, over all
- * workers; among equals, everybody in turn.
+ * The one with the fewest connections for its weight, over all workers. Among equals, everybody in
+ * turn, the heavier the more often: where connections are short, all have none most of the time.
  */
 export class LeastConnections<Member extends Candidate> implements Policy<Member> {
   private readonly turns: Turns;
@@ -33,9 +33,7 @@ export class LeastConnections<Member extends Candidate> implements Policy<Member
     let least = Number.POSITIVE_INFINITY;
     for (let index = 0; index < this.members.length; index++) {
       const member = this.members[index]!;
-      const load = member.isAvailable
-        ? (member.active + 1) / member.weight
-        : Number.POSITIVE_INFINITY;
+      const load = member.isAvailable ? member.active / member.weight : Number.POSITIVE_INFINITY;
       this.loads[index] = load;
       if (load < least) least = load;
     }

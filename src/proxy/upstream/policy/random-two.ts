@@ -25,7 +25,7 @@ export class RandomTwo<Member extends Candidate> implements Policy<Member> {
     if (rest === 0) return one;
     this.weights[first] = 0;
     const other = this.members[this.draw(rest)]!;
-    return (other.active + 1) * one.weight < (one.active + 1) * other.weight ? other : one;
+    return other.active * one.weight < one.active * other.weight ? other : one;
   }
 
   /** @returns their sum */
