@@ -16,10 +16,26 @@ export {
   SHARED_BYTES,
 } from './counters.js';
 export type { FromWorker, ToWorker, WorkerStart } from './messages.js';
-export type {
-  LimitsSnapshot,
-  ListenerSnapshot,
-  TimeoutsSnapshot,
-  UpstreamSnapshot,
-  WorkerSnapshot,
+export {
+  type EndpointSnapshot,
+  type LimitsSnapshot,
+  type ListenerSnapshot,
+  type PassiveSnapshot,
+  type TimeoutsSnapshot,
+  type UpstreamSnapshot,
+  upstreamDefaults,
+  type WorkerSnapshot,
 } from './snapshot.js';
+export {
+  type Balance,
+  ENDPOINT_SLOTS,
+  EndpointSlots,
+  EndpointState,
+  EndpointTable,
+  endpointStateNames,
+  Health,
+  processMs,
+  type SlotAssignment,
+  type SlotReading,
+  type SlotRequest,
+} from './upstream/index.js';
