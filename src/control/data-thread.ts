@@ -20,6 +20,8 @@ export class DataThread {
   readonly ready: Promise<void>;
   /** Settles when the thread is gone; the error that killed it, or nothing after a clean end. */
   readonly gone: Promise<unknown>;
+  /** The loop runs: from its first message until the thread is gone. */
+  isRunning = false;
   private readonly port: MessagePort;
   private readonly bell: EventFd;
   private readonly logBacklog = new SharedArrayBuffer(4);
@@ -55,6 +57,7 @@ export class DataThread {
     });
     this.gone = new Promise((resolve) => {
       thread.on('exit', () => {
+        this.isRunning = false;
         this.bell.close();
         this.port.close();
         resolve(failure);
@@ -62,7 +65,10 @@ export class DataThread {
     });
     this.ready = new Promise((resolve, reject) => {
       this.port.on('message', (message: FromWorker) => {
-        if (message.type === 'ready') resolve();
+        if (message.type === 'ready') {
+          this.isRunning = true;
+          resolve();
+        }
         this.receive(message);
       });
       thread.on('exit', () => reject(failure ?? new Error('the worker ended before it began')));

@@ -4,5 +4,10 @@
  */
 export { bindErrorText } from './listening.js';
 export { LogSink } from './log-sink.js';
-export type { DirectionStatistics, ListenerStatistics, Statistics } from './statistics.js';
+export type {
+  DirectionStatistics,
+  HistogramStatistics,
+  ListenerStatistics,
+  Statistics,
+} from './statistics.js';
 export { type ListeningAddress, Supervisor } from './supervisor.js';

@@ -32,6 +32,7 @@ export interface ListeningAddress {
 export class Supervisor {
   /** Settles once every worker is gone; rejects when one died of a bug. */
   readonly stopped: Promise<void>;
+  private readonly startedMs = performance.now();
   private isEnding = false;
 
   private constructor(
@@ -87,10 +88,18 @@ export class Supervisor {
   }
 
   statistics(): Statistics {
-    return readStatistics(
+    const counted = readStatistics(
       this.threads.map(({ counters }) => counters),
       this.config.listeners.map(({ name }) => name),
     );
+    const running = this.threads.filter(({ isRunning }) => isRunning).length;
+    return {
+      ...counted,
+      uptimeMs: performance.now() - this.startedMs,
+      workers: { configured: this.threads.length, running },
+      limits: this.config.limits,
+      logLinesDropped: this.sink.linesDropped,
+    };
   }
 
   /**

@@ -224,7 +224,7 @@ export class Flow implements TimerOwner, Task {
     const { room } = this;
     const { client, upstream } = this;
     this.connectMs = room.clock.nowMs - this.connectStartedMs;
-    room.counters.values[Counter.connect_microseconds]! += this.connectMs * 1000;
+    room.counters.countConnected(this.connectMs);
     this.up = new Pump(room, room.counters.up, client.transport, upstream!.transport);
     this.down = new Pump(room, room.counters.down, upstream!.transport, client.transport);
     client.pump = this.up;

@@ -10,6 +10,7 @@ export {
   type CounterName,
   Counters,
   closeReasons,
+  connectBoundsMs,
   counterNames,
   ERRNO_MAX,
   LISTENERS_MAX,
