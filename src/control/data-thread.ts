@@ -2,6 +2,8 @@ import { MessageChannel, type MessagePort, Worker as Thread } from 'node:worker_
 import {
   COUNTER_REGION_BYTES,
   Counters,
+  type FlowList,
+  type FlowQuery,
   type FromWorker,
   type ToWorker,
   type WorkerSnapshot,
@@ -9,6 +11,7 @@ import {
 } from '../proxy/index.js';
 import { EventFd, type Kernel } from '../splice/index.js';
 import type { LogSink } from './log-sink.js';
+import { Questions } from './questions.js';
 
 /**
  * A worker as the control thread sees it: a thread that never looks up from its epoll loop unless
@@ -24,6 +27,7 @@ export class DataThread {
   isRunning = false;
   private readonly port: MessagePort;
   private readonly bell: EventFd;
+  private readonly questions: Questions;
   private readonly logBacklog = new SharedArrayBuffer(4);
 
   /** @param shared numbers that all workers write */
@@ -36,6 +40,7 @@ export class DataThread {
     const region = new SharedArrayBuffer(COUNTER_REGION_BYTES);
     this.counters = new Counters(region);
     this.bell = EventFd.open(kernel);
+    this.questions = new Questions(`worker ${snapshot.worker}`);
     const { port1, port2 } = new MessageChannel();
     this.port = port1;
     const start: WorkerStart = {
@@ -58,6 +63,7 @@ export class DataThread {
     this.gone = new Promise((resolve) => {
       thread.on('exit', () => {
         this.isRunning = false;
+        this.questions.abandon();
         this.bell.close();
         this.port.close();
         resolve(failure);
@@ -82,9 +88,28 @@ export class DataThread {
     this.bell.ring();
   }
 
+  /** The worker's live flows that match. @throws NoAnswer */
+  async flows(query: FlowQuery): Promise<FlowList> {
+    const answer = await this.questions.ask((id) => this.send({ type: 'flows', id, query }));
+    return answer.type === 'flows' ? answer.list : { flows: [], matched: 0 };
+  }
+
+  /** Ends a live flow. @returns false when there is none of that number @throws NoAnswer */
+  async endFlow(sequence: number): Promise<boolean> {
+    const answer = await this.questions.ask((id) => this.send({ type: 'endFlow', id, sequence }));
+    return answer.type === 'flowEnded' && answer.found;
+  }
+
   private receive(message: FromWorker): void {
-    if (message.type !== 'log') return;
-    this.sink.writeLines(message.lines);
-    Atomics.sub(new Int32Array(this.logBacklog), 0, message.bytes);
+    switch (message.type) {
+      case 'log':
+        this.sink.writeLines(message.lines);
+        Atomics.sub(new Int32Array(this.logBacklog), 0, message.bytes);
+        return;
+      case 'flows':
+      case 'flowEnded':
+        this.questions.answer(message);
+        return;
+    }
   }
 }

@@ -1,10 +1,17 @@
 import { availableParallelism } from 'node:os';
 import type { Config } from '../config/index.js';
-import { type ListenerSnapshot, SHARED_BYTES, type WorkerSnapshot } from '../proxy/index.js';
+import {
+  type FlowList,
+  type FlowQuery,
+  type ListenerSnapshot,
+  SHARED_BYTES,
+  type WorkerSnapshot,
+} from '../proxy/index.js';
 import { createKernel } from '../splice/index.js';
 import { DataThread } from './data-thread.js';
 import { type DemoOrigin, startDemoOrigin } from './demo-origin.js';
 import { type BoundAddress, bindAddress, removeSocketFile } from './listening.js';
+import { endFlow, listFlows } from './live-flows.js';
 import { LogSink } from './log-sink.js';
 import { socketAddress } from './socket-address.js';
 import { readStatistics, type Statistics } from './statistics.js';
@@ -100,6 +107,26 @@ export class Supervisor {
       limits: this.config.limits,
       logLinesDropped: this.sink.linesDropped,
     };
+  }
+
+  /** Every worker accepts, and goes on accepting. */
+  get isReady(): boolean {
+    return this.isHealthy && !this.isEnding;
+  }
+
+  /** Every worker runs. */
+  get isHealthy(): boolean {
+    return this.threads.every(({ isRunning }) => isRunning);
+  }
+
+  /** Live flows of all workers. @throws NoAnswer when a worker is stuck */
+  flows(query: FlowQuery): Promise<FlowList> {
+    return listFlows(this.threads, query);
+  }
+
+  /** Ends one with a reset. @returns false when it is not there @throws NoAnswer */
+  endFlow(id: string): Promise<boolean> {
+    return endFlow(this.threads, id);
   }
 
   /**

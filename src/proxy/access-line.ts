@@ -4,13 +4,13 @@ import type { Flow } from './flow.js';
 /** Which way a direction's bytes went; `mixed` when a transfer began by copying. */
 export type PathTaken = 'none' | 'copy' | 'splice' | 'mixed';
 
-function pathTaken(pump: Pump | undefined): PathTaken {
+export function pathTaken(pump: Pump | undefined): PathTaken {
   if (pump === undefined || pump.copiedBytes + pump.splicedBytes === 0) return 'none';
   if (pump.splicedBytes === 0) return 'copy';
   return pump.copiedBytes === 0 ? 'splice' : 'mixed';
 }
 
-function bytesMoved(pump: Pump | undefined): number {
+export function bytesMoved(pump: Pump | undefined): number {
   return pump === undefined ? 0 : pump.copiedBytes + pump.splicedBytes;
 }
 

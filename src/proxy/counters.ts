@@ -46,6 +46,7 @@ export const closeReasons = [
   'idle_timeout',
   'drain_timeout',
   'stopped',
+  'ended_by_admin',
   'error',
 ] as const;
 export type CloseReason = (typeof closeReasons)[number];

@@ -42,18 +42,20 @@ export class Flow implements TimerOwner, Task {
   upstream: FlowSide | undefined;
   up: Pump | undefined;
   down: Pump | undefined;
+  /** Number of the flow in its worker, from 1. */
+  readonly sequence: number;
   readonly startedMs: number;
+  lastActivityMs: number;
   /** When connect(2) was called, and how long it took; −1 before it has. */
   private connectStartedMs = 0;
   connectMs = -1;
 
   private readonly timer: Timer = new Timer(this);
-  private lastActivityMs: number;
   private attempts = 0;
   private isDeferred = false;
   /** A direction is over: its FIN was passed on, or its sink broke. */
-  private isUpOver = false;
-  private isDownOver = false;
+  isUpOver = false;
+  isDownOver = false;
   /** A side was reset or broke while the other could still speak; it will be reset, too. */
   private brokenSide: 'client' | 'upstream' | undefined;
 
@@ -70,6 +72,7 @@ export class Flow implements TimerOwner, Task {
     const isTcp = listener.snapshot.family !== 'unix';
     const transport = new PlainTransport(room.kernel, clientFd, isTcp);
     this.client = new FlowSide(room.clock, this, transport, true);
+    this.sequence = room.nextFlowSequence();
     this.startedMs = room.clock.nowMs;
     this.lastActivityMs = this.startedMs;
   }
