@@ -29,6 +29,8 @@ export async function serve(
   for (const { listener, kind, address } of supervisor.addresses) {
     process.stdout.write(`listening ${listener} ${kind} ${address}\n`);
   }
+  const { adminAddress } = supervisor;
+  if (adminAddress !== undefined) process.stdout.write(`admin ${adminAddress}\n`);
   onListening(supervisor);
   try {
     await supervisor.stopped;

@@ -2,6 +2,13 @@
  * The main thread: it binds the listeners, starts the data threads and watches over them, writes
  * the log, and adds the counters up. It is the only place with promises and timers of Node's own.
  */
+export type {
+  AdminTarget,
+  EndpointOrder,
+  EndpointStatus,
+  ReloadResult,
+  UpstreamStatus,
+} from './admin/index.js';
 export { bindErrorText } from './listening.js';
 export { LogSink } from './log-sink.js';
 export type {

@@ -8,6 +8,8 @@ import {
   type WorkerSnapshot,
 } from '../proxy/index.js';
 import { createKernel } from '../splice/index.js';
+import type { AdminTarget } from './admin/index.js';
+import { AdminEndpoint } from './admin-endpoint.js';
 import { DataThread } from './data-thread.js';
 import { type DemoOrigin, startDemoOrigin } from './demo-origin.js';
 import { type BoundAddress, bindAddress, removeSocketFile } from './listening.js';
@@ -48,6 +50,7 @@ export class Supervisor {
     private readonly bound: readonly BoundAddress[],
     private readonly origins: readonly DemoOrigin[],
     private readonly threads: readonly DataThread[],
+    private readonly admin: AdminEndpoint | undefined,
   ) {
     this.stopped = this.waitForThreads();
     this.stopped.catch(() => {});
@@ -63,7 +66,9 @@ export class Supervisor {
     const workers = config.workers === 'auto' ? availableParallelism() : config.workers;
     const bound: BoundAddress[] = [];
     const origins = new Map<string, DemoOrigin>();
+    let admin: AdminEndpoint | undefined;
     try {
+      if (config.admin !== null) admin = await AdminEndpoint.bind(kernel, config.admin);
       for (const listener of config.listeners) {
         for (const address of listener.bind) {
           bound.push(await bindAddress(kernel, listener, address, workers));
@@ -75,6 +80,7 @@ export class Supervisor {
     } catch (error) {
       for (const { fds } of bound) for (const fd of fds) kernel.close(fd);
       for (const origin of origins.values()) origin.close();
+      admin?.close();
       throw error;
     }
     const shared = new SharedArrayBuffer(SHARED_BYTES);
@@ -82,8 +88,15 @@ export class Supervisor {
       const snapshot = makeSnapshot(config, worker, workers, bound, origins);
       return new DataThread(kernel, snapshot, shared, sink);
     });
+    const supervisor = new Supervisor(config, sink, bound, [...origins.values()], threads, admin);
+    await admin?.serve(supervisor.adminTarget(), sink.logger);
     await Promise.all(threads.map(({ ready }) => ready));
-    return new Supervisor(config, sink, bound, [...origins.values()], threads);
+    return supervisor;
+  }
+
+  /** `http://127.0.0.1:9901/` or `unix:/path`; `undefined` without an admin endpoint. */
+  get adminAddress(): string | undefined {
+    return this.admin?.text;
   }
 
   get addresses(): ListeningAddress[] {
@@ -114,9 +127,9 @@ export class Supervisor {
     return this.isHealthy && !this.isEnding;
   }
 
-  /** Every worker runs. */
+  /** Every worker runs, or has ended because it was told to. */
   get isHealthy(): boolean {
-    return this.threads.every(({ isRunning }) => isRunning);
+    return this.isEnding || this.threads.every(({ isRunning }) => isRunning);
   }
 
   /** Live flows of all workers. @throws NoAnswer when a worker is stuck */
@@ -153,6 +166,17 @@ export class Supervisor {
     await this.stopped;
   }
 
+  private adminTarget(): AdminTarget {
+    return {
+      statistics: () => this.statistics(),
+      isReady: () => this.isReady,
+      isHealthy: () => this.isHealthy,
+      flows: (query) => this.flows(query),
+      endFlow: (id) => this.endFlow(id),
+      config: () => this.config,
+    };
+  }
+
   private async waitForThreads(): Promise<void> {
     const failures = await Promise.all(
       this.threads.map(async ({ gone, snapshot }) => {
@@ -164,7 +188,8 @@ export class Supervisor {
       }),
     );
     for (const origin of this.origins) origin.close();
-    for (const one of this.bound) removeSocketFile(one);
+    this.admin?.close();
+    for (const one of this.bound) removeSocketFile(one.address);
     await this.sink.close();
     const failure = failures.find((one) => one !== undefined);
     if (failure !== undefined) throw failure;
