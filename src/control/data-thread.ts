@@ -25,6 +25,7 @@ export class DataThread {
   readonly gone: Promise<unknown>;
   /** The loop runs: from its first message until the thread is gone. */
   isRunning = false;
+  private isGone = false;
   private readonly port: MessagePort;
   private readonly bell: EventFd;
   private readonly questions: Questions;
@@ -63,6 +64,7 @@ export class DataThread {
     this.gone = new Promise((resolve) => {
       thread.on('exit', () => {
         this.isRunning = false;
+        this.isGone = true;
         this.questions.abandon();
         this.bell.close();
         this.port.close();
@@ -84,6 +86,8 @@ export class DataThread {
   }
 
   send(message: ToWorker): void {
+    // The bell's descriptor may be somebody else's by now.
+    if (this.isGone) return;
     this.port.postMessage(message);
     this.bell.ring();
   }
@@ -91,13 +95,13 @@ export class DataThread {
   /** The worker's live flows that match. @throws NoAnswer */
   async flows(query: FlowQuery): Promise<FlowList> {
     const answer = await this.questions.ask((id) => this.send({ type: 'flows', id, query }));
-    return answer.type === 'flows' ? answer.list : { flows: [], matched: 0 };
+    return answer?.type === 'flows' ? answer.list : { flows: [], matched: 0 };
   }
 
   /** Ends a live flow. @returns false when there is none of that number @throws NoAnswer */
   async endFlow(sequence: number): Promise<boolean> {
     const answer = await this.questions.ask((id) => this.send({ type: 'endFlow', id, sequence }));
-    return answer.type === 'flowEnded' && answer.found;
+    return answer?.type === 'flowEnded' && answer.found;
   }
 
   private receive(message: FromWorker): void {

@@ -18,3 +18,4 @@ export type {
   Statistics,
 } from './statistics.js';
 export { type ListeningAddress, Supervisor } from './supervisor.js';
+export { type InheritedSocket, inheritedSockets, ServiceManager } from './systemd.js';

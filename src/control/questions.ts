@@ -3,12 +3,11 @@ import type { WorkerAnswer } from '../proxy/index.js';
 /** A worker looks at its messages once a turn; one that takes longer than this is stuck. */
 const ANSWER_TIMEOUT_MS = 2000;
 
-/** A worker that does not answer, or cannot any more. */
+/** A worker that should answer and does not. */
 export class NoAnswer extends Error {}
 
 interface Waiting {
-  readonly resolve: (answer: WorkerAnswer) => void;
-  readonly reject: (error: NoAnswer) => void;
+  readonly resolve: (answer: WorkerAnswer | undefined) => void;
   readonly timer: NodeJS.Timeout;
 }
 
@@ -25,16 +24,17 @@ export class Questions {
 
   /**
    * @param send passes the question on, with the number its answer will have
-   * @throws NoAnswer when the time is up or the worker is gone
+   * @returns the answer, or `undefined` when the worker is gone, and all it had with it
+   * @throws NoAnswer when the time is up
    */
-  ask(send: (id: number) => void): Promise<WorkerAnswer> {
+  ask(send: (id: number) => void): Promise<WorkerAnswer | undefined> {
     const id = ++this.lastId;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.waiting.delete(id);
         reject(new NoAnswer(`${this.who} did not answer within ${this.timeoutMs} ms`));
       }, this.timeoutMs);
-      this.waiting.set(id, { resolve, reject, timer });
+      this.waiting.set(id, { resolve, timer });
       send(id);
     });
   }
@@ -46,9 +46,7 @@ export class Questions {
 
   /** Nobody is there to answer. */
   abandon(): void {
-    for (const id of [...this.waiting.keys()]) {
-      this.take(id)!.reject(new NoAnswer(`${this.who} is gone`));
-    }
+    for (const id of [...this.waiting.keys()]) this.take(id)!.resolve(undefined);
   }
 
   private take(id: number): Waiting | undefined {
