@@ -3,11 +3,12 @@
 // there is nothing to do. `npm start`, `npm test` and `npm run bench` all begin here.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const stamp = `${root}node_modules/.headgate-lock`;
+const modules = `${root}node_modules`;
+const stamp = `${modules}/.headgate-lock`;
 
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] });
@@ -15,7 +16,10 @@ function run(command, args) {
   if (status !== 0) process.exit(status ?? 1);
 }
 
-if (existsSync(`${root}package-lock.json`)) {
+// A linked node_modules is somebody else's, and `npm ci` would empty it through the link.
+const isBorrowed = lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+
+if (!isBorrowed && existsSync(`${root}package-lock.json`)) {
   const lock = createHash('sha256')
     .update(readFileSync(`${root}package-lock.json`))
     .digest('hex');

@@ -1,4 +1,9 @@
-import { MessageChannel, type MessagePort, Worker as Thread } from 'node:worker_threads';
+import {
+  MessageChannel,
+  type MessagePort,
+  receiveMessageOnPort,
+  Worker as Thread,
+} from 'node:worker_threads';
 import {
   COUNTER_REGION_BYTES,
   Counters,
@@ -65,6 +70,7 @@ export class DataThread {
       thread.on('exit', () => {
         this.isRunning = false;
         this.isGone = true;
+        this.receiveTheRest();
         this.questions.abandon();
         this.bell.close();
         this.port.close();
@@ -102,6 +108,15 @@ export class DataThread {
   async endFlow(sequence: number): Promise<boolean> {
     const answer = await this.questions.ask((id) => this.send({ type: 'endFlow', id, sequence }));
     return answer?.type === 'flowEnded' && answer.found;
+  }
+
+  /** The thread's exit overtakes what it sent: the last log lines are still in the port. */
+  private receiveTheRest(): void {
+    for (;;) {
+      const received = receiveMessageOnPort(this.port) as { message: FromWorker } | undefined;
+      if (received === undefined) return;
+      this.receive(received.message);
+    }
   }
 
   private receive(message: FromWorker): void {

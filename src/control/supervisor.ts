@@ -1,4 +1,5 @@
-import { availableParallelism } from 'node:os';
+import { readFileSync } from 'node:fs';
+import { availableParallelism, release } from 'node:os';
 import type { Config } from '../config/index.js';
 import {
   type FlowList,
@@ -91,6 +92,18 @@ export class Supervisor {
     const supervisor = new Supervisor(config, sink, bound, [...origins.values()], threads, admin);
     await admin?.serve(supervisor.adminTarget(), sink.logger);
     await Promise.all(threads.map(({ ready }) => ready));
+    sink.logger.info(
+      {
+        workers,
+        pid: process.pid,
+        node: process.version,
+        kernel: release(),
+        connections_max: config.limits.connectionsMax,
+        // Two a flow, and two more while it splices.
+        open_files_max: openFilesMax(),
+      },
+      'started',
+    );
     return supervisor;
   }
 
@@ -190,6 +203,7 @@ export class Supervisor {
     for (const origin of this.origins) origin.close();
     this.admin?.close();
     for (const one of this.bound) removeSocketFile(one.address);
+    this.sink.logger.info('stopped');
     await this.sink.close();
     const failure = failures.find((one) => one !== undefined);
     if (failure !== undefined) throw failure;
@@ -199,6 +213,12 @@ export class Supervisor {
     this.isEnding = true;
     for (const thread of this.threads) thread.send({ type: 'stop' });
   }
+}
+
+/** The soft limit of open files; Node has raised it to the hard one (`getrlimit(2)`). */
+function openFilesMax(): number | undefined {
+  const line = readFileSync('/proc/self/limits', 'utf8').match(/^Max open files\s+(\d+)/m);
+  return line === null ? undefined : Number(line[1]);
 }
 
 function makeSnapshot(

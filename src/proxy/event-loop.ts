@@ -1,4 +1,11 @@
-import { type Clock, EventPoll, type Kernel, SystemCallError } from '../splice/index.js';
+import {
+  type Clock,
+  Epoll,
+  EventPoll,
+  type Kernel,
+  SystemCallError,
+  TimerFd,
+} from '../splice/index.js';
 import { Counter, type Counters } from './counters.js';
 import { TimerWheel } from './timer-wheel.js';
 
@@ -29,6 +36,13 @@ export class EventLoop implements Clock {
   /** The clock of this turn, monotonic milliseconds. */
   nowMs: number;
   private readonly poll: EventPoll;
+  /**
+   * Wakes the loop for the wheel. A timeout given to epoll_wait(2) would be set up and torn down at
+   * every wait; the alarm is set when the next deadline comes closer, which is rare.
+   */
+  private readonly alarm: TimerFd;
+  /** When the alarm goes off; infinite when it is not set. */
+  private alarmMs = Number.POSITIVE_INFINITY;
   private readonly handlers: (EventHandler | undefined)[] = [];
   private generation = 0;
   private isRunning = false;
@@ -45,6 +59,8 @@ export class EventLoop implements Clock {
     private readonly clock: () => number = kernel.monotonicMs,
   ) {
     this.poll = new EventPoll(kernel, EVENTS_MAX);
+    this.alarm = TimerFd.open(kernel);
+    this.poll.add(this.alarm.fd, (Epoll.EPOLLIN | Epoll.EPOLLET) >>> 0, 0);
     this.nowMs = clock();
     this.wheel = new TimerWheel(this.nowMs);
   }
@@ -101,13 +117,13 @@ export class EventLoop implements Clock {
   }
 
   close(): void {
+    this.alarm.close();
     this.poll.close();
   }
 
   /** One turn; `run` is a loop around it, and tests walk through it by hand. */
   turn(): void {
-    const timeoutMs = this.tasks.length > 0 ? 0 : this.wheel.timeoutMs(this.nowMs);
-    const count = this.poll.wait(timeoutMs);
+    const count = this.poll.wait(this.mayWait() ? -1 : 0);
     if (count < 0) throw new SystemCallError('epoll_wait', -count);
     this.nowMs = this.clock();
     const { values } = this.counters;
@@ -119,8 +135,25 @@ export class EventLoop implements Clock {
     this.onTurn();
   }
 
+  /** Sees to it that the loop wakes in time. @returns false when there is work now */
+  private mayWait(): boolean {
+    if (this.tasks.length > 0) return false;
+    const { dueMs } = this.wheel;
+    if (dueMs <= this.nowMs) return false;
+    if (dueMs < this.alarmMs) {
+      this.alarmMs = dueMs;
+      this.alarm.set(dueMs - this.nowMs);
+    }
+    return true;
+  }
+
   private dispatch(index: number): void {
-    const handler = this.handlers[this.poll.fdAt(index)];
+    const fd = this.poll.fdAt(index);
+    if (fd === this.alarm.fd) {
+      this.alarmMs = Number.POSITIVE_INFINITY;
+      return;
+    }
+    const handler = this.handlers[fd];
     if (handler === undefined || handler.generation !== this.poll.generationAt(index)) {
       this.counters.values[Counter.events_stale]!++;
       return;

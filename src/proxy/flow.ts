@@ -183,12 +183,13 @@ export class Flow implements TimerOwner, Task {
     this.enter(FlowState.closing);
     this.closeReason = reason;
     const { room } = this;
+    const isOrderly = this.endsOrderly();
     room.clock.wheel.cancel(this.timer);
     this.up?.release();
     this.down?.release();
     if (room.logsAccess) accessLine(this);
-    this.closeSide(this.client);
-    if (this.upstream !== undefined) this.closeSide(this.upstream);
+    this.closeSide(this.client, isOrderly);
+    if (this.upstream !== undefined) this.closeSide(this.upstream, isOrderly);
     room.counters.countClosed(this.listener.snapshot.index, closeReasons.indexOf(reason));
     room.connections.leave();
     this.enter(FlowState.closed);
@@ -245,7 +246,7 @@ export class Flow implements TimerOwner, Task {
     const { room } = this;
     room.counters.values[Counter.connect_failures]!++;
     if (this.upstream !== undefined) {
-      this.closeSide(this.upstream);
+      this.closeSide(this.upstream, true);
       this.upstream = undefined;
     }
     if (this.state === FlowState.connecting) this.enter(FlowState.accepted);
@@ -264,12 +265,12 @@ export class Flow implements TimerOwner, Task {
   /** Runs both directions and draws the consequences. */
   private pump(): void {
     let isDue = false;
-    if (!this.isUpOver) {
+    if (!this.isUpOver && this.up!.isDue) {
       const result = this.up!.run();
       if (result === PumpResult.Yielded) isDue = true;
       else if (result !== PumpResult.Waiting && !this.upEnded(result)) return;
     }
-    if (!this.isDownOver) {
+    if (!this.isDownOver && this.down!.isDue) {
       const result = this.down!.run();
       if (result === PumpResult.Yielded) isDue = true;
       else if (result !== PumpResult.Waiting && !this.downEnded(result)) return;
@@ -291,6 +292,10 @@ export class Flow implements TimerOwner, Task {
     }
     this.isUpOver = true;
     if (result === PumpResult.Ended) return this.directionEnded(this.upstream!.transport);
+    if (!isPeerGone(this.upstream!.transport.errno)) {
+      this.terminate('error');
+      return false;
+    }
     // The upstream takes no more, but its last words may be waiting: an early answer, mostly.
     this.up!.release();
     this.brokenSide = 'upstream';
@@ -305,6 +310,10 @@ export class Flow implements TimerOwner, Task {
     }
     this.isDownOver = true;
     if (result === PumpResult.Ended) return this.directionEnded(this.client.transport);
+    if (!isPeerGone(this.client.transport.errno)) {
+      this.terminate('error');
+      return false;
+    }
     this.down!.release();
     this.brokenSide = 'client';
     return this.directionEnded(undefined);
@@ -326,9 +335,15 @@ export class Flow implements TimerOwner, Task {
     return true;
   }
 
-  private closeSide(side: FlowSide): void {
+  /** A FIN says “that was all”: after bytes were lost, only a reset tells the truth. */
+  private endsOrderly(): boolean {
+    if (this.closeReason !== 'done' && this.closeReason !== 'idle_timeout') return false;
+    const isHolding = this.up?.isHolding === true || this.down?.isHolding === true;
+    return !isHolding && this.brokenSide === undefined;
+  }
+
+  private closeSide(side: FlowSide, isOrderly: boolean): void {
     this.room.clock.forget(side.transport.fd);
-    const isOrderly = this.closeReason === 'done' || this.closeReason === 'idle_timeout';
     if (isOrderly) side.transport.close();
     else side.transport.reset();
   }
@@ -365,6 +380,11 @@ export class Flow implements TimerOwner, Task {
     }
     this.state = state;
   }
+}
+
+/** Writing found the connection dead: events will say the rest. Any other error leaves it alive. */
+function isPeerGone(errno: number): boolean {
+  return errno === Errno.EPIPE || errno === Errno.ECONNRESET || errno === Errno.ETIMEDOUT;
 }
 
 function assertNever(state: never): never {

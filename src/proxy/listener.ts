@@ -57,9 +57,12 @@ export class Listener implements EventHandler, TimerOwner {
     readonly upstream: Upstream,
   ) {}
 
-  /** Begins to accept. @returns 0, or a negative error number */
-  open(): number {
-    return this.room.clock.register(this.snapshot.fd, this.events, this);
+  /** Begins to accept; without memory for the registration, as soon as there is some. */
+  open(): void {
+    const { clock } = this.room;
+    this.isPaused = clock.register(this.snapshot.fd, this.events, this) < 0;
+    if (this.isPaused) clock.wheel.schedule(this.resumeTimer, clock.nowMs + PAUSE_MS);
+    else clock.wheel.cancel(this.resumeTimer);
   }
 
   onEvents(): void {
@@ -78,10 +81,7 @@ export class Listener implements EventHandler, TimerOwner {
 
   /** Accepts again, if the listener had paused: there may be room now. */
   resume(): void {
-    if (!this.isPaused || this.isClosed) return;
-    this.isPaused = false;
-    this.room.clock.wheel.cancel(this.resumeTimer);
-    this.open();
+    if (this.isPaused && !this.isClosed) this.open();
   }
 
   /** Takes what the kernel has queued, then closes the socket. */
@@ -126,18 +126,26 @@ export class Listener implements EventHandler, TimerOwner {
     switch (-fd) {
       case Errno.EAGAIN:
         return false;
-      case Errno.EMFILE:
-      case Errno.ENFILE:
-      case Errno.ENOBUFS:
-      case Errno.ENOMEM:
+      case Errno.ECONNABORTED:
+      case Errno.ECONNRESET:
+      case Errno.EHOSTDOWN:
+      case Errno.EHOSTUNREACH:
+      case Errno.ENETDOWN:
+      case Errno.ENETUNREACH:
+      case Errno.ENOPROTOOPT:
+      case Errno.EOPNOTSUPP:
+      case Errno.EPERM:
+      case Errno.EPROTO:
+      case Errno.ETIMEDOUT:
+        // The connection died in the queue, or a firewall forbids it (accept(2), "Error handling"):
+        // the next one may be well.
+        return true;
+      default:
+        // EMFILE and its like; and what would stay, as EACCES of a security module does.
         // Pipes nobody uses are descriptors, too.
         if (room.pipes.releaseIdle() > 0) return true;
         this.pause(Counter.accept_paused_descriptors, errnoName(-fd));
         return false;
-      default:
-        // The connection died in the queue (ECONNABORTED and the network errors that accept(2)
-        // passes on): the next one may be well.
-        return true;
     }
   }
 

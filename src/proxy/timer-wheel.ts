@@ -89,10 +89,9 @@ export class TimerWheel {
     if (target > this.currentTick) this.currentTick = target;
   }
 
-  /** How long nothing will be due: whole milliseconds, −1 when no timer is set. */
-  timeoutMs(nowMs: number): number {
-    if (this.size === 0) return -1;
-    return Math.max(0, Math.ceil(this.nextTick * TICK_MS - nowMs));
+  /** When to call {@link advance} next, on the loop's clock; infinite when no timer is set. */
+  get dueMs(): number {
+    return this.size === 0 ? Number.POSITIVE_INFINITY : this.nextTick * TICK_MS;
   }
 
   private expire(head: Timer, nowMs: number): void {

@@ -64,8 +64,11 @@ export const Splice = {
   F_GETPIPE_SZ: 1032,
 } as const;
 
-/** `man 2 eventfd`, `man 2 ioctl_tty`, asm-generic/ioctls.h */
+/** `man 2 eventfd`, `man 2 timerfd_create`, `man 2 ioctl_tty`; linux/time.h, asm-generic/ioctls.h */
 export const Misc = {
+  CLOCK_MONOTONIC: 1,
+  TFD_NONBLOCK: 0o4000,
+  TFD_CLOEXEC: 0o2000000,
   EFD_NONBLOCK: 0o4000,
   EFD_CLOEXEC: 0o2000000,
   FIONREAD: 0x541b,

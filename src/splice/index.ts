@@ -36,7 +36,15 @@ export {
   setOption,
   takeSocketError,
 } from './socket.js';
-export { EpollEvent, Linger, SockaddrIn, SockaddrIn6, SockaddrUn, TcpInfo } from './structs.js';
+export {
+  EpollEvent,
+  Itimerspec,
+  Linger,
+  SockaddrIn,
+  SockaddrIn6,
+  SockaddrUn,
+  TcpInfo,
+} from './structs.js';
 export {
   addressOf,
   createKernel,
@@ -47,4 +55,5 @@ export {
   type SyscallName,
   syscallNames,
 } from './syscalls.js';
+export { TimerFd } from './timerfd.js';
 export { Outcome, type Transport } from './transport.js';

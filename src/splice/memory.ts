@@ -11,14 +11,10 @@ export class NativeMemory {
   readonly address: number;
 
   /** @param byteLength size in bytes, ≥ 1; the content is zero */
-  constructor(byteLength: number) {
+  constructor(readonly byteLength: number) {
     // Over an ArrayBuffer of its own: a small typed array made directly may live inside V8's
     // moving heap, and Buffer's pool would have neighbours.
     this.bytes = Buffer.from(new ArrayBuffer(byteLength));
     this.address = addressOf(this.bytes);
-  }
-
-  get byteLength(): number {
-    return this.bytes.byteLength;
   }
 }

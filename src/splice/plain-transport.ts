@@ -49,6 +49,8 @@ export class PlainTransport implements Transport {
   private hasReadAll = false;
   /** Urgent data is in the stream: splice(2) stops in front of it for ever, recv(2) does not. */
   private hasUrgentData = false;
+  /** SO_OOBINLINE is set. */
+  private keepsUrgentByte = false;
 
   /**
    * @param fd a connected (or connecting) non-blocking stream socket; this object closes it
@@ -68,7 +70,10 @@ export class PlainTransport implements Transport {
     if ((events & WRITE_EVENTS) !== 0) this.writable = true;
     if ((events & Epoll.EPOLLRDHUP) !== 0) this.atEnd = true;
     if ((events & BROKEN_EVENTS) !== 0) this.isBroken = true;
-    if ((events & Epoll.EPOLLPRI) !== 0 && !this.hasUrgentData) this.keepUrgentByte();
+    if ((events & Epoll.EPOLLPRI) !== 0) {
+      this.hasUrgentData = true;
+      if (!this.keepsUrgentByte) this.keepUrgentByte();
+    }
   }
 
   read(address: number, length: number): number {
@@ -76,6 +81,7 @@ export class PlainTransport implements Transport {
     const result = this.kernel.recv(this.fd, address, length, 0);
     if (result > 0) {
       if (result < length) this.readShort();
+      else if (!this.keepsUrgentByte) this.keepUrgentByte();
       return result;
     }
     return this.readEnded(result);
@@ -120,7 +126,8 @@ export class PlainTransport implements Transport {
     const result = this.kernel.splice(pipe.readEnd, this.fd, pipe.bytes, flags);
     if (result > 0) {
       pipe.bytes -= result;
-      if (pipe.bytes > 0 && this.isTcp) this.writable = false;
+      // Short says nothing here: a pending signal ends splice(2) early although there is room, and
+      // then no edge is ever raised. send(2) does not wait, so it does not notice signals.
       return result;
     }
     if (isSpliceRefusal(-result)) {
@@ -169,15 +176,19 @@ export class PlainTransport implements Transport {
   /** In front of an urgent byte splice(2) answers 0 once a FIN is behind it: is it really the end? */
   private isBeforeUrgentByte(): boolean {
     if (!this.isTcp) return false;
-    this.keepUrgentByte();
-    if (this.kernel.recv(this.fd, count.address, 1, Socket.MSG_PEEK) > 0) return true;
-    this.hasUrgentData = false;
-    return false;
+    if (!this.keepsUrgentByte) this.keepUrgentByte();
+    this.hasUrgentData = this.kernel.recv(this.fd, count.address, 1, Socket.MSG_PEEK) > 0;
+    return this.hasUrgentData;
   }
 
-  /** recv(2) drops the urgent byte unless it is told to leave it in its place (tcp(7)). */
+  /**
+   * recv(2) drops an urgent byte it begins at, unless SO_OOBINLINE says to leave it in its place
+   * (tcp(7)). It is said when there is one, and before a read that no event has announced: one that
+   * follows a read which filled its buffer.
+   */
   private keepUrgentByte(): void {
-    this.hasUrgentData = true;
+    this.keepsUrgentByte = true;
+    if (!this.isTcp) return;
     setOption(this.kernel, this.fd, SocketOption.SOL_SOCKET, SocketOption.SO_OOBINLINE, 1);
   }
 

@@ -111,6 +111,11 @@ export class Pump {
     return this.buffer !== undefined || this.pipe !== undefined;
   }
 
+  /** True while {@link run} might do something; false saves the call. */
+  get isDue(): boolean {
+    return this.buffer !== undefined || this.pipe !== undefined || this.source.readable;
+  }
+
   /**
    * Moves what can be moved now, up to {@link TURN_BYTES_MAX}. Call it when either side became
    * ready; calling it for nothing costs no system call. Allocates nothing.
@@ -158,7 +163,8 @@ export class Pump {
 
   private fillBuffer(): number {
     const buffer = this.room.buffers.take();
-    const wanted = Math.min(buffer.byteLength, this.remainingBytes);
+    const { byteLength } = buffer;
+    const wanted = this.remainingBytes < byteLength ? this.remainingBytes : byteLength;
     const read = this.source.read(buffer.address, wanted);
     if (read <= 0) {
       this.room.buffers.give(buffer);
@@ -170,7 +176,7 @@ export class Pump {
     this.copiedBytes += read;
     this.meter[PumpSlot.CopyBytes]! += read;
     this.meter[PumpSlot.CopyOperations]!++;
-    if (read < buffer.byteLength) this.streak = 0;
+    if (read < byteLength) this.streak = 0;
     else if (++this.streak >= FULL_READS_MAX && this.mayEverSplice) this.switchTo(true);
     return read;
   }
@@ -197,7 +203,8 @@ export class Pump {
 
   /** @returns Eof when nothing is held any more, Blocked, or Failed */
   private deliver(): number {
-    while (this.sink.writable) {
+    if (!this.sink.writable) return Outcome.Blocked;
+    do {
       const outcome = this.pipe !== undefined ? this.emptyPipe(this.pipe) : this.emptyBuffer();
       if (outcome === Outcome.NotSpliceable) {
         if (!this.copyOutOfPipe()) return Outcome.Failed;
@@ -206,7 +213,7 @@ export class Pump {
       } else if (this.buffer === undefined && this.pipe === undefined) {
         return Outcome.Eof;
       }
-    }
+    } while (this.sink.writable);
     this.meter[PumpSlot.SinkBlocked]!++;
     return Outcome.Blocked;
   }
@@ -228,11 +235,9 @@ export class Pump {
 
   private emptyPipe(pipe: Pipe): number {
     if (this.buffer !== undefined) return this.emptyBuffer();
-    const isMoreToCome =
-      this.remainingBytes > 0 &&
-      this.remainingBytes !== Number.POSITIVE_INFINITY &&
-      this.source.readable;
-    const moved = this.sink.spliceFrom(pipe, isMoreToCome);
+    // Never with "more": a source that may be read again is not known to have anything, and what is
+    // held back for it would wait 200 ms.
+    const moved = this.sink.spliceFrom(pipe, false);
     if (moved > 0 && pipe.bytes === 0) this.givePipe();
     return moved;
   }

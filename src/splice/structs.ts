@@ -31,3 +31,6 @@ export const Linger = { size: 8, onoff: 0, linger: 4 } as const;
 
 /** linux/tcp.h `struct tcp_info`, the fields an access log line shows; times in microseconds */
 export const TcpInfo = { size: 232, rtt: 68, totalRetrans: 100 } as const;
+
+/** linux/time_types.h `struct itimerspec` with 64-bit fields: interval, then value */
+export const Itimerspec = { size: 32, valueSec: 16, valueNsec: 24 } as const;

@@ -34,6 +34,9 @@ export interface Kernel {
   /** Interrupted, it answers 0 events: the caller works out its timeout anew. */
   epoll_wait(epoll: number, events: number, eventsMax: number, timeoutMs: number): number;
   eventfd(initial: number, flags: number): number;
+  timerfd_create(clock: number, flags: number): number;
+  /** The old value is not asked for. */
+  timerfd_settime(fd: number, flags: number, value: number): number;
   sched_setaffinity(pid: number, maskBytes: number, mask: number): number;
   /** Milliseconds on a clock that never goes back, with fractions; its zero means nothing. */
   monotonicMs(): number;
@@ -78,6 +81,8 @@ const prototypes: Readonly<Record<SyscallName, string>> = {
   epoll_ctl: 'int epoll_ctl(int, int, int, uintptr_t)',
   epoll_wait: 'int epoll_wait(int, uintptr_t, int, int)',
   eventfd: 'int eventfd(uint, int)',
+  timerfd_create: 'int timerfd_create(int, int)',
+  timerfd_settime: 'int timerfd_settime(int, int, uintptr_t, uintptr_t)',
   sched_setaffinity: 'int sched_setaffinity(int, size_t, uintptr_t)',
 };
 
@@ -144,6 +149,7 @@ export function createKernel(library: Libc = loadLibc(), onFailure?: FailureObse
   // The calls of every event are written out: each has its own call site, which V8 keeps
   // monomorphic, and no array of arguments.
   const { recv, send, read, write, splice, epoll_wait, epoll_ctl, accept4, close, connect } = calls;
+  const settime = retried('timerfd_settime');
   return {
     recv(fd, buffer, length, flags) {
       for (;;) {
@@ -228,6 +234,8 @@ export function createKernel(library: Libc = loadLibc(), onFailure?: FailureObse
     getpeername: retried('getpeername'),
     epoll_create1: retried('epoll_create1'),
     eventfd: retried('eventfd'),
+    timerfd_create: retried('timerfd_create'),
+    timerfd_settime: (fd, flags, value) => settime(fd, flags, value, 0),
     sched_setaffinity: retried('sched_setaffinity'),
     monotonicMs: () => performance.now(),
   };

@@ -17,7 +17,7 @@ import { type Headgate, startHeadgate } from '../support/headgate.js';
 import { expectNoLeak } from '../support/leak.js';
 import type { OpenFiles } from '../support/proc.js';
 import { Program, runProgram } from '../support/program.js';
-import { temporaryDirectory } from '../support/rig.js';
+import { expectCleanExit, temporaryDirectory } from '../support/rig.js';
 
 const timeout = { timeout: 60_000 };
 
@@ -36,7 +36,7 @@ async function startProxy(t: Test, upstream: string): Promise<Proxy> {
 
 async function finish(t: Test, { headgate, before }: Proxy): Promise<void> {
   await expectNoLeak(headgate, before, { workers: 2 });
-  t.strictSame(await headgate.stop(), { code: 0, signal: null }, 'exits 0 after SIGTERM');
+  await expectCleanExit(t, headgate);
 }
 
 testWith(

@@ -11,7 +11,7 @@ import { missingNamespaces, Namespace } from '../support/netns.js';
 import { echo, Origin, source } from '../support/origin.js';
 import { Peer } from '../support/peer.js';
 import type { OpenFiles } from '../support/proc.js';
-import { Rig, temporaryDirectory } from '../support/rig.js';
+import { expectCleanExit, Rig, temporaryDirectory } from '../support/rig.js';
 
 const MiB = 1 << 20;
 const stream = new ByteStream(6);
@@ -38,7 +38,7 @@ async function startProxy(
 
 async function finish(t: Test, { headgate, before }: Proxy): Promise<void> {
   await expectNoLeak(headgate, before);
-  t.strictSame(await headgate.stop(), { code: 0, signal: null }, 'exits 0 after SIGTERM');
+  await expectCleanExit(t, headgate);
 }
 
 t.test('connect: refused, the client is told at once', timeout, async (t) => {

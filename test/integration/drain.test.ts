@@ -6,7 +6,7 @@ import { sleep, until } from '../support/deadline.js';
 import { standin, startHeadgate } from '../support/headgate.js';
 import { echo } from '../support/origin.js';
 import { Peer } from '../support/peer.js';
-import { Rig, temporaryDirectory } from '../support/rig.js';
+import { type Pair, Rig, temporaryDirectory } from '../support/rig.js';
 
 const MiB = 1 << 20;
 const up = new ByteStream(8);
@@ -72,6 +72,26 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     t.strictSame(await rig.within(1_000, 'the exit', rig.headgate.exit), cleanExit);
   });
 }
+
+t.test('drain: the lines of the last flows are written before the exit', timeout, async (t) => {
+  // A worker hands its lines to the control thread and ends: many workers, for it is a race.
+  for (let round = 0; round < 8; round++) {
+    const rig = await Rig.start(t, { workers: 8 });
+    const pairs: Pair[] = [];
+    for (let index = 0; index < 24; index++) pairs.push(await rig.pair());
+    rig.headgate.signal('SIGTERM');
+    await sleep(50);
+    const ending = pairs.map(async ({ client, upstream }) => {
+      client.end();
+      await upstream.receiveEnd();
+      upstream.end();
+      await client.receiveEnd();
+    });
+    await rig.within(5_000, 'the flows', Promise.all(ending));
+    t.strictSame(await rig.within(1_000, 'the exit', rig.headgate.exit), cleanExit);
+    t.equal(rig.headgate.flows().length, 24, `24 flow lines, round ${round}`);
+  }
+});
 
 for (const workers of [1, 2]) {
   const name = `drain: clients that wait to be accepted by ${workers} workers are served`;

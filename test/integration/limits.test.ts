@@ -7,7 +7,7 @@ import { sleep, until } from '../support/deadline.js';
 import { programPath } from '../support/headgate.js';
 import { echo } from '../support/origin.js';
 import type { Peer } from '../support/peer.js';
-import { Program } from '../support/program.js';
+import { Program, withoutLoader } from '../support/program.js';
 import { Rig } from '../support/rig.js';
 
 const MiB = 1 << 20;
@@ -148,7 +148,9 @@ t.test('limits: one byte behind bulk is delivered at once', timeout, async (t) =
     ['down', upstream, client],
     ['up', client, upstream],
   ] as const) {
-    let worstMs = 0;
+    // Medians: a machine that is busy with something else delays any one of them. What is held back
+    // for want of more to come (SPLICE_F_MORE, Nagle) is 40 or 200 ms late every time.
+    const delaysMs: number[] = [];
     for (let round = 0; round < 15; round++) {
       const bulk = from.sendStream(stream, 4 * MiB);
       await Promise.all([bulk, rig.within(5_000, 'the bulk', to.receiveStream(stream, 4 * MiB))]);
@@ -157,10 +159,10 @@ t.test('limits: one byte behind bulk is delivered at once', timeout, async (t) =
         const startMs = performance.now();
         await from.send('x');
         await rig.within(2_000, 'one byte', to.receive(1));
-        worstMs = Math.max(worstMs, performance.now() - startMs);
+        delaysMs.push(performance.now() - startMs);
       }
     }
-    t.ok(worstMs < 50, `${direction}: ${worstMs.toFixed(1)} ms at worst`);
+    t.ok(median(delaysMs) < 30, `${direction}: ${median(delaysMs).toFixed(1)} ms`);
   }
   client.end();
   upstream.end();
@@ -171,7 +173,7 @@ t.test('limits: one byte behind bulk is delivered at once', timeout, async (t) =
 t.test('limits: the last bytes of bulk do not wait for more', timeout, async (t) => {
   const rig = await Rig.start(t);
   const { client, upstream } = await rig.pair();
-  let worstMs = 0;
+  const delaysMs: number[] = [];
   // Lengths around the sizes of pages, segments and pipes; nothing follows, so whatever is held back is missing.
   for (let round = 0; round < 60; round++) {
     const length = MiB + [-4097, -4096, -1449, -1, 0, 1, 100, 4095, 65_483, 65_537][round % 10]!;
@@ -180,9 +182,9 @@ t.test('limits: the last bytes of bulk do not wait for more', timeout, async (t)
     const receiving = rig.within(3_000, `${length} bytes`, to.receiveStream(stream, length));
     const startMs = performance.now();
     await Promise.all([sending, receiving]);
-    worstMs = Math.max(worstMs, performance.now() - startMs);
+    delaysMs.push(performance.now() - startMs);
   }
-  t.ok(worstMs < 150, `${worstMs.toFixed(1)} ms for 1 MiB at worst`);
+  t.ok(median(delaysMs) < 40, `${median(delaysMs).toFixed(1)} ms for 1 MiB`);
   client.end();
   upstream.end();
   await Promise.all([client.receiveEnd(), upstream.receiveEnd()]);
@@ -212,7 +214,7 @@ function missingUnprivileged(): string | undefined {
   const missing = missingRoot() ?? missingProgram(['setpriv', 'python3'], '/usr/bin');
   if (missing !== undefined) return missing;
   const script = `require('fs').accessSync(${JSON.stringify(programPath)})`;
-  const [command, ...rest] = [...nobody, process.execPath, '-e', script];
+  const [command, ...rest] = withoutLoader([...nobody, process.execPath, '-e', script]);
   const { status } = spawnSync(command!, rest);
   return status === 0 ? undefined : 'the checkout is not readable to an unprivileged user';
 }
@@ -240,4 +242,8 @@ async function exactTransfers(t: Test, rig: Rig): Promise<void> {
   const flow = { bytes_up: length, bytes_down: length, close: 'done' };
   t.match(await rig.headgate.flowsEnded(2), [flow, flow]);
   await rig.finish(t);
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((one, other) => one - other)[values.length >> 1]!;
 }

@@ -7,6 +7,7 @@ import { startHeadgate } from '../support/headgate.js';
 import { expectNoLeak } from '../support/leak.js';
 import { joinedNamespaces, missingNamespaces, type Namespace } from '../support/netns.js';
 import { Program, runProgram } from '../support/program.js';
+import { expectCleanExit } from '../support/rig.js';
 
 const MiB = 1 << 20;
 const transfer = fileURLToPath(new URL('../support/transfer.js', import.meta.url));
@@ -73,5 +74,5 @@ async function exactThrough(t: Test, proxySide: Namespace, farSide: Namespace): 
   const flows = await headgate.flowsEnded(52);
   t.equal(flows.filter(({ close }) => close === 'done').length, 52);
   await expectNoLeak(headgate, before);
-  t.strictSame(await headgate.stop(), { code: 0, signal: null }, 'exits 0 after SIGTERM');
+  await expectCleanExit(t, headgate);
 }

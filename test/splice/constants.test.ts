@@ -24,6 +24,8 @@ t.test(
         'netinet/tcp.h',
         'sys/epoll.h',
         'sys/eventfd.h',
+        'sys/timerfd.h',
+        'time.h',
         'sys/ioctl.h',
         'sys/socket.h',
       ],

@@ -9,7 +9,7 @@ import {
 import { nothingTaken, PumpRig } from '#test/support/pump-rig.js';
 import { payload, Random } from '#test/support/random.js';
 import type { ScriptedLibc, Traced } from '#test/support/scripted-libc.js';
-import { socketTest } from '#test/support/socket-kit.js';
+import { pause, socketTest } from '#test/support/socket-kit.js';
 
 const BUFFER = 8192;
 /** Below this a splice counts as small; see pump.ts. */
@@ -670,3 +670,37 @@ for (const family of families) {
     },
   );
 }
+
+socketTest('pump: a splice that a signal cuts short is followed by another', async (t, kit) => {
+  // A pending signal (a profiler's, a debugger's, a frozen control group's) ends splice(2) early with
+  // what has moved so far. The socket has room all the time, so no edge is ever raised for it.
+  const rig = new PumpRig(kit);
+  startSplicing(rig);
+  const before = rig.receiver.receivedBytes;
+  let cut = 0;
+  rig.libc.script('splice', (args, real) => {
+    if (!isSpliceOut(rig, args) || ++cut > 3) return real(...args);
+    return real(...args.with(4, 1000));
+  });
+  const bytes = payload(25, 30_000);
+  rig.transfer(bytes, before + bytes.length);
+  t.ok(rig.receiver.received.subarray(before).equals(bytes));
+  t.same(rig.finish(), nothingTaken);
+});
+
+socketTest(
+  'pump: a source that pauses within a limit holds nothing of the sink’s back',
+  async (t, kit) => {
+    const rig = new PumpRig(kit, { pipeBytes: 16384 });
+    rig.pump.remainingBytes = 1_000_000;
+    const before = startSplicing(rig).length;
+    // Exactly a pipe's capacity: whether more is queued nobody has asked.
+    rig.sender.send(payload(26, 16384));
+    rig.turn(100);
+    rig.turn();
+    pause(50);
+    rig.receiver.receive();
+    t.equal(rig.receiver.receivedBytes - before, 16384);
+    t.same(rig.finish(), nothingTaken);
+  },
+);

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { until, within } from './deadline.js';
 import { cpuSeconds, type OpenFiles, openFiles, residentBytes, threadCount } from './proc.js';
+import { withoutLoader } from './program.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 export const standin = process.env.HEADGATE_TEST_STANDIN === '1';
@@ -185,7 +186,10 @@ export async function startHeadgate(
   args: readonly string[],
   options: HeadgateOptions = {},
 ): Promise<Headgate> {
-  const words = [...(options.prefix ?? []), process.execPath, programPath, ...args];
+  const words = withoutLoader([
+    ...(options.prefix ?? []),
+    ...[process.execPath, programPath, ...args],
+  ]);
   const [command, ...rest] =
     options.filesMax === undefined
       ? words

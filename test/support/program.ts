@@ -3,6 +3,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Test } from 'tap';
 import { within } from './deadline.js';
 
+/**
+ * `command` without the loader that tap puts into the NODE_OPTIONS of every child, whatever environment it is given: it
+ * opens files, slows the start and writes a report at the end, which another user may not do. env(1) becomes the command
+ * by exec(2).
+ */
+export function withoutLoader(command: readonly string[]): string[] {
+  return ['env', '-u', 'NODE_OPTIONS', ...command];
+}
+
 export interface Finished {
   readonly stdout: Buffer;
   readonly stderr: string;
@@ -12,10 +21,8 @@ export interface Finished {
  * Runs `command` to its end.
  * @throws Error with its stderr when it exits with anything but 0, DeadlineExceeded when it takes longer; it is killed then.
  */
-export async function runProgram(
-  [command, ...args]: readonly string[],
-  timeoutMs: number,
-): Promise<Finished> {
+export async function runProgram(words: readonly string[], timeoutMs: number): Promise<Finished> {
+  const [command, ...args] = withoutLoader(words);
   const child = spawn(command!, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const stdout: Buffer[] = [];
   let stderr = '';
@@ -28,11 +35,11 @@ export async function runProgram(
     child.once('close', (code, signal) => {
       const said = `${Buffer.concat(stdout).toString().slice(-2_000)}\n${stderr.slice(-2_000)}`;
       if (code === 0) resolve();
-      else reject(new Error(`${command} ${args.join(' ')}: exit ${code ?? signal}\n${said}`));
+      else reject(new Error(`${words.join(' ')}: exit ${code ?? signal}\n${said}`));
     });
   });
   try {
-    await within(timeoutMs, `${command} ends`, ended, () => stderr);
+    await within(timeoutMs, `${words[0]} ends`, ended, () => stderr);
   } finally {
     child.kill('SIGKILL');
   }
@@ -64,14 +71,13 @@ export class Program {
   }
 
   /** Starts `command`; `endSignal` is sent when `t` is over, SIGKILL 3 s later. */
-  static start(
-    t: Test,
-    [command, ...args]: readonly string[],
-    endSignal: NodeJS.Signals = 'SIGTERM',
-  ): Program {
+  static start(t: Test, words: readonly string[], endSignal: NodeJS.Signals = 'SIGTERM'): Program {
+    const [command, ...args] = withoutLoader(words);
     const child = spawn(command!, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    const program = new Program(child, command!);
-    process.once('exit', () => child.kill('SIGKILL'));
+    const program = new Program(child, words[0]!);
+    const kill = () => child.kill('SIGKILL');
+    process.once('exit', kill);
+    child.once('close', () => process.off('exit', kill));
     t.teardown(() => program.end(endSignal));
     return program;
   }

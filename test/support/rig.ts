@@ -87,8 +87,15 @@ export class Rig {
   /** Ends a test: no leak, and a clean exit after SIGTERM. */
   async finish(t: Test): Promise<void> {
     await this.expectNoLeak();
-    t.strictSame(await this.headgate.stop(), { code: 0, signal: null }, 'exits 0 after SIGTERM');
+    await expectCleanExit(t, this.headgate);
   }
+}
+
+/** Sends SIGTERM and asserts that `headgate`, without flows, exits with 0; shows what it wrote when it does not. */
+export async function expectCleanExit(t: Test, headgate: Headgate): Promise<void> {
+  const { code, signal } = await headgate.stop();
+  const said = code === 0 ? '' : `: ${headgate.context()}`;
+  t.strictSame({ code, signal }, { code: 0, signal: null }, `exits 0 after SIGTERM${said}`);
 }
 
 /** A new directory for sockets and data, gone after `t`. */

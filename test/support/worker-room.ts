@@ -1,0 +1,206 @@
+import { type Logger, pino } from 'pino';
+import { EventLoop } from '#src/proxy/event-loop.js';
+import type { Flow } from '#src/proxy/flow.js';
+import {
+  type CloseReason,
+  COUNTER_REGION_BYTES,
+  Counter,
+  type CounterName,
+  Counters,
+  closeReasons,
+  type ListenerSnapshot,
+  SHARED_BYTES,
+  type TimeoutsSnapshot,
+} from '#src/proxy/index.js';
+import { Listener } from '#src/proxy/listener.js';
+import { ConnectionLimit, type WorkerRoom } from '#src/proxy/room.js';
+import { Upstream } from '#src/proxy/upstream.js';
+import {
+  BufferPool,
+  createKernel,
+  formatAddress,
+  type Kernel,
+  localAddress,
+  openListener,
+  PipePool,
+  Sockaddr,
+  type SocketAddress,
+} from '#src/splice/index.js';
+import { RawPeer } from './raw-peer.js';
+import { ScriptedLibc } from './scripted-libc.js';
+import { pause, type SocketKit } from './socket-kit.js';
+
+export interface RoomOptions {
+  readonly timeouts?: Partial<TimeoutsSnapshot>;
+  readonly connectionsMax?: number;
+  readonly logsAccess?: boolean;
+  /** Endpoints of the upstream; one that listens, by default. */
+  readonly endpoints?: readonly SocketAddress[];
+  readonly family?: SocketAddress['family'];
+}
+
+/**
+ * A worker without its thread: the test turns its loop and its clock by hand, speaks at one end of a
+ * flow and listens at the other, and may script every system call.
+ */
+export class TestRoom implements WorkerRoom {
+  readonly libc = new ScriptedLibc();
+  readonly counters = new Counters(new SharedArrayBuffer(COUNTER_REGION_BYTES));
+  readonly kernel: Kernel = createKernel(this.libc, (syscall, errno) =>
+    this.counters.countError(syscall, errno),
+  );
+  readonly clock: EventLoop;
+  readonly buffers = new BufferPool(8192);
+  readonly pipes: PipePool;
+  readonly log: Logger;
+  readonly logsAccess: boolean;
+  readonly timeouts: TimeoutsSnapshot;
+  readonly connections: ConnectionLimit;
+  readonly listener: Listener;
+  readonly address: SocketAddress;
+  /** What the log says, parsed. */
+  readonly lines: Record<string, unknown>[] = [];
+  /** The upstream's listening socket. */
+  readonly origin: { readonly fd: number; readonly address: SocketAddress };
+  /** The loop's clock, which stands still until the test moves it. */
+  nowMs = 1_000_000;
+  flowsEnded = 0;
+  private flowSequence = 0;
+
+  constructor(
+    readonly kit: SocketKit,
+    options: RoomOptions = {},
+  ) {
+    const { timeouts, connectionsMax = 1000, logsAccess = false, family = 'inet' } = options;
+    this.timeouts = { connectMs: 1000, idleMs: 10_000, ...timeouts };
+    this.logsAccess = logsAccess;
+    this.log = pino({ base: null }, { write: (line) => this.lines.push(JSON.parse(line)) });
+    this.clock = new EventLoop(
+      this.kernel,
+      this.counters,
+      () => {},
+      () => this.nowMs,
+    );
+    for (const { name, result } of this.libc.trace) {
+      if (name === 'epoll_create1' || name === 'timerfd_create') kit.own(result);
+    }
+    this.libc.script('epoll_wait', (args, real) => real(...args.with(3, 0)));
+    this.pipes = new PipePool(this.kernel, 65536, 1024 * 1024);
+    this.connections = new ConnectionLimit(new SharedArrayBuffer(SHARED_BYTES), connectionsMax);
+    this.origin = kit.listener(family);
+    const { fd, address } = listening(kit, family);
+    this.address = address;
+    const snapshot: ListenerSnapshot = {
+      name: 'test',
+      index: 0,
+      fd,
+      address: formatAddress(address),
+      family,
+      upstream: 0,
+    };
+    const endpoints = options.endpoints ?? [this.origin.address];
+    this.listener = new Listener(this, snapshot, new Upstream({ name: 'origin', endpoints }, 0));
+    this.listener.open();
+  }
+
+  nextFlowSequence(): number {
+    return ++this.flowSequence;
+  }
+
+  flowEnded(listener: Listener): void {
+    this.flowsEnded++;
+    listener.resume();
+  }
+
+  /** A new client, connected but not yet accepted. */
+  client(): RawPeer {
+    return new RawPeer(this.kit, this.kit.connect(this.address));
+  }
+
+  /** The upstream's side of the flow that was made last. */
+  upstream(): RawPeer {
+    return new RawPeer(this.kit, this.kit.accept(this.origin.fd));
+  }
+
+  /** A client, its flow and the upstream's side of it. */
+  tunnel(): { client: RawPeer; upstream: RawPeer; flow: Flow } {
+    const others = this.flows().length;
+    const client = this.client();
+    this.until(() => this.flows().length > others);
+    const upstream = this.upstream();
+    const flow = this.flows().at(-1)!;
+    this.until(() => flow.up !== undefined);
+    return { client, upstream, flow };
+  }
+
+  /** The flows that are registered. */
+  flows(): Flow[] {
+    const flows = [...this.clock.registered()].flatMap((handler) =>
+      'flow' in handler ? [handler.flow as Flow] : [],
+    );
+    return [...new Set(flows)];
+  }
+
+  /** Turns of the loop, until nothing happens any more. */
+  settle(turns = 20): void {
+    for (let turn = 0; turn < turns; turn++) {
+      this.clock.turn();
+      if (turn % 5 === 4) pause(1);
+    }
+  }
+
+  /** Turns of the loop, until something is so. @throws when it takes too long */
+  until(isSo: () => boolean, timeoutMs = 3000): void {
+    const deadline = Date.now() + timeoutMs;
+    for (let turn = 0; !isSo(); turn++) {
+      this.clock.turn();
+      if (turn % 10 === 9) pause(1);
+      if (Date.now() > deadline) throw new Error(`not so: ${isSo}`);
+    }
+  }
+
+  /** Lets time pass, in steps small enough for every timer. */
+  pass(ms: number): void {
+    for (let left = ms; left > 0; left -= 16) {
+      this.nowMs += Math.min(16, left);
+      this.clock.turn();
+    }
+  }
+
+  count(name: CounterName): number {
+    return this.counters.values[Counter[name]]!;
+  }
+
+  closed(reason: CloseReason): number {
+    return this.counters.closedOf(0, closeReasons.indexOf(reason));
+  }
+
+  /** Ends everything. @returns what is left of flows and pools: nothing */
+  finish(): Record<string, number> {
+    for (const flow of this.flows()) flow.terminate('stopped');
+    this.listener.close();
+    for (const flow of this.flows()) flow.terminate('stopped');
+    this.pipes.releaseIdle();
+    return {
+      active: this.count('flows_active'),
+      buffersInUse: this.buffers.inUse,
+      pipesInUse: this.pipes.gauges.inUse,
+      timers: this.clock.wheel.size,
+    };
+  }
+}
+
+/** What {@link TestRoom.finish} must answer. */
+export const nothingLeft = { active: 0, buffersInUse: 0, pipesInUse: 0, timers: 0 };
+
+/** Like the kit's listeners, but closed by the code under test. */
+function listening(
+  kit: SocketKit,
+  family: SocketAddress['family'],
+): { fd: number; address: SocketAddress } {
+  const probe = kit.listener(family);
+  kit.close(probe.fd);
+  const options = { backlog: 64, reusePort: false, ipv6Only: true };
+  const fd = openListener(kit.kernel, new Sockaddr(probe.address), options);
+  return { fd, address: localAddress(kit.kernel, fd) };
+}
