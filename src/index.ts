@@ -9,6 +9,8 @@ export type { Config, ListeningAddress, Statistics };
 export interface Headgate {
   /** Where it accepts connections, ports as bound. */
   readonly addresses: readonly ListeningAddress[];
+  /** `http://127.0.0.1:9901/` or `unix:/path`, where the configuration has `admin`. */
+  readonly adminAddress: string | undefined;
   /** Settles when it has stopped; rejects when a worker died of a bug. */
   readonly stopped: Promise<void>;
   /** Counters of all workers, added up; costs the data path nothing. */
@@ -34,6 +36,7 @@ export async function start(config: Config | string): Promise<Headgate> {
   const supervisor = await Supervisor.start(typeof config === 'string' ? load(config) : config);
   return {
     addresses: supervisor.addresses,
+    adminAddress: supervisor.adminAddress,
     stopped: supervisor.stopped,
     stats: () => supervisor.statistics(),
     drain: (timeoutMs) => supervisor.drain(timeoutMs),

@@ -1,5 +1,5 @@
 import type { Config } from '../config/index.js';
-import { bindErrorText, Supervisor } from '../control/index.js';
+import { bindErrorText, ServiceManager, Supervisor } from '../control/index.js';
 
 /**
  * Runs a configuration until a signal ends it. The first SIGTERM or SIGINT drains, a second one
@@ -19,9 +19,11 @@ export async function serve(
     process.stderr.write(`headgate: ${bindErrorText(error)}\n`);
     return 1;
   }
+  const manager = ServiceManager.fromEnvironment();
   let signals = 0;
   const onSignal = (): void => {
     signals++;
+    manager?.stopping('draining');
     void (signals === 1 ? supervisor.drain() : supervisor.close()).catch(() => {});
   };
   process.on('SIGTERM', onSignal);
@@ -29,13 +31,18 @@ export async function serve(
   for (const { listener, kind, address } of supervisor.addresses) {
     process.stdout.write(`listening ${listener} ${kind} ${address}\n`);
   }
+  const { adminAddress } = supervisor;
+  if (adminAddress !== undefined) process.stdout.write(`admin ${adminAddress}\n`);
   onListening(supervisor);
+  manager?.ready();
+  manager?.startWatchdog(() => supervisor.isHealthy);
   try {
     await supervisor.stopped;
     return 0;
   } catch {
     return 1;
   } finally {
+    manager?.stopWatchdog();
     process.off('SIGTERM', onSignal);
     process.off('SIGINT', onSignal);
   }

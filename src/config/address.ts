@@ -86,6 +86,18 @@ export function isWildcard(address: Address): boolean {
   return address.family !== 'unix' && (address.host === '0.0.0.0' || address.host === '::');
 }
 
+/** Whether only this machine can connect to the address. */
+export function isLoopback(address: Address): boolean {
+  switch (address.family) {
+    case 'inet':
+      return address.host.startsWith('127.');
+    case 'inet6':
+      return address.host === '::1';
+    case 'unix':
+      return true;
+  }
+}
+
 /** Splits at the last colon, which in an IPv6 address without brackets is not the port's. */
 function splitHostPort(text: string, noun: string): Parsed<{ host: string; port: string }> {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\/([^/]*)/i.exec(text);

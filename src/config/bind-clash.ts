@@ -9,7 +9,7 @@ interface Bind {
 }
 
 /**
- * Finds addresses that two listeners, or one listener twice, would bind. SO_REUSEPORT would let them all
+ * Finds addresses that two listeners, or one of them and admin, or one twice, would bind. SO_REUSEPORT would let them all
  * bind, and the kernel would deal out the connections among them. The value may be invalid otherwise.
  */
 export function findBindClashes(file: unknown): Finding[] {
@@ -47,15 +47,18 @@ function isDualStack(address: Address): boolean {
 }
 
 function readBinds(file: unknown): Bind[] {
-  return entries(entries(file).find(([key]) => key === 'listeners')?.[1]).flatMap(
-    ([name, listener]) => {
-      const bind = entries(listener).find(([key]) => key === 'bind')?.[1];
-      const pointer = keyPointer(keyPointer('/listeners', name), 'bind');
-      return Array.isArray(bind)
-        ? bind.flatMap((item, index) => readBind(item, keyPointer(pointer, index)))
-        : readBind(bind, pointer);
-    },
-  );
+  const listeners = entries(property(file, 'listeners')).flatMap(([name, listener]) => {
+    const bind = property(listener, 'bind');
+    const pointer = keyPointer(keyPointer('/listeners', name), 'bind');
+    return Array.isArray(bind)
+      ? bind.flatMap((item, index) => readBind(item, keyPointer(pointer, index)))
+      : readBind(bind, pointer);
+  });
+  return [...listeners, ...readBind(property(property(file, 'admin'), 'bind'), '/admin/bind')];
+}
+
+function property(value: unknown, name: string): unknown {
+  return entries(value).find(([key]) => key === name)?.[1];
 }
 
 function readBind(spelling: unknown, pointer: string): Bind[] {

@@ -10,6 +10,7 @@ import type { ConfigFile } from './schema.js';
 export type Config = ReturnType<typeof toConfig>;
 export type ListenerConfig = Config['listeners'][number];
 export type UpstreamConfig = Config['upstreams'][number];
+export type AdminConfig = NonNullable<Config['admin']>;
 
 /** Turns a file that was found valid, defaults filled in, into the configuration. */
 export function toConfig(file: ConfigFile) {
@@ -18,6 +19,7 @@ export function toConfig(file: ConfigFile) {
     workers: file.workers,
     pinWorkers: file.pin_workers,
     log: file.log,
+    admin: file.admin === undefined ? null : toAdmin(file.admin),
     timeouts: {
       connectMs: valid(parseDuration(timeouts.connect)),
       idleMs: valid(parseDuration(timeouts.idle)),
@@ -39,6 +41,16 @@ export function toConfig(file: ConfigFile) {
       endpoints: endpoints.map((text): Address => valid(parseEndpointAddress(text))),
       demo: demo as boolean,
     })),
+  };
+}
+
+function toAdmin({ bind, token, hosts }: NonNullable<ConfigFile['admin']>) {
+  return {
+    bind: valid(parseListenAddress(bind)),
+    /** What requests have to know; null: who reaches the address may do everything. */
+    token: token ?? null,
+    /** Names, each with a port or for any, that requests may use besides the address. */
+    hosts,
   };
 }
 

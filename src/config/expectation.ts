@@ -15,7 +15,10 @@ export interface JsonSchema {
   items?: JsonSchema;
   minimum?: number;
   maximum?: number;
+  /** What a name, or any text with a pattern, is made of. */
   names?: string;
+  /** A value that must not be shown. */
+  secret?: boolean;
   default?: unknown;
 }
 
@@ -46,7 +49,7 @@ function expectedByType(schema: JsonSchema): string {
     case 'boolean':
       return 'true or false';
     case 'string':
-      return 'a string';
+      return schema.names ?? 'a string';
     case 'array':
       return schema.items ? `a list, each item ${expectation(schema.items)}` : 'a list';
     case 'object':

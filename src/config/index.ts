@@ -14,7 +14,7 @@ export {
   parseListenAddress,
   type UnixAddress,
 } from './address.js';
-export type { Config, ListenerConfig, UpstreamConfig } from './config.js';
+export type { AdminConfig, Config, ListenerConfig, UpstreamConfig } from './config.js';
 export { type Loaded, type LoadOptions, loadConfig, readConfig } from './load.js';
 export type { Parsed } from './parsed.js';
 export { formatProblem, type Problem } from './problem.js';

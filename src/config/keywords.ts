@@ -58,7 +58,7 @@ const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Nam
 };
 
 /** Keywords that say something and check nothing. */
-export const ANNOTATIONS = ['unit', 'names'];
+export const ANNOTATIONS = ['unit', 'names', 'secret'];
 
 /** The keywords as ajv wants them. */
 export const ajvKeywords: FuncKeywordDefinition[] = Object.entries(keywords).map(

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
+import { findAdminExposure } from './admin-exposure.js';
 import { findBindClashes } from './bind-clash.js';
 import { type Config, toConfig } from './config.js';
 import { withDefaults } from './defaults.js';
@@ -40,7 +41,11 @@ export function loadConfig(text: string, options: LoadOptions = {}): Loaded {
   const { file = 'headgate.yaml', env = process.env } = options;
   // The byte order mark is not a column of the first line.
   const source = readDocument(text.replace(/^\uFEFF/, ''), env);
-  const findings = [...validate(source.value), ...findBindClashes(source.value)];
+  const findings = [
+    ...validate(source.value),
+    ...findBindClashes(source.value),
+    ...findAdminExposure(source.value),
+  ];
   const problems = [
     ...source.complaints.map(({ offset, message }) => ({ ...source.position(offset), message })),
     ...findings.filter((finding) => isSound(finding, source)).map((f) => locate(f, source)),

@@ -14,6 +14,8 @@ interface Description extends TSchemaOptions {
 const NAME = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$' });
 const NAMES = 'letters, digits, "_", "." and "-", at most 63, the first a letter or a digit';
 
+const HOST_AND_PORT = '^([A-Za-z0-9_.-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]+)?$';
+
 const log = Type.Object(
   {
     level: optional(
@@ -123,6 +125,49 @@ const limits = Type.Object(
   } satisfies Description,
 );
 
+const admin = Type.Object(
+  {
+    bind: text(
+      { address: 'listen' },
+      {
+        title: 'admin address',
+        description:
+          'Where the admin endpoint listens. Without a `token` it must be a loopback address or a Unix socket; the file of a Unix socket is for its owner alone.',
+        examples: ['127.0.0.1:9901', 'unix:/run/headgate/admin.sock'],
+      },
+    ),
+    token: Type.Optional(
+      Type.String({
+        minLength: 16,
+        maxLength: 1024,
+        pattern: '^[A-Za-z0-9._~+/-]+=*$',
+        title: 'admin token',
+        description:
+          'What requests must bring as `Authorization: Bearer TOKEN`, all but those for `/healthz` and `/readyz`; such as `openssl rand -hex 32` makes. An environment variable keeps it out of the file.',
+        names: 'at least 16 letters, digits and ". _ ~ + / -"',
+        secret: true,
+        examples: ['b1946ac92492d2347c6235b4d2611184'],
+      } satisfies Description),
+    ),
+    hosts: optional(
+      Type.Array(Type.String({ pattern: HOST_AND_PORT, names: 'a host name or address' }), {
+        title: 'admin host names',
+        description:
+          'Names besides the bound address and `localhost` that requests may call the admin endpoint by, in the `Host` header; with a port, or with any. Others are refused: a web page could have made them (DNS rebinding).',
+        default: [],
+        examples: [['proxy1.internal', 'proxy1.internal:9901']],
+      } satisfies Description),
+    ),
+  },
+  {
+    title: 'admin endpoint',
+    description:
+      'HTTP for operators and their tools: metrics, health, live connections, reload. Off unless it is here.',
+    additionalProperties: false,
+    examples: [{ bind: '127.0.0.1:9901' }],
+  } satisfies Description,
+);
+
 const listener = Type.Object(
   {
     bind: Type.Union([address('listen'), Type.Array(address('listen'), { minItems: 1 })], {
@@ -205,6 +250,7 @@ export const configSchema = Type.Object(
       }),
     ),
     log: optional(log),
+    admin: Type.Optional(admin),
     timeouts: optional(timeouts),
     limits: optional(limits),
     listeners: Type.Record(NAME, listener, {

@@ -81,6 +81,7 @@ function about(pointer: string, message: string, at: Finding['at'] = 'value'): F
 }
 
 function unexpected(path: string, data: unknown, schema: JsonSchema): string {
+  if (schema.secret) return `${path} is not valid, expected ${expectation(schema)}`;
   const words = [schema, ...(schema.anyOf ?? [])].flatMap((one) => one.enum ?? one.const ?? []);
   const meant = typeof data === 'string' ? closestWord(data, words.map(String)) : null;
   const suggestion = meant === null ? '' : `; did you mean "${meant}"?`;

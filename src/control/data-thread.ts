@@ -7,6 +7,8 @@ import {
 import {
   COUNTER_REGION_BYTES,
   Counters,
+  type FlowList,
+  type FlowQuery,
   type FromWorker,
   type ToWorker,
   type WorkerSnapshot,
@@ -14,6 +16,7 @@ import {
 } from '../proxy/index.js';
 import { EventFd, type Kernel } from '../splice/index.js';
 import type { LogSink } from './log-sink.js';
+import { Questions } from './questions.js';
 
 /**
  * A worker as the control thread sees it: a thread that never looks up from its epoll loop unless
@@ -25,8 +28,12 @@ export class DataThread {
   readonly ready: Promise<void>;
   /** Settles when the thread is gone; the error that killed it, or nothing after a clean end. */
   readonly gone: Promise<unknown>;
+  /** The loop runs: from its first message until the thread is gone. */
+  isRunning = false;
+  private isGone = false;
   private readonly port: MessagePort;
   private readonly bell: EventFd;
+  private readonly questions: Questions;
   private readonly logBacklog = new SharedArrayBuffer(4);
 
   /** @param shared numbers that all workers write */
@@ -39,6 +46,7 @@ export class DataThread {
     const region = new SharedArrayBuffer(COUNTER_REGION_BYTES);
     this.counters = new Counters(region);
     this.bell = EventFd.open(kernel);
+    this.questions = new Questions(`worker ${snapshot.worker}`);
     const { port1, port2 } = new MessageChannel();
     this.port = port1;
     const start: WorkerStart = {
@@ -60,7 +68,10 @@ export class DataThread {
     });
     this.gone = new Promise((resolve) => {
       thread.on('exit', () => {
+        this.isRunning = false;
+        this.isGone = true;
         this.receiveTheRest();
+        this.questions.abandon();
         this.bell.close();
         this.port.close();
         resolve(failure);
@@ -68,7 +79,10 @@ export class DataThread {
     });
     this.ready = new Promise((resolve, reject) => {
       this.port.on('message', (message: FromWorker) => {
-        if (message.type === 'ready') resolve();
+        if (message.type === 'ready') {
+          this.isRunning = true;
+          resolve();
+        }
         this.receive(message);
       });
       thread.on('exit', () => reject(failure ?? new Error('the worker ended before it began')));
@@ -78,8 +92,22 @@ export class DataThread {
   }
 
   send(message: ToWorker): void {
+    // The bell's descriptor may be somebody else's by now.
+    if (this.isGone) return;
     this.port.postMessage(message);
     this.bell.ring();
+  }
+
+  /** The worker's live flows that match. @throws NoAnswer */
+  async flows(query: FlowQuery): Promise<FlowList> {
+    const answer = await this.questions.ask((id) => this.send({ type: 'flows', id, query }));
+    return answer?.type === 'flows' ? answer.list : { flows: [], matched: 0 };
+  }
+
+  /** Ends a live flow. @returns false when there is none of that number @throws NoAnswer */
+  async endFlow(sequence: number): Promise<boolean> {
+    const answer = await this.questions.ask((id) => this.send({ type: 'endFlow', id, sequence }));
+    return answer?.type === 'flowEnded' && answer.found;
   }
 
   /** The thread's exit overtakes what it sent: the last log lines are still in the port. */
@@ -92,8 +120,15 @@ export class DataThread {
   }
 
   private receive(message: FromWorker): void {
-    if (message.type !== 'log') return;
-    this.sink.writeLines(message.lines);
-    Atomics.sub(new Int32Array(this.logBacklog), 0, message.bytes);
+    switch (message.type) {
+      case 'log':
+        this.sink.writeLines(message.lines);
+        Atomics.sub(new Int32Array(this.logBacklog), 0, message.bytes);
+        return;
+      case 'flows':
+      case 'flowEnded':
+        this.questions.answer(message);
+        return;
+    }
   }
 }

@@ -2,7 +2,20 @@
  * The main thread: it binds the listeners, starts the data threads and watches over them, writes
  * the log, and adds the counters up. It is the only place with promises and timers of Node's own.
  */
+export type {
+  AdminTarget,
+  EndpointOrder,
+  EndpointStatus,
+  ReloadResult,
+  UpstreamStatus,
+} from './admin/index.js';
 export { bindErrorText } from './listening.js';
 export { LogSink } from './log-sink.js';
-export type { DirectionStatistics, ListenerStatistics, Statistics } from './statistics.js';
+export type {
+  DirectionStatistics,
+  HistogramStatistics,
+  ListenerStatistics,
+  Statistics,
+} from './statistics.js';
 export { type ListeningAddress, Supervisor } from './supervisor.js';
+export { type InheritedSocket, inheritedSockets, ServiceManager } from './systemd.js';

@@ -85,7 +85,7 @@ async function bindUnix(
 }
 
 /** A socket file that nobody answers at is left over from a run that was killed. */
-async function removeStaleSocket(path: string): Promise<void> {
+export async function removeStaleSocket(path: string): Promise<void> {
   if (path.startsWith('@')) return;
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined || !stat.isSocket()) return;
@@ -100,7 +100,7 @@ async function removeStaleSocket(path: string): Promise<void> {
 }
 
 /** Removes a unix listener's file, as its creator should. */
-export function removeSocketFile({ address }: BoundAddress): void {
+export function removeSocketFile(address: SocketAddress): void {
   if (address.family !== 'unix' || address.path.startsWith('@')) return;
   try {
     unlinkSync(address.path);

@@ -4,6 +4,7 @@ import {
   type CounterName,
   type Counters,
   closeReasons,
+  connectBoundsMs,
   counterNames,
   ERRNO_MAX,
 } from '../proxy/index.js';
@@ -29,8 +30,17 @@ export interface ListenerStatistics {
   closed: Record<CloseReason, number>;
 }
 
+/** How long something took, as counts by bucket. */
+export interface HistogramStatistics {
+  /** Upper bounds, included, ascending. */
+  boundsMs: readonly number[];
+  /** One for each bound, and a last one for what is above; not cumulative. */
+  counts: number[];
+  sumMs: number;
+}
+
 /** What the workers counted, added up; reading it disturbs nobody. */
-export interface Statistics {
+export interface WorkerStatistics {
   totals: Record<CounterName, number>;
   /** From client to upstream, and back. */
   up: DirectionStatistics;
@@ -38,13 +48,24 @@ export interface Statistics {
   listeners: Record<string, ListenerStatistics>;
   /** Failed system calls: `errors.recv.ECONNRESET`. */
   errors: Record<string, Record<string, number>>;
+  /** Connections to endpoints that were made. */
+  connectTimes: HistogramStatistics;
+}
+
+/** All there is to know of a running proxy in numbers. */
+export interface Statistics extends WorkerStatistics {
+  uptimeMs: number;
+  workers: { configured: number; running: number };
+  limits: { connectionsMax: number; pipeMemoryBytes: number };
+  /** Lines the control thread gave up because nobody read standard error. */
+  logLinesDropped: number;
 }
 
 /** @param listeners names in the order of their counters */
 export function readStatistics(
   regions: readonly Counters[],
   listeners: readonly string[],
-): Statistics {
+): WorkerStatistics {
   const sum = (pick: (region: Counters) => number): number =>
     regions.reduce((total, region) => total + pick(region), 0);
   return {
@@ -57,6 +78,13 @@ export function readStatistics(
       closed: record(closeReasons, (_, reason) => sum((region) => region.closedOf(index, reason))),
     })),
     errors: readErrors(regions),
+    connectTimes: {
+      boundsMs: connectBoundsMs,
+      counts: Array.from({ length: connectBoundsMs.length + 1 }, (_, bucket) =>
+        sum((region) => region.connectedIn(bucket)),
+      ),
+      sumMs: sum(({ values }) => values[Counter.connect_microseconds]!) / 1000,
+    },
   };
 }
 
@@ -73,8 +101,8 @@ function readDirection(read: (slot: number) => number): DirectionStatistics {
   };
 }
 
-function readErrors(regions: readonly Counters[]): Statistics['errors'] {
-  const errors: Statistics['errors'] = {};
+function readErrors(regions: readonly Counters[]): WorkerStatistics['errors'] {
+  const errors: WorkerStatistics['errors'] = {};
   for (const syscall of syscallNames) {
     for (let errno = 1; errno <= ERRNO_MAX; errno++) {
       const count = regions.reduce((sum, region) => sum + region.errorCount(syscall, errno), 0);

@@ -4,6 +4,8 @@ import type { Config } from '../config/index.js';
 import {
   EndpointSlots,
   EndpointTable,
+  type FlowList,
+  type FlowQuery,
   type ListenerSnapshot,
   SHARED_BYTES,
   type UpstreamSnapshot,
@@ -11,9 +13,12 @@ import {
   type WorkerSnapshot,
 } from '../proxy/index.js';
 import { createKernel, formatAddress } from '../splice/index.js';
+import type { AdminTarget } from './admin/index.js';
+import { AdminEndpoint } from './admin-endpoint.js';
 import { DataThread } from './data-thread.js';
 import { type DemoOrigin, startDemoOrigin } from './demo-origin.js';
 import { type BoundAddress, bindAddress, removeSocketFile } from './listening.js';
+import { endFlow, listFlows } from './live-flows.js';
 import { LogSink } from './log-sink.js';
 import { socketAddress } from './socket-address.js';
 import { readStatistics, type Statistics } from './statistics.js';
@@ -41,6 +46,7 @@ export interface ListeningAddress {
 export class Supervisor {
   /** Settles once every worker is gone; rejects when one died of a bug. */
   readonly stopped: Promise<void>;
+  private readonly startedMs = performance.now();
   private isEnding = false;
 
   private constructor(
@@ -49,6 +55,7 @@ export class Supervisor {
     private readonly bound: readonly BoundAddress[],
     private readonly origins: readonly DemoOrigin[],
     private readonly threads: readonly DataThread[],
+    private readonly admin: AdminEndpoint | undefined,
   ) {
     this.stopped = this.waitForThreads();
     this.stopped.catch(() => {});
@@ -64,7 +71,9 @@ export class Supervisor {
     const workers = config.workers === 'auto' ? availableParallelism() : config.workers;
     const bound: BoundAddress[] = [];
     const origins = new Map<string, DemoOrigin>();
+    let admin: AdminEndpoint | undefined;
     try {
+      if (config.admin !== null) admin = await AdminEndpoint.bind(kernel, config.admin);
       for (const listener of config.listeners) {
         for (const address of listener.bind) {
           bound.push(await bindAddress(kernel, listener, address, workers));
@@ -76,6 +85,7 @@ export class Supervisor {
     } catch (error) {
       for (const { fds } of bound) for (const fd of fds) kernel.close(fd);
       for (const origin of origins.values()) origin.close();
+      admin?.close();
       throw error;
     }
     const shared = new SharedArrayBuffer(SHARED_BYTES);
@@ -90,6 +100,8 @@ export class Supervisor {
       };
       return new DataThread(kernel, snapshot, shared, sink);
     });
+    const supervisor = new Supervisor(config, sink, bound, [...origins.values()], threads, admin);
+    await admin?.serve(supervisor.adminTarget(), sink.logger);
     await Promise.all(threads.map(({ ready }) => ready));
     sink.logger.info(
       {
@@ -103,7 +115,12 @@ export class Supervisor {
       },
       'started',
     );
-    return new Supervisor(config, sink, bound, [...origins.values()], threads);
+    return supervisor;
+  }
+
+  /** `http://127.0.0.1:9901/` or `unix:/path`; `undefined` without an admin endpoint. */
+  get adminAddress(): string | undefined {
+    return this.admin?.text;
   }
 
   get addresses(): ListeningAddress[] {
@@ -115,10 +132,38 @@ export class Supervisor {
   }
 
   statistics(): Statistics {
-    return readStatistics(
+    const counted = readStatistics(
       this.threads.map(({ counters }) => counters),
       this.config.listeners.map(({ name }) => name),
     );
+    const running = this.threads.filter(({ isRunning }) => isRunning).length;
+    return {
+      ...counted,
+      uptimeMs: performance.now() - this.startedMs,
+      workers: { configured: this.threads.length, running },
+      limits: this.config.limits,
+      logLinesDropped: this.sink.linesDropped,
+    };
+  }
+
+  /** Every worker accepts, and goes on accepting. */
+  get isReady(): boolean {
+    return this.isHealthy && !this.isEnding;
+  }
+
+  /** Every worker runs, or has ended because it was told to. */
+  get isHealthy(): boolean {
+    return this.isEnding || this.threads.every(({ isRunning }) => isRunning);
+  }
+
+  /** Live flows of all workers. @throws NoAnswer when a worker is stuck */
+  flows(query: FlowQuery): Promise<FlowList> {
+    return listFlows(this.threads, query);
+  }
+
+  /** Ends one with a reset. @returns false when it is not there @throws NoAnswer */
+  endFlow(id: string): Promise<boolean> {
+    return endFlow(this.threads, id);
   }
 
   /**
@@ -145,6 +190,17 @@ export class Supervisor {
     await this.stopped;
   }
 
+  private adminTarget(): AdminTarget {
+    return {
+      statistics: () => this.statistics(),
+      isReady: () => this.isReady,
+      isHealthy: () => this.isHealthy,
+      flows: (query) => this.flows(query),
+      endFlow: (id) => this.endFlow(id),
+      config: () => this.config,
+    };
+  }
+
   private async waitForThreads(): Promise<void> {
     const failures = await Promise.all(
       this.threads.map(async ({ gone, snapshot }) => {
@@ -156,7 +212,8 @@ export class Supervisor {
       }),
     );
     for (const origin of this.origins) origin.close();
-    for (const one of this.bound) removeSocketFile(one);
+    this.admin?.close();
+    for (const one of this.bound) removeSocketFile(one.address);
     this.sink.logger.info('stopped');
     await this.sink.close();
     const failure = failures.find((one) => one !== undefined);

@@ -4,13 +4,13 @@ import type { Flow } from './flow.js';
 /** Which way a direction's bytes went; `mixed` when a transfer began by copying. */
 export type PathTaken = 'none' | 'copy' | 'splice' | 'mixed';
 
-function pathTaken(pump: Pump | undefined): PathTaken {
+export function pathTaken(pump: Pump | undefined): PathTaken {
   if (pump === undefined || pump.copiedBytes + pump.splicedBytes === 0) return 'none';
   if (pump.splicedBytes === 0) return 'copy';
   return pump.copiedBytes === 0 ? 'splice' : 'mixed';
 }
 
-function bytesMoved(pump: Pump | undefined): number {
+export function bytesMoved(pump: Pump | undefined): number {
   return pump === undefined ? 0 : pump.copiedBytes + pump.splicedBytes;
 }
 
@@ -29,10 +29,10 @@ export function accessLine(flow: Flow): void {
       client: flow.clientText,
       upstream: listener.upstream.name,
       endpoint: flow.attempts.endpoint?.text,
-      bytes_up: bytesMoved(flow.up),
-      bytes_down: bytesMoved(flow.down),
-      path_up: pathTaken(flow.up),
-      path_down: pathTaken(flow.down),
+      bytes_up: bytesMoved(flow.tunnel?.up),
+      bytes_down: bytesMoved(flow.tunnel?.down),
+      path_up: pathTaken(flow.tunnel?.up),
+      path_down: pathTaken(flow.tunnel?.down),
       duration_ms: round(room.clock.nowMs - flow.startedMs),
       connect_ms: flow.connectMs < 0 ? undefined : round(flow.connectMs),
       rtt_us: quality?.rttUs,

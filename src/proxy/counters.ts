@@ -49,9 +49,18 @@ export const closeReasons = [
   'idle_timeout',
   'drain_timeout',
   'stopped',
+  'ended_by_admin',
   'error',
 ] as const;
 export type CloseReason = (typeof closeReasons)[number];
+
+/**
+ * Upper bounds of the buckets that count how long connecting took, milliseconds, each bound included;
+ * one more bucket takes what is above the last.
+ */
+export const connectBoundsMs = [
+  0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000,
+] as const;
 
 /** Listeners that have counters of their own; later ones share the last region. */
 export const LISTENERS_MAX = 256;
@@ -67,7 +76,8 @@ const UP = counterNames.length;
 const DOWN = UP + PUMP_SLOTS;
 const ERRORS = DOWN + PUMP_SLOTS;
 const LISTENERS = ERRORS + syscallNames.length * ERRNO_SLOTS;
-const REGION_SLOTS = LISTENERS + LISTENERS_MAX * LISTENER_SLOTS;
+const CONNECT_TIMES = LISTENERS + LISTENERS_MAX * LISTENER_SLOTS;
+const REGION_SLOTS = CONNECT_TIMES + connectBoundsMs.length + 1;
 
 /** Bytes of shared memory one worker needs. */
 export const COUNTER_REGION_BYTES = REGION_SLOTS * Float64Array.BYTES_PER_ELEMENT;
@@ -109,6 +119,19 @@ export class Counters {
     this.values[Counter.flows_active]!--;
     this.values[listenerSlot(listener, ACTIVE)]!--;
     this.values[listenerSlot(listener, CLOSED + reason)]!++;
+  }
+
+  /** Counts a connection to an endpoint that was made. @param elapsedMs since connect(2) */
+  countConnected(elapsedMs: number): void {
+    this.values[Counter.connect_microseconds]! += elapsedMs * 1000;
+    let bucket = 0;
+    while (bucket < connectBoundsMs.length && elapsedMs > connectBoundsMs[bucket]!) bucket++;
+    this.values[CONNECT_TIMES + bucket]!++;
+  }
+
+  /** @param bucket position among {@link connectBoundsMs}, or one past the last */
+  connectedIn(bucket: number): number {
+    return this.values[CONNECT_TIMES + bucket]!;
   }
 
   acceptedBy(listener: number): number {

@@ -1,13 +1,4 @@
-import {
-  Epoll,
-  Errno,
-  Nagle,
-  PlainTransport,
-  Pump,
-  PumpResult,
-  type Transport,
-  takeSocketError,
-} from '../splice/index.js';
+import { Epoll, Errno, Nagle, PlainTransport, takeSocketError } from '../splice/index.js';
 import { accessLine } from './access-line.js';
 import { isPassing } from './connect-failure.js';
 import { type CloseReason, Counter, closeReasons } from './counters.js';
@@ -17,6 +8,7 @@ import { FlowState, successors } from './flow-state.js';
 import type { Listener } from './listener.js';
 import type { WorkerRoom } from './room.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
+import { type SideName, Tunnel } from './tunnel.js';
 import {
   Attempts,
   type Endpoint,
@@ -34,8 +26,7 @@ const RETRY_MS = 50;
 const LINGER_MS = 500;
 
 /**
- * One client connection and the upstream connection made for it: a tunnel of two pumps. `up` is
- * from client to upstream, `down` is back.
+ * One client connection and the upstream connection made for it, from accept to close.
  */
 export class Flow implements TimerOwner, Task, Waiter {
   state: FlowState = FlowState.accepted;
@@ -44,21 +35,18 @@ export class Flow implements TimerOwner, Task, Waiter {
   readonly attempts: Attempts;
   readonly client: FlowSide;
   upstream: FlowSide | undefined;
-  up: Pump | undefined;
-  down: Pump | undefined;
+  /** Once both sides are connected. */
+  tunnel: Tunnel | undefined;
+  /** Number of the flow in its worker, from 1. */
+  readonly sequence: number;
   readonly startedMs: number;
+  lastActivityMs: number;
   /** When connect(2) was called, and how long it took; −1 before it has. */
   private connectStartedMs = 0;
   connectMs = -1;
 
   private readonly timer: Timer = new Timer(this);
-  private lastActivityMs: number;
   private isDeferred = false;
-  /** A direction is over: its FIN was passed on, or its sink broke. */
-  private isUpOver = false;
-  private isDownOver = false;
-  /** A side was reset or broke while the other could still speak; it will be reset, too. */
-  private brokenSide: 'client' | 'upstream' | undefined;
 
   /**
    * @param clientFd an accepted, non-blocking socket; the flow closes it
@@ -75,6 +63,7 @@ export class Flow implements TimerOwner, Task, Waiter {
     const { upstream } = listener;
     this.attempts = new Attempts(upstream, upstream.isKeyed ? sourceKey(room.kernel, clientFd) : 0);
     this.client = new FlowSide(room.clock, this, transport, true);
+    this.sequence = room.nextFlowSequence();
     this.startedMs = room.clock.nowMs;
     this.lastActivityMs = this.startedMs;
   }
@@ -102,7 +91,7 @@ export class Flow implements TimerOwner, Task, Waiter {
       case FlowState.tunnelling:
       case FlowState.halfClosed:
         this.pump();
-        if ((events & BROKEN_EVENTS) !== 0) this.ifBroken(this.client, 'client');
+        if ((events & BROKEN_EVENTS) !== 0) this.broken('client');
         return;
       case FlowState.closing:
       case FlowState.closed:
@@ -126,7 +115,7 @@ export class Flow implements TimerOwner, Task, Waiter {
       case FlowState.tunnelling:
       case FlowState.halfClosed:
         this.pump();
-        if ((events & BROKEN_EVENTS) !== 0) this.ifBroken(this.upstream!, 'upstream');
+        if ((events & BROKEN_EVENTS) !== 0) this.broken('upstream');
         return;
       case FlowState.accepted:
       case FlowState.queued:
@@ -163,11 +152,9 @@ export class Flow implements TimerOwner, Task, Waiter {
       case FlowState.halfClosed: {
         // Activity only notes the time; the timer is moved here, once per period, not per event.
         const deadlineMs = this.lastActivityMs + timeouts.idleMs;
-        if (this.brokenSide !== undefined) {
-          this.terminate(`${this.brokenSide}_reset`);
-          return;
-        }
-        if (clock.nowMs >= deadlineMs) this.terminate('idle_timeout');
+        const { brokenSide } = this.tunnel!;
+        if (brokenSide !== undefined) this.terminate(`${brokenSide}_reset`);
+        else if (clock.nowMs >= deadlineMs) this.terminate('idle_timeout');
         else clock.wheel.schedule(this.timer, deadlineMs);
         return;
       }
@@ -192,8 +179,7 @@ export class Flow implements TimerOwner, Task, Waiter {
     const { room } = this;
     const isOrderly = this.endsOrderly();
     room.clock.wheel.cancel(this.timer);
-    this.up?.release();
-    this.down?.release();
+    this.tunnel?.release();
     if (room.logsAccess) accessLine(this);
     this.closeSide(this.client, isOrderly);
     if (this.upstream !== undefined) this.closeSide(this.upstream, isOrderly);
@@ -253,11 +239,8 @@ export class Flow implements TimerOwner, Task, Waiter {
     const { room, client, upstream } = this;
     this.attempts.connected();
     this.connectMs = room.clock.nowMs - this.connectStartedMs;
-    room.counters.values[Counter.connect_microseconds]! += this.connectMs * 1000;
-    this.up = new Pump(room, room.counters.up, client.transport, upstream!.transport);
-    this.down = new Pump(room, room.counters.down, upstream!.transport, client.transport);
-    client.pump = this.up;
-    upstream!.pump = this.down;
+    room.counters.countConnected(this.connectMs);
+    this.tunnel = new Tunnel(room, client, upstream!);
     // The timer stands at the connect deadline and finds its way from there, unless that is too late.
     if (room.timeouts.idleMs < room.timeouts.connectMs) {
       room.clock.wheel.schedule(this.timer, room.clock.nowMs + room.timeouts.idleMs);
@@ -287,82 +270,37 @@ export class Flow implements TimerOwner, Task, Waiter {
 
   /** Runs both directions and draws the consequences. */
   private pump(): void {
-    let isDue = false;
-    if (!this.isUpOver && this.up!.isDue) {
-      const result = this.up!.run();
-      if (result === PumpResult.Yielded) isDue = true;
-      else if (result !== PumpResult.Waiting && !this.upEnded(result)) return;
+    const tunnel = this.tunnel!;
+    const over = tunnel.run();
+    if (over !== undefined) {
+      this.terminate(over);
+      return;
     }
-    if (!this.isDownOver && this.down!.isDue) {
-      const result = this.down!.run();
-      if (result === PumpResult.Yielded) isDue = true;
-      else if (result !== PumpResult.Waiting && !this.downEnded(result)) return;
-    }
-    this.client.listenAgain();
-    this.upstream!.listenAgain();
-    if (this.brokenSide !== undefined) this.linger();
-    if (isDue && !this.isDeferred) {
+    if (tunnel.isHalfOver && this.state === FlowState.tunnelling) this.enter(FlowState.halfClosed);
+    if (tunnel.isLingering) this.linger();
+    if (tunnel.hasYielded && !this.isDeferred) {
       this.isDeferred = true;
       this.room.clock.defer(this);
     }
   }
 
-  /** @returns false when the flow is over */
-  private upEnded(result: PumpResult): boolean {
-    if (result === PumpResult.SourceFailed || this.brokenSide === 'client') {
-      this.terminate('client_reset');
-      return false;
-    }
-    this.isUpOver = true;
-    if (result === PumpResult.Ended) return this.directionEnded(this.upstream!.transport);
-    if (!isPeerGone(this.upstream!.transport.errno)) {
-      this.terminate('error');
-      return false;
-    }
-    // The upstream takes no more, but its last words may be waiting: an early answer, mostly.
-    this.up!.release();
-    this.brokenSide = 'upstream';
-    return this.directionEnded(undefined);
+  private broken(side: SideName): void {
+    if (this.state !== FlowState.tunnelling && this.state !== FlowState.halfClosed) return;
+    const over = this.tunnel!.reportBroken(side);
+    if (over !== undefined) this.terminate(over);
+    else if (this.tunnel!.isLingering) this.linger();
   }
 
-  /** @returns false when the flow is over */
-  private downEnded(result: PumpResult): boolean {
-    if (result === PumpResult.SourceFailed || this.brokenSide === 'upstream') {
-      this.terminate('upstream_reset');
-      return false;
-    }
-    this.isDownOver = true;
-    if (result === PumpResult.Ended) return this.directionEnded(this.client.transport);
-    if (!isPeerGone(this.client.transport.errno)) {
-      this.terminate('error');
-      return false;
-    }
-    this.down!.release();
-    this.brokenSide = 'client';
-    return this.directionEnded(undefined);
-  }
-
-  /**
-   * Passes the end of a direction on, or ends the flow when it was the second one.
-   * @param sink where a FIN belongs, after every byte before it has gone
-   * @returns false when the flow is over
-   */
-  private directionEnded(sink: Transport | undefined): boolean {
-    if (this.isUpOver && this.isDownOver) {
-      this.terminate(this.brokenSide === undefined ? 'done' : `${this.brokenSide}_reset`);
-      return false;
-    }
-    // A shutdown that fails has met a reset: the other direction's read will say so.
-    sink?.shutdownWrite();
-    this.enter(FlowState.halfClosed);
-    return true;
+  private linger(): void {
+    const { clock } = this.room;
+    clock.wheel.schedule(this.timer, clock.nowMs + LINGER_MS);
   }
 
   /** A FIN says “that was all”: after bytes were lost, only a reset tells the truth. */
   private endsOrderly(): boolean {
     if (this.closeReason !== 'done' && this.closeReason !== 'idle_timeout') return false;
-    const isHolding = this.up?.isHolding === true || this.down?.isHolding === true;
-    return !isHolding && this.brokenSide === undefined;
+    const { tunnel } = this;
+    return tunnel === undefined || (!tunnel.isHolding && tunnel.brokenSide === undefined);
   }
 
   private closeSide(side: FlowSide, isOrderly: boolean): void {
@@ -371,43 +309,12 @@ export class Flow implements TimerOwner, Task, Waiter {
     else side.transport.reset();
   }
 
-  /**
-   * A side was reported broken. While its pump can read, the read says how, after the last bytes;
-   * where that direction is over, or its sink takes nothing, nobody would ever find out.
-   */
-  private ifBroken(side: FlowSide, name: 'client' | 'upstream'): void {
-    if (this.state !== FlowState.tunnelling && this.state !== FlowState.halfClosed) return;
-    const isOver = side === this.client ? this.isUpOver : this.isDownOver;
-    if (!isOver && !side.pump!.isHolding) return;
-    if (takeSocketError(this.room.kernel, side.transport.fd) === 0) return;
-    this.brokenSide = name;
-    if (isOver) this.terminate(`${name}_reset`);
-    else this.linger();
-  }
-
-  /**
-   * One side is broken and its last bytes are on their way: they may arrive for as long as the other
-   * side goes on taking them.
-   */
-  private linger(): void {
-    const last = this.isUpOver ? this.down! : this.up!;
-    const isWaitingForSink = last.isHolding || (!this.isUpOver && this.down!.isHolding);
-    if (!isWaitingForSink) return;
-    const { clock } = this.room;
-    clock.wheel.schedule(this.timer, clock.nowMs + LINGER_MS);
-  }
-
   private enter(state: FlowState): void {
     if (!successors[this.state].includes(state)) {
       throw new Error(`flow: state ${this.state} is not followed by ${state}`);
     }
     this.state = state;
   }
-}
-
-/** Writing found the connection dead: events will say the rest. Any other error leaves it alive. */
-function isPeerGone(errno: number): boolean {
-  return errno === Errno.EPIPE || errno === Errno.ECONNRESET || errno === Errno.ETIMEDOUT;
 }
 
 function assertNever(state: never): never {

@@ -10,12 +10,23 @@ export {
   type CounterName,
   Counters,
   closeReasons,
+  connectBoundsMs,
   counterNames,
   ERRNO_MAX,
   LISTENERS_MAX,
   SHARED_BYTES,
 } from './counters.js';
-export type { FromWorker, ToWorker, WorkerStart } from './messages.js';
+export {
+  type DirectionState,
+  type DirectionStatus,
+  type FlowList,
+  type FlowQuery,
+  type FlowStateName,
+  type FlowStatus,
+  mergeFlowLists,
+} from './flow-report.js';
+export { FlowState } from './flow-state.js';
+export type { FromWorker, ToWorker, WorkerAnswer, WorkerStart } from './messages.js';
 export {
   type EndpointSnapshot,
   type LimitsSnapshot,

@@ -19,6 +19,8 @@ import type { Upstream } from './upstream/index.js';
 const ACCEPT_FLAGS = Socket.SOCK_NONBLOCK | Socket.SOCK_CLOEXEC;
 /** Connections taken from one listener before other events get their turn. */
 const ACCEPTS_A_TURN_MAX = 64;
+/** A listener that closes takes this many turns' worth at most: 65,536, the largest queue there is. */
+const CLOSING_TURNS_MAX = 1024;
 /** A paused listener tries again this often, besides whenever a flow ends. */
 const PAUSE_MS = 100;
 /** The reason of a pause is logged at most this often. */
@@ -87,7 +89,10 @@ export class Listener implements EventHandler, TimerOwner {
   /** Takes what the kernel has queued, then closes the socket. */
   close(): void {
     if (this.isClosed) return;
-    while (this.acceptUpTo(ACCEPTS_A_TURN_MAX) > 0);
+    // Bounded, because clients may come as fast as they are accepted.
+    for (let turn = 0; turn < CLOSING_TURNS_MAX; turn++) {
+      if (this.acceptUpTo(ACCEPTS_A_TURN_MAX) === 0) break;
+    }
     this.isClosed = true;
     this.room.clock.wheel.cancel(this.resumeTimer);
     this.room.clock.forget(this.snapshot.fd);

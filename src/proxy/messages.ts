@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { FlowList, FlowQuery } from './flow-report.js';
 import type { WorkerSnapshot } from './snapshot.js';
 
 /** What a worker thread is started with (`workerData`). */
@@ -20,10 +21,20 @@ export type ToWorker =
   /** Accept what is queued, close the listeners, let flows end, at most this long. */
   | { readonly type: 'drain'; readonly timeoutMs: number }
   /** End every flow and return. */
-  | { readonly type: 'stop' };
+  | { readonly type: 'stop' }
+  /** Describe live flows; answered by `flows` with the same id. */
+  | { readonly type: 'flows'; readonly id: number; readonly query: FlowQuery }
+  /** End the live flow of that number; answered by `flowEnded` with the same id. */
+  | { readonly type: 'endFlow'; readonly id: number; readonly sequence: number };
+
+/** A worker's answer to the question that had the same id. */
+export type WorkerAnswer =
+  | { readonly type: 'flows'; readonly id: number; readonly list: FlowList }
+  | { readonly type: 'flowEnded'; readonly id: number; readonly found: boolean };
 
 /** Worker to control thread. */
 export type FromWorker =
+  | WorkerAnswer
   /** The loop is about to run; its listeners are being served. */
   | { readonly type: 'ready' }
   /** Whole log lines, newlines included. */

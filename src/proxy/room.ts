@@ -15,6 +15,8 @@ export interface WorkerRoom extends PumpRoom {
   readonly timeouts: TimeoutsSnapshot;
   /** Flows of all workers, against the limit of the process. */
   readonly connections: ConnectionLimit;
+  /** A number no other flow of this worker has had. */
+  nextFlowSequence(): number;
   /** A flow has ended and its descriptors are free again. */
   flowEnded(listener: Listener): void;
 }

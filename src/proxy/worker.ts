@@ -13,6 +13,7 @@ import {
 } from '../splice/index.js';
 import { Counter, Counters } from './counters.js';
 import { type EventHandler, EventLoop } from './event-loop.js';
+import { findFlow, listFlows } from './flow-report.js';
 import { FlowSide } from './flow-side.js';
 import { Listener } from './listener.js';
 import { LogBatch } from './log-batch.js';
@@ -48,12 +49,15 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   private readonly listeners: Listener[];
   private readonly logBatch: LogBatch;
   private readonly drainTimer = new Timer(this);
+  private readonly number: number;
+  private flowSequence = 0;
   private isDraining = false;
 
   /** @param libc the C library; a test hands in one that injects faults */
   constructor(start: WorkerStart, libc: Libc = loadLibc()) {
     const { snapshot, port } = start;
     this.port = port;
+    this.number = snapshot.worker;
     this.counters = new Counters(start.counters);
     this.kernel = createKernel(libc, (syscall, errno) => this.counters.countError(syscall, errno));
     this.clock = new EventLoop(this.kernel, this.counters, () => this.updateGauges());
@@ -89,6 +93,10 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     }
     this.close();
     this.send({ type: 'ended' });
+  }
+
+  nextFlowSequence(): number {
+    return ++this.flowSequence;
   }
 
   flowEnded(listener: Listener): void {
@@ -127,6 +135,17 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
         this.terminateFlows('stopped');
         this.clock.stop();
         return;
+      case 'flows': {
+        const list = listFlows(this.number, this.clock.registered(), message.query);
+        this.send({ type: 'flows', id: message.id, list });
+        return;
+      }
+      case 'endFlow': {
+        const flow = findFlow(this.clock.registered(), message.sequence);
+        flow?.terminate('ended_by_admin');
+        this.send({ type: 'flowEnded', id: message.id, found: flow !== undefined });
+        return;
+      }
     }
   }
 

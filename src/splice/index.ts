@@ -32,6 +32,7 @@ export {
   openBound,
   openConnection,
   openListener,
+  peerAddress,
   setOption,
   takeSocketError,
 } from './socket.js';

@@ -106,6 +106,13 @@ export function localAddress(kernel: Kernel, fd: number): SocketAddress {
   return decodeAddress(scratch.bytes, scratchLength.bytes.readInt32LE(0));
 }
 
+/** The address a socket is connected to, or `undefined` when it is not, or not any more. */
+export function peerAddress(kernel: Kernel, fd: number): SocketAddress | undefined {
+  scratchLength.bytes.writeInt32LE(SockaddrUn.size, 0);
+  if (kernel.getpeername(fd, scratch.address, scratchLength.address) < 0) return undefined;
+  return decodeAddress(scratch.bytes, scratchLength.bytes.readInt32LE(0));
+}
+
 /** What the kernel knows of a TCP connection's path. */
 export interface ConnectionQuality {
   /** Smoothed round-trip time, microseconds. */

@@ -16,6 +16,7 @@ t.test('load: everything left out has its default', async (t) => {
   t.strictSame(loadConfig(minimal), {
     ok: true,
     config: {
+      admin: null,
       workers: 'auto',
       pinWorkers: false,
       log: { level: 'info', access: true, format: 'auto' },

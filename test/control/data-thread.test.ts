@@ -55,9 +55,7 @@ t.test('data thread: the last lines of a worker reach the log', async (t) => {
     t.equal(await thread.gone, undefined, 'a clean end');
     if (!lines.some((line) => line.includes('"msg":"flow"'))) lost++;
   }
-  t.equal(lost, 0, `of ${rounds} access lines`, {
-    todo: 'the port is closed before what the worker said last was taken from it',
-  });
+  t.equal(lost, 0, `of ${rounds} access lines`);
   await origin.close();
 });
 

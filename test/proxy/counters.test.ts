@@ -4,6 +4,7 @@ import {
   Counter,
   Counters,
   closeReasons,
+  connectBoundsMs,
   counterNames,
   ERRNO_MAX,
   LISTENERS_MAX,
@@ -54,6 +55,14 @@ t.test('counters: no two names share a slot', async (t) => {
       t.equal(counters.activeOf(listener), active);
       t.equal(values[Counter.flows_active], flows);
     }
+  }
+  for (const elapsedMs of [...connectBoundsMs, Number.MAX_SAFE_INTEGER]) {
+    claim(`connected within ${elapsedMs} ms`, () => {
+      const { connect_microseconds: sum } = Counter;
+      const before = values[sum]!;
+      counters.countConnected(elapsedMs);
+      values[sum] = before;
+    });
   }
   t.pass(`${owners.size} slots`);
 });

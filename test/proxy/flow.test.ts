@@ -299,7 +299,7 @@ socketTest(
     const room = new TestRoom(kit);
     const { client, upstream, flow } = room.tunnel();
     const sent = clog(room, upstream);
-    t.ok(flow.down!.isHolding, 'the client reads nothing');
+    t.ok(flow.tunnel!.down.isHolding, 'the client reads nothing');
     room.pass(11_000);
     t.equal(room.closed('idle_timeout'), 1);
     for (let times = 0; times < 100 && !client.isEnded && client.errno === 0; times++) {
@@ -338,7 +338,7 @@ socketTest(
     const { client, upstream, flow } = room.tunnel();
     const sent: Buffer[] = [];
     // The upstream reads nothing until the pump holds what it read; the rest waits with the client.
-    for (let step = 0; !flow.up!.isHolding; step++) {
+    for (let step = 0; !flow.tunnel!.up.isHolding; step++) {
       const bytes = payload(step, 32 * 1024);
       sent.push(bytes.subarray(0, client.send(bytes)));
       room.settle(2);
@@ -365,7 +365,7 @@ socketTest('flow: an exception while it is served ends it, and only it', async (
   const room = new TestRoom(kit);
   const first = room.tunnel();
   const second = room.tunnel();
-  first.flow.up!.run = () => {
+  first.flow.tunnel!.up.run = () => {
     throw new Error('boom');
   };
   first.client.send(payload(1, 10));

@@ -66,6 +66,7 @@ export class TestRoom implements WorkerRoom {
   /** The loop's clock, which stands still until the test moves it. */
   nowMs = 1_000_000;
   flowsEnded = 0;
+  private flowSequence = 0;
 
   constructor(
     readonly kit: SocketKit,
@@ -106,6 +107,10 @@ export class TestRoom implements WorkerRoom {
     this.listener.open();
   }
 
+  nextFlowSequence(): number {
+    return ++this.flowSequence;
+  }
+
   flowEnded(listener: Listener): void {
     this.flowsEnded++;
     listener.resume();
@@ -128,7 +133,7 @@ export class TestRoom implements WorkerRoom {
     this.until(() => this.flows().length > others);
     const upstream = this.upstream();
     const flow = this.flows().at(-1)!;
-    this.until(() => flow.up !== undefined);
+    this.until(() => flow.tunnel?.up !== undefined);
     return { client, upstream, flow };
   }
 

@@ -1,0 +1,131 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import type { AdminConfig } from '../../config/index.js';
+import { NoAnswer } from '../questions.js';
+import { parserRefusal, send, sendRaw } from './answering.js';
+import { Guard } from './guard.js';
+import { type Reply, refusal } from './reply.js';
+import { dropBody, readBody } from './request-body.js';
+import { Router } from './router.js';
+import { adminRoutes } from './routes.js';
+import type { AdminTarget } from './target.js';
+
+const CONNECTIONS_MAX = 64;
+const HEADERS_TIMEOUT_MS = 5_000;
+const REQUEST_TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_TIMEOUT_MS = 5_000;
+/** Nothing moves either way: a client that does not read its answer. */
+const SILENCE_TIMEOUT_MS = 30_000;
+const HEADER_BYTES_MAX = 16 * 1024;
+
+const NO_BODY = Buffer.alloc(0);
+
+/** The admin endpoint's HTTP server. It answers everything it is sent, and never throws. */
+export class AdminServer {
+  private readonly guard: Guard;
+  private readonly router: Router;
+  private readonly server: Server;
+
+  constructor(
+    config: Pick<AdminConfig, 'token' | 'hosts'>,
+    target: AdminTarget,
+    private readonly logger: Logger,
+  ) {
+    this.guard = new Guard(config);
+    this.router = new Router(adminRoutes(target));
+    this.server = createServer({
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      connectionsCheckingInterval: 1_000,
+      maxHeaderSize: HEADER_BYTES_MAX,
+    });
+    this.server.maxConnections = CONNECTIONS_MAX;
+    this.server.timeout = SILENCE_TIMEOUT_MS;
+    const serve = (request: IncomingMessage, response: ServerResponse): void => {
+      void this.serve(request, response);
+    };
+    this.server.on('request', serve);
+    this.server.on('checkContinue', serve);
+    this.server.on('checkExpectation', (request, response) => {
+      send(request, response, refusal(417, 'the only expectation known here is 100-continue'));
+    });
+    this.server.on('connect', (_, socket) => {
+      sendRaw(socket, refusal(405, 'this is no proxy', { allow: 'GET, HEAD' }));
+    });
+    this.server.on('clientError', (error, socket) => sendRaw(socket, parserRefusal(error)));
+    this.server.on('error', (error) => this.logger.error({ err: error }, 'admin: server failed'));
+  }
+
+  /** @param fd a bound and listening socket; it is the server's from now on */
+  async listen(fd: number): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen({ fd }, () => {
+        this.server.off('error', reject);
+        resolve();
+      });
+    });
+  }
+
+  /** Ends every connection, now. */
+  close(): void {
+    this.server.close();
+    this.server.closeAllConnections();
+  }
+
+  private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // A client that goes away in the middle: there is nobody to tell.
+    request.on('error', () => {});
+    response.on('error', () => {});
+    let reply: Reply;
+    try {
+      reply = await this.answer(request, response);
+    } catch (error) {
+      reply = this.explain(error, request);
+    }
+    await dropBody(request);
+    send(request, response, reply);
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<Reply> {
+    const stranger = this.guard.refuseStranger(request);
+    if (stranger !== undefined) return stranger;
+    const { method = '', url = '' } = request;
+    // The absolute form names a host of its own, which nobody has looked at.
+    if (!url.startsWith('/')) return refusal(400, 'expected a path that begins with /');
+    const [path, query] = cut(url, '?');
+    const found = this.router.find(method, path);
+    const isPublic = 'route' in found && found.route.isPublic === true;
+    const unknown = isPublic ? undefined : this.guard.refuseWithoutToken(request);
+    if (unknown !== undefined) return unknown;
+    if (!('route' in found)) return found;
+    const { route, parameters } = found;
+    const unfit = route.takesJson ? refuseNotJson(request) : undefined;
+    if (unfit !== undefined) return unfit;
+    const body = route.method === 'GET' ? NO_BODY : await readBody(request, response);
+    if (!Buffer.isBuffer(body)) return body;
+    return route.handle({ parameters, query: new URLSearchParams(query), body });
+  }
+
+  private explain(error: unknown, { method, url }: IncomingMessage): Reply {
+    if (error instanceof NoAnswer) return refusal(503, error.message);
+    this.logger.error({ err: error, method, url }, 'admin: a request could not be answered');
+    return refusal(500, 'this should not have happened; the log says more');
+  }
+}
+
+function refuseNotJson({ headers }: IncomingMessage): Reply | undefined {
+  if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined) {
+    return refusal(411, 'expected a body');
+  }
+  const [type] = cut(headers['content-type'] ?? '', ';');
+  if (type.trim().toLowerCase() === 'application/json') return undefined;
+  return refusal(415, 'expected Content-Type: application/json');
+}
+
+/** What is before the first mark, and what is after it. */
+function cut(text: string, mark: string): [string, string] {
+  const at = text.indexOf(mark);
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
+}

@@ -1,0 +1,142 @@
+import { Errno, Pump, PumpResult, type Transport, takeSocketError } from '../splice/index.js';
+import type { CloseReason } from './counters.js';
+import type { FlowSide } from './flow-side.js';
+import type { WorkerRoom } from './room.js';
+
+/** Either side, by name; `up` is from client to upstream, `down` is back. */
+export type SideName = 'client' | 'upstream';
+
+/**
+ * Two pumps between the two sides of a flow, and the rules for how their directions end.
+ *
+ * ```
+ *   both directions ──FIN passed on, or a sink broke──▶ one direction ──likewise──▶ over
+ *         └──────────────────a source broke, or an error──────────────────────────▶
+ * ```
+ *
+ * A source that breaks ends everything: after its last bytes the other side is reset, too. A sink
+ * that breaks ends only its direction, because its peer's last words may be waiting in the other.
+ */
+export class Tunnel {
+  readonly up: Pump;
+  readonly down: Pump;
+  /** A direction is over: its FIN was passed on, or its sink broke. */
+  isUpOver = false;
+  isDownOver = false;
+  /** A pump stopped for the others' sake: run again next turn, unasked. */
+  hasYielded = false;
+  /** A side that was reset or broke while the other could still speak, or still had to take bytes. */
+  brokenSide: SideName | undefined;
+
+  constructor(
+    private readonly room: WorkerRoom,
+    private readonly client: FlowSide,
+    private readonly upstream: FlowSide,
+  ) {
+    const { counters } = room;
+    this.up = new Pump(room, counters.up, client.transport, upstream.transport);
+    this.down = new Pump(room, counters.down, upstream.transport, client.transport);
+    client.pump = this.up;
+    upstream.pump = this.down;
+  }
+
+  get isHalfOver(): boolean {
+    return this.isUpOver || this.isDownOver;
+  }
+
+  /** Bytes were read that the other side has not taken. */
+  get isHolding(): boolean {
+    return this.up.isHolding || this.down.isHolding;
+  }
+
+  /**
+   * One side is broken and its last bytes are on their way: they may arrive for as long as the other
+   * side goes on taking them.
+   */
+  get isLingering(): boolean {
+    return this.brokenSide !== undefined && this.isHolding;
+  }
+
+  /**
+   * Moves what can be moved, both ways.
+   * @returns why the flow is over, or `undefined` while it is not
+   */
+  run(): CloseReason | undefined {
+    this.hasYielded = false;
+    if (!this.isUpOver && this.up.isDue) {
+      const over = this.after(this.up.run(), 'client', this.up);
+      if (over !== undefined) return over;
+    }
+    if (!this.isDownOver && this.down.isDue) {
+      const over = this.after(this.down.run(), 'upstream', this.down);
+      if (over !== undefined) return over;
+    }
+    this.client.listenAgain();
+    this.upstream.listenAgain();
+    return undefined;
+  }
+
+  /**
+   * A side was reported broken. While its pump can read, the read says how, after the last bytes;
+   * where that direction is over, or its sink takes nothing, nobody else would ever find out.
+   *
+   * @returns why the flow is over, or `undefined` while it is not
+   */
+  reportBroken(name: SideName): CloseReason | undefined {
+    const isOver = name === 'client' ? this.isUpOver : this.isDownOver;
+    const side = name === 'client' ? this.client : this.upstream;
+    if (!isOver && !side.pump!.isHolding) return undefined;
+    if (takeSocketError(this.room.kernel, side.transport.fd) === 0) return undefined;
+    this.brokenSide = name;
+    return isOver ? `${name}_reset` : undefined;
+  }
+
+  /** Gives back what the pumps hold. */
+  release(): void {
+    this.up.release();
+    this.down.release();
+  }
+
+  private after(result: PumpResult, source: SideName, pump: Pump): CloseReason | undefined {
+    switch (result) {
+      case PumpResult.Waiting:
+        return undefined;
+      case PumpResult.Yielded:
+        this.hasYielded = true;
+        return undefined;
+      case PumpResult.SourceFailed:
+        return `${source}_reset`;
+      case PumpResult.Ended:
+        return this.brokenSide === source
+          ? `${source}_reset`
+          : this.directionOver(source, pump.sink);
+      case PumpResult.SinkFailed:
+        return this.sinkFailed(source, pump);
+    }
+  }
+
+  private sinkFailed(source: SideName, pump: Pump): CloseReason | undefined {
+    if (!isPeerGone(pump.sink.errno)) return 'error';
+    pump.release();
+    // The sink's side takes no more, but its last words may be waiting: an early answer, mostly.
+    this.brokenSide = source === 'client' ? 'upstream' : 'client';
+    return this.directionOver(source, undefined);
+  }
+
+  /** @param sink where a FIN belongs, after every byte before it has gone */
+  private directionOver(source: SideName, sink: Transport | undefined): CloseReason | undefined {
+    if (source === 'client') this.isUpOver = true;
+    else this.isDownOver = true;
+    if (this.isUpOver && this.isDownOver) {
+      return this.brokenSide === undefined ? 'done' : `${this.brokenSide}_reset`;
+    }
+    // A shutdown that fails has met a reset: the other direction's read will say so.
+    sink?.shutdownWrite();
+    return undefined;
+  }
+}
+
+/** Writing found the connection dead: events will say the rest. Any other error leaves it alive. */
+function isPeerGone(errno: number): boolean {
+  return errno === Errno.EPIPE || errno === Errno.ECONNRESET || errno === Errno.ETIMEDOUT;
+}

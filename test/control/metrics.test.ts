@@ -1,0 +1,169 @@
+import { readFileSync } from 'node:fs';
+import t from 'tap';
+import { Metrics } from '#src/control/metrics/index.js';
+import { readStatistics, type Statistics } from '#src/control/statistics.js';
+import {
+  COUNTER_REGION_BYTES,
+  Counters,
+  closeReasons,
+  connectBoundsMs,
+  counterNames,
+} from '#src/proxy/index.js';
+import { Errno, PUMP_SLOTS } from '#src/splice/index.js';
+import { type Family, parseExposition } from '#test/support/exposition.js';
+
+const docs = readFileSync(new URL('../../../docs/metrics.md', import.meta.url), 'utf8');
+
+function region(): Counters {
+  return new Counters(new SharedArrayBuffer(COUNTER_REGION_BYTES));
+}
+
+function statistics(regions: Counters[], listeners = ['web']): Statistics {
+  return {
+    ...readStatistics(regions, listeners),
+    uptimeMs: 1500,
+    workers: { configured: 3, running: 2 },
+    limits: { connectionsMax: 20_000, pipeMemoryBytes: 1024 },
+    logLinesDropped: 7,
+  };
+}
+
+async function scrape(regions: Counters[], listeners?: string[]): Promise<Map<string, Family>> {
+  return parseExposition(await new Metrics(() => statistics(regions, listeners)).expose());
+}
+
+/** The value of the one sample that has all of `labels`. */
+function sampleValue(
+  families: Map<string, Family>,
+  name: string,
+  labels: Record<string, string> = {},
+): number {
+  const family = families.get(name.replace(/_(bucket|sum|count)$/, '')) ?? families.get(name);
+  const found = family?.samples.filter(
+    (sample) =>
+      sample.name === name &&
+      Object.entries(labels).every(([key, value]) => sample.labels[key] === value),
+  );
+  if (found?.length !== 1) throw new Error(`${found?.length} samples of ${name}`);
+  return found[0]!.value;
+}
+
+/** Something of everything, so that no family is empty. */
+function busyRegion(): Counters {
+  const counters = region();
+  counters.countError('recv', Errno.ECONNRESET);
+  counters.countAccepted(0);
+  counters.countConnected(3);
+  return counters;
+}
+
+t.test('metrics: the page is one Prometheus accepts', async (t) => {
+  const families = await scrape([busyRegion(), region()]);
+  t.ok(families.size > 40);
+  for (const name of families.keys()) t.match(name, /^(headgate|process|nodejs)_[a-z0-9_]+$/);
+  t.ok(families.has('process_resident_memory_bytes') && families.has('nodejs_version_info'));
+});
+
+t.test('metrics: the table in docs/metrics.md is what is exposed', async (t) => {
+  const families = await scrape([busyRegion()]);
+  const exposed = [...families.values()]
+    .filter(({ name }) => name.startsWith('headgate_'))
+    .map(({ name, type, help, samples }) => {
+      const labels = new Set(samples.flatMap((sample) => Object.keys(sample.labels)));
+      return { name, type, labels: [...labels].join(), meaning: help };
+    });
+  const rows = [...docs.matchAll(/^\| `(headgate_\w+)` \| (\w+) \| (.*?) \| (.*?) \| (.*?) \|$/gm)];
+  const documented = rows.map(([, name, type, labels, meaning]) => ({
+    name,
+    type,
+    labels: labels === '–' ? '' : labels!.replaceAll(/[` ]/g, ''),
+    meaning,
+  }));
+  t.strictSame(documented, exposed);
+  t.ok(rows.every(([, , , , , alert]) => alert !== ''));
+});
+
+t.test('metrics: every number a worker counts comes out somewhere', async (t) => {
+  const counters = region();
+  const metrics = new Metrics(() => statistics([counters]));
+  const read = async () =>
+    (await metrics.expose()).split('\n').filter((l) => l.startsWith('headgate_'));
+  const quiet = await read();
+  const slots = [
+    ...counterNames,
+    ...Array.from({ length: 2 * PUMP_SLOTS }, (_, slot) => `pump ${slot}`),
+  ];
+  for (const [slot, name] of slots.entries()) {
+    // By listener there is the same number: headgate_connections_active.
+    if (name === 'flows_active') continue;
+    counters.values[slot] = 1;
+    t.notSame(await read(), quiet, name);
+    counters.values[slot] = 0;
+  }
+});
+
+t.test('metrics: the workers are added up', async (t) => {
+  const [one, other] = [region(), region()];
+  one.up[0] = 100;
+  other.up[0] = 11;
+  other.down[2] = 5;
+  one.countAccepted(1);
+  other.countAccepted(1);
+  other.countClosed(1, closeReasons.indexOf('upstream_reset'));
+  for (let error = 0; error < 3; error++) other.countError('splice', Errno.EPIPE);
+  const families = await scrape([one, other], ['web', 'db']);
+  t.equal(sampleValue(families, 'headgate_bytes_total', { direction: 'up', path: 'copy' }), 111);
+  t.equal(sampleValue(families, 'headgate_bytes_total', { direction: 'down', path: 'splice' }), 5);
+  t.equal(sampleValue(families, 'headgate_connections_active', { listener: 'db' }), 1);
+  t.equal(sampleValue(families, 'headgate_connections_total', { listener: 'db' }), 2);
+  t.equal(sampleValue(families, 'headgate_connections_total', { listener: 'web' }), 0);
+  const ended = { listener: 'db', reason: 'upstream_reset' };
+  t.equal(sampleValue(families, 'headgate_connections_closed_total', ended), 1);
+  const error = { syscall: 'splice', errno: 'EPIPE' };
+  t.equal(sampleValue(families, 'headgate_syscall_errors_total', error), 3);
+  t.equal(sampleValue(families, 'headgate_uptime_seconds'), 1.5);
+  t.equal(sampleValue(families, 'headgate_workers', { state: 'running' }), 2);
+  t.equal(sampleValue(families, 'headgate_log_lines_dropped_total', { thread: 'control' }), 7);
+});
+
+t.test('metrics: connect times fall into the bucket that includes them', async (t) => {
+  const name = 'headgate_upstream_connect_seconds';
+  const counters = region();
+  for (const elapsedMs of [0, 0.1, 0.11, 5, 10_000, 10_001]) counters.countConnected(elapsedMs);
+  const families = await scrape([counters]);
+  const upTo = (le: string): number => sampleValue(families, `${name}_bucket`, { le });
+  t.equal(upTo('0.0001'), 2, 'a bound belongs to its bucket');
+  t.equal(upTo('0.00025'), 3);
+  t.equal(upTo('0.0025'), 3);
+  t.equal(upTo('0.005'), 4);
+  t.equal(upTo('10'), 5);
+  t.equal(upTo('+Inf'), 6);
+  t.equal(sampleValue(families, `${name}_count`), 6);
+  const sum = sampleValue(families, `${name}_sum`);
+  t.ok(Math.abs(sum - 20.00621) < 1e-9, `${sum}`);
+  const buckets = families.get(name)!.samples.filter((sample) => 'le' in sample.labels);
+  t.equal(buckets.length, connectBoundsMs.length + 1);
+});
+
+t.test('metrics: every scrape reads anew', async (t) => {
+  const counters = region();
+  const metrics = new Metrics(() => statistics([counters]));
+  const read = async () =>
+    sampleValue(parseExposition(await metrics.expose()), 'headgate_connections_total');
+  t.equal(await read(), 0);
+  counters.countAccepted(0);
+  t.equal(await read(), 1);
+  t.equal(await read(), 1, 'and not twice');
+});
+
+t.test('metrics: two proxies in one process have numbers of their own', async (t) => {
+  const one = region();
+  one.countAccepted(0);
+  t.equal(sampleValue(await scrape([one]), 'headgate_connections_total'), 1);
+  t.equal(sampleValue(await scrape([region()]), 'headgate_connections_total'), 0);
+});
+
+t.test('metrics: labels are escaped', async (t) => {
+  const families = await scrape([region()], ['a"b\\c']);
+  t.equal(sampleValue(families, 'headgate_connections_total', { listener: 'a"b\\c' }), 0);
+});
