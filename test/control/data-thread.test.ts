@@ -43,7 +43,7 @@ function start(fd: number, address: SocketAddress, endpoint: SocketAddress, line
 
 t.test('data thread: the last lines of a worker reach the log', async (t) => {
   const origin = await ExchangeOrigin.start();
-  const rounds = 10;
+  const rounds = 5;
   let lost = 0;
   for (let round = 0; round < rounds; round++) {
     const lines: string[] = [];

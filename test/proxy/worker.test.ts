@@ -19,9 +19,7 @@ function workerTest(
   body: (t: Test, worker: DataWorker, origin: ExchangeOrigin) => Promise<void>,
 ): void {
   t.test(name, async (t) => {
-    // Node's own machinery for threads opens its descriptors with the first one.
     const origin = await ExchangeOrigin.start();
-    await new DataWorker({ endpoints: [origin.address] }).stop();
     const before = descriptors();
     const worker = new DataWorker({ endpoints: [origin.address], ...options });
     await worker.ready;
@@ -33,6 +31,12 @@ function workerTest(
     await origin.close();
   });
 }
+
+t.before(async () => {
+  // Node's own machinery for threads opens its descriptors with the first one.
+  const first = new DataWorker({ endpoints: [{ family: 'unix', path: '@nobody' }] });
+  await first.stop();
+});
 
 workerTest('worker: serves, then stops when it is told to', {}, async (t, worker) => {
   const outcome = await exchange(1, worker.address, 'bulk', 5000);

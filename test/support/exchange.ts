@@ -1,6 +1,12 @@
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { createKernel, type SocketAddress, takeSocketError } from '#src/splice/index.js';
+import {
+  createKernel,
+  NativeMemory,
+  type SocketAddress,
+  SocketOption,
+  takeSocketError,
+} from '#src/splice/index.js';
 import { payload } from './random.js';
 
 /** What an exchange is like; the client's first bytes say it to the origin. */
@@ -47,6 +53,17 @@ export interface Outcome {
 }
 
 const kernel = createKernel();
+const TCP_CLOSE = 7;
+const info = new NativeMemory(8);
+const infoLength = new NativeMemory(4);
+
+/** `tcpi_state`, the first byte of TCP_INFO. */
+function tcpState(fd: number): number {
+  infoLength.bytes.writeInt32LE(info.byteLength);
+  const { IPPROTO_TCP, TCP_INFO } = SocketOption;
+  kernel.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info.address, infoLength.address);
+  return info.bytes[0]!;
+}
 
 /** One socket that compares what it gets with what it should get, as it comes. */
 class Reader {
@@ -62,11 +79,13 @@ class Reader {
 
   /**
    * Node says `end`. It also does where a reset follows bytes closely (uv__stream_io takes POLLHUP
-   * for the end then), so the socket is asked: an error that nobody has taken is a reset.
+   * for the end then), so the socket is asked. An error that nobody has taken is a reset; so is a
+   * closed connection that still had something to say: a write has taken the error.
    */
   end(): void {
     const { fd } = (this.socket as unknown as { _handle: { fd: number } })._handle;
-    if (takeSocketError(kernel, fd) === 0) this.isEnded = true;
+    const isClosed = tcpState(fd) === TCP_CLOSE && !this.socket.writableFinished;
+    if (takeSocketError(kernel, fd) === 0 && !isClosed) this.isEnded = true;
   }
 
   take(chunk: Buffer): void {
