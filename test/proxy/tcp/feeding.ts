@@ -64,16 +64,14 @@ export function answers(bytes: Uint8Array, parse: Parse): number[] {
   );
 }
 
-/** Says how a series of answers for growing prefixes breaks the contract, or undefined. */
-export function broken(series: readonly number[]): string | undefined {
-  for (let length = 0; length < series.length; length++) {
-    const answer = series[length]!;
+/** Says how the answers for growing prefixes break the contract, or undefined. */
+export function broken(series: readonly [length: number, answer: number][]): string | undefined {
+  let before = 0;
+  for (const [length, answer] of series) {
     if (!Number.isInteger(answer)) return `${answer} for ${length} bytes`;
     if (answer > length) return `consumed ${answer} of ${length} bytes`;
-    const before = series[length - 1];
-    if (before !== undefined && before !== 0 && before !== answer) {
-      return `${before} became ${answer} at ${length} bytes`;
-    }
+    if (before !== 0 && before !== answer) return `${before} became ${answer} at ${length} bytes`;
+    before = answer;
   }
   return undefined;
 }
