@@ -2,7 +2,7 @@
 export interface Clock {
   /** Milliseconds since a moment that does not matter; never goes back. */
   now(): number;
-  /** @param delayMs 0 to 2³¹ − 1 */
+  /** Calls once, after at least `delayMs`, or after 24 days when that is more. */
   setTimeout(callback: () => void, delayMs: number): Timer;
 }
 
@@ -11,10 +11,13 @@ export interface Timer {
   cancel(): void;
 }
 
+/** Node's timers ring at once when asked for more. */
+const DELAY_MS_MAX = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   now: () => performance.now(),
   setTimeout(callback, delayMs) {
-    const timeout = setTimeout(callback, delayMs);
+    const timeout = setTimeout(callback, Math.min(delayMs, DELAY_MS_MAX));
     return { cancel: () => clearTimeout(timeout) };
   },
 };

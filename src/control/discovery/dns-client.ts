@@ -10,8 +10,8 @@ const TRIES = 2;
 
 export interface AddressRecord {
   readonly address: string;
-  /** Seconds; the least of the record and the CNAMEs that led to it. */
-  readonly ttl: number;
+  /** Seconds; the least of the record and the CNAMEs that led to it. Node 20 gives it to the first 256 only. */
+  readonly ttl: number | undefined;
 }
 
 export interface ServiceRecord {

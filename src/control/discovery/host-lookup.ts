@@ -8,6 +8,9 @@ import type { SearchList } from './search-list.js';
 /** What hosts(5) says is looked at again after this long; reading is one stat(2) while nothing changed. */
 const HOSTS_TTL_MS = 5_000;
 
+/** Of one family; what is beyond is left out. */
+const ADDRESSES_MAX = 256;
+
 /** Where the addresses of hosts come from. */
 export interface HostSources {
   readonly hosts: HostsFile;
@@ -31,7 +34,7 @@ type FamilyAnswer = Found<{ readonly ips: readonly string[]; readonly ttlMs: num
 const recordTypes = { inet: 'A', inet6: 'AAAA' } as const;
 
 /**
- * Looks one host up, again and again: in hosts(5) first, then, were it is not listed, in DNS under the names of
+ * Looks one host up, again and again: in hosts(5) first, then, where it is not listed, in DNS under the names of
  * the search list. Not by getaddrinfo(3): that tells no TTL, waits as long as it likes, cannot be cancelled, and
  * holds one of four threads meanwhile. What is lost are the other sources of nsswitch.conf(5).
  */
@@ -117,13 +120,12 @@ function fixed(ips: readonly string[]): HostAnswer {
 
 function usable(found: Found<{ records: AddressRecord[] }>): FamilyAnswer {
   if (found.outcome !== 'answered') return found;
-  const ips = canonical(found.records.map(({ address }) => address));
+  // Resolvers rotate their answers: sorted, what is cut off stays the same.
+  const ips = canonical(found.records.map(({ address }) => address)).sort();
+  ips.splice(ADDRESSES_MAX);
   if (ips.length === 0) return { outcome: 'empty' };
-  return {
-    outcome: 'answered',
-    ips,
-    ttlMs: 1000 * Math.min(...found.records.map(({ ttl }) => ttl)),
-  };
+  const ttls = found.records.flatMap(({ ttl }) => ttl ?? []);
+  return { outcome: 'answered', ips, ttlMs: 1000 * Math.min(...ttls) };
 }
 
 function canonical(ips: readonly string[]): string[] {

@@ -1,6 +1,7 @@
 import type { DnsClient, ServiceRecord } from './dns-client.js';
 import type { FoundEndpoint } from './endpoint.js';
 import { type HostAnswer, HostLookup, type HostSources } from './host-lookup.js';
+import { withoutDot } from './name.js';
 import type { Failed, Found } from './outcome.js';
 
 /** c-ares does not tell the TTL of SRV records: they are believed as long as their targets' addresses, at most this. */
@@ -9,6 +10,7 @@ const SERVICE_TTL_MS_MAX = 30_000;
 const MISSING_TTL_MS = 5_000;
 /** Of one service; what is beyond is left out, highest tiers first. */
 const TARGETS_MAX = 128;
+const ENDPOINTS_MAX = 512;
 /** Asked for at a time. */
 const CONCURRENCY = 8;
 
@@ -33,10 +35,7 @@ export class ServiceLookup {
   async run(client: DnsClient): Promise<ServiceAnswer> {
     const found = await client.services(this.service);
     if (found.outcome !== 'answered') return found;
-    // "." says that the service is decidedly not offered.
-    const records = found.records.filter(({ name }) => name !== '' && name !== '.');
-    records.sort((one, other) => one.priority - other.priority);
-    records.splice(TARGETS_MAX);
+    const records = usable(found.records);
     if (records.length === 0) return { outcome: 'empty' };
     this.targets = new Map(records.map(({ name }) => [name, this.target(name)]));
     const targets = [...this.targets.values()];
@@ -75,8 +74,27 @@ export class ServiceLookup {
     );
     const ttls = [...this.targets.values()].map(({ ttlMs }) => ttlMs);
     const ttlMs = Math.min(SERVICE_TTL_MS_MAX, ...ttls);
-    return { outcome: 'answered', endpoints: [...endpoints.values()], ttlMs, missing };
+    const some = [...endpoints.values()].slice(0, ENDPOINTS_MAX);
+    return { outcome: 'answered', endpoints: some, ttlMs, missing };
   }
+}
+
+/** What can be connected to, in an order that does not depend on the answer's: what is cut off stays the same. */
+function usable(records: readonly ServiceRecord[]): ServiceRecord[] {
+  return (
+    records
+      .map((record) => ({ ...record, name: withoutDot(record.name.toLowerCase()) }))
+      // A target "." says that the service is decidedly not offered.
+      .filter(({ name, port }) => name !== '' && port !== 0)
+      .sort(byPriorityAndName)
+      .slice(0, TARGETS_MAX)
+  );
+}
+
+function byPriorityAndName(one: ServiceRecord, other: ServiceRecord): number {
+  if (one.priority !== other.priority) return one.priority - other.priority;
+  if (one.name !== other.name) return one.name < other.name ? -1 : 1;
+  return one.port - other.port;
 }
 
 /** The host an SRV record leads to. */

@@ -313,3 +313,18 @@ t.test('discovery: with the system’s own clock and files', async (t) => {
   t.ok((await changed) > 0);
   discovery.stop();
 });
+
+t.test('discovery: of very many addresses the same ones are used each time', async (t) => {
+  const rig = await DiscoveryRig.open(t, { families: ['inet'] });
+  const addresses = Array.from(
+    { length: 300 },
+    (_, index) => `198.51.${index >> 8}.${index & 255}`,
+  );
+  rig.dns.host('db.example', addresses);
+  const { told } = await rig.watch('db.example:80');
+  t.equal(told[0]!.length, 256);
+  t.equal(rig.clock.nextMs, 60_000, 'Node 20 tells no TTL of the 257th');
+  rig.dns.host('db.example', addresses.reverse());
+  await rig.nextLookup();
+  t.equal(told.length, 1);
+});

@@ -115,6 +115,17 @@ t.test('service: no such name, none offered, and a resolver that fails', async (
   }
 });
 
+t.test('service: targets in capitals, with port 0, or nowhere beside real ones', async (t) => {
+  const rig = await DiscoveryRig.open(t);
+  rig.dns.host('a.example', ['192.0.2.1']);
+  rig.dns.reply(service, 'SRV', {
+    records: [target('A.Example', 1), target('a.example', 0), target('.', 1)],
+  });
+  const { told, watch } = await rig.watch(`srv:${service}`);
+  t.same(told, [['192.0.2.1:1']]);
+  t.equal(watch.endpoints[0]!.host, 'a.example');
+});
+
 t.test('service: the search list is for hosts', async (t) => {
   const rig = await DiscoveryRig.open(t, { search: 'cluster' });
   rig.dns.reply(service, 'SRV', { records: [target('a', 1)] });
