@@ -3,10 +3,11 @@
  *
  * ```
  *   unknown ──answer──▶ fresh ──failure──▶ stale
- *      │                ▲   ▲                │
- *   failure             │   └─────answer─────┘
- *      │                │
- *      └──▶ absent ──answer          any ──stop──▶ stopped
+ *      │                 ▲ ▲                │
+ *   failure              │ └─────answer─────┘
+ *      └───▶ absent ─────┘
+ *               answer
+ *                                any ──stop──▶ stopped
  * ```
  *
  * An empty answer is a failure: between "all endpoints are gone" and "the zone is broken", the second is likelier.
