@@ -2,13 +2,17 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import type { Config } from '../config/index.js';
 import {
+  EndpointSlots,
+  EndpointTable,
   type FlowList,
   type FlowQuery,
   type ListenerSnapshot,
   SHARED_BYTES,
+  type UpstreamSnapshot,
+  upstreamDefaults,
   type WorkerSnapshot,
 } from '../proxy/index.js';
-import { createKernel } from '../splice/index.js';
+import { createKernel, formatAddress } from '../splice/index.js';
 import type { AdminTarget } from './admin/index.js';
 import { AdminEndpoint } from './admin-endpoint.js';
 import { DataThread } from './data-thread.js';
@@ -85,8 +89,15 @@ export class Supervisor {
       throw error;
     }
     const shared = new SharedArrayBuffer(SHARED_BYTES);
+    const endpointTable = EndpointTable.createMemory(workers);
+    const slots = new EndpointSlots(new EndpointTable(endpointTable));
+    const upstreams = makeUpstreams(config, origins, slots);
     const threads = Array.from({ length: workers }, (_, worker) => {
-      const snapshot = makeSnapshot(config, worker, workers, bound, origins);
+      const snapshot = {
+        ...makeSnapshot(config, worker, workers, bound),
+        upstreams,
+        endpointTable,
+      };
       return new DataThread(kernel, snapshot, shared, sink);
     });
     const supervisor = new Supervisor(config, sink, bound, [...origins.values()], threads, admin);
@@ -226,8 +237,7 @@ function makeSnapshot(
   worker: number,
   workers: number,
   bound: readonly BoundAddress[],
-  origins: ReadonlyMap<string, DemoOrigin>,
-): WorkerSnapshot {
+): Omit<WorkerSnapshot, 'upstreams' | 'endpointTable'> {
   const { timeouts, limits, log } = config;
   const upstreamIndex = new Map(config.upstreams.map(({ name }, index) => [name, index]));
   return {
@@ -243,10 +253,6 @@ function makeSnapshot(
         upstream: upstreamIndex.get(listener.tcp.upstream)!,
       }),
     ),
-    upstreams: config.upstreams.map(({ name, endpoints, demo }) => ({
-      name,
-      endpoints: demo ? [origins.get(name)!.address] : endpoints.map(socketAddress),
-    })),
     timeouts: { connectMs: timeouts.connectMs, idleMs: timeouts.idleMs },
     limits: {
       connectionsMax: limits.connectionsMax,
@@ -255,4 +261,33 @@ function makeSnapshot(
     },
     log: { level: log.level, access: log.access },
   };
+}
+
+function makeUpstreams(
+  config: Config,
+  origins: ReadonlyMap<string, DemoOrigin>,
+  slots: EndpointSlots,
+): UpstreamSnapshot[] {
+  const upstreams = config.upstreams.map(({ name, endpoints, demo }) => {
+    const addresses = demo ? [origins.get(name)!.address] : endpoints.map(socketAddress);
+    return { name, endpoints: addresses.map((address) => ({ address, weight: 1, backup: false })) };
+  });
+  const assigned = slots.assign(
+    upstreams.map(({ name, endpoints }) => ({
+      upstream: name,
+      endpoints: endpoints.map(({ address, weight }) => ({
+        address: formatAddress(address),
+        weight,
+      })),
+    })),
+  );
+  return upstreams.map(({ name, endpoints }, index) => ({
+    ...upstreamDefaults,
+    name,
+    slot: assigned[index]!.slot,
+    endpoints: endpoints.map((endpoint, position) => ({
+      ...endpoint,
+      slot: assigned[index]!.endpoints[position]!,
+    })),
+  }));
 }

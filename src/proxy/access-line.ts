@@ -28,7 +28,7 @@ export function accessLine(flow: Flow): void {
       listener: listener.snapshot.name,
       client: flow.clientText,
       upstream: listener.upstream.name,
-      endpoint: flow.endpoint?.text,
+      endpoint: flow.attempts.endpoint?.text,
       bytes_up: bytesMoved(flow.up),
       bytes_down: bytesMoved(flow.down),
       path_up: pathTaken(flow.up),

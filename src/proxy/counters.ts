@@ -33,7 +33,7 @@ export const Counter = Object.fromEntries(
 
 /**
  * Why a flow ended. `done`: both sides had said all they wanted; the `connect_…` reasons say what
- * became of the last attempt.
+ * became of the last attempt; `no_endpoint`: there was none to try; `queue_…`: all were full.
  */
 export const closeReasons = [
   'done',
@@ -43,6 +43,9 @@ export const closeReasons = [
   'connect_timeout',
   'connect_unreachable',
   'connect_failed',
+  'no_endpoint',
+  'queue_full',
+  'queue_timeout',
   'idle_timeout',
   'drain_timeout',
   'stopped',

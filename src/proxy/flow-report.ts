@@ -120,7 +120,7 @@ function describe(worker: number, flow: Flow): FlowStatus {
     listener: flow.listener.snapshot.name,
     client: clientText(flow),
     upstream: flow.listener.upstream.name,
-    ...(flow.endpoint && { endpoint: flow.endpoint.text }),
+    ...(flow.attempts.endpoint && { endpoint: flow.attempts.endpoint.text }),
     state: stateNames[flow.state],
     age_ms: Math.round(nowMs - flow.startedMs),
     idle_ms: Math.round(nowMs - flow.lastActivityMs),

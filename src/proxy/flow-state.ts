@@ -2,6 +2,9 @@
  * The life of a flow, in order.
  *
  * ```
+ *     queued
+ *      │ ▲  every endpoint is full
+ *      ▼ │
  *   accepted ──▶ connecting ──▶ tunnelling ──▶ halfClosed ──▶ closing ──▶ closed
  *      │ ▲           │ │            │              │             ▲
  *      │ └───────────┘ │            │              │             │
@@ -14,22 +17,25 @@
 export const FlowState = {
   /** The client is connected; there is no connection to an upstream, or not yet another one. */
   accepted: 0,
+  /** Every endpoint has as many connections as it may: the flow waits for a place. */
+  queued: 1,
   /** connect(2) is under way; nothing has been read from the client. */
-  connecting: 1,
+  connecting: 2,
   /** Bytes move both ways. */
-  tunnelling: 2,
+  tunnelling: 3,
   /** One direction has ended and its FIN was passed on; the other goes on as long as it likes. */
-  halfClosed: 3,
+  halfClosed: 4,
   /** Sockets, pipes and buffers are being given back; nothing can stop it. */
-  closing: 4,
+  closing: 5,
   /** Nothing is left but the object. */
-  closed: 5,
+  closed: 6,
 } as const;
 export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 
 /** States that may follow each state. */
 export const successors: Readonly<Record<FlowState, readonly FlowState[]>> = {
-  [FlowState.accepted]: [FlowState.connecting, FlowState.closing],
+  [FlowState.accepted]: [FlowState.queued, FlowState.connecting, FlowState.closing],
+  [FlowState.queued]: [FlowState.accepted, FlowState.closing],
   [FlowState.connecting]: [FlowState.accepted, FlowState.tunnelling, FlowState.closing],
   [FlowState.tunnelling]: [FlowState.halfClosed, FlowState.closing],
   [FlowState.halfClosed]: [FlowState.closing],

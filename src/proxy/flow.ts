@@ -2,7 +2,6 @@ import {
   Epoll,
   Errno,
   Nagle,
-  openConnection,
   PlainTransport,
   Pump,
   PumpResult,
@@ -10,7 +9,7 @@ import {
   takeSocketError,
 } from '../splice/index.js';
 import { accessLine } from './access-line.js';
-import { connectReason, isPassing } from './connect-failure.js';
+import { isPassing } from './connect-failure.js';
 import { type CloseReason, Counter, closeReasons } from './counters.js';
 import type { Task } from './event-loop.js';
 import { FlowSide } from './flow-side.js';
@@ -18,7 +17,14 @@ import { FlowState, successors } from './flow-state.js';
 import type { Listener } from './listener.js';
 import type { WorkerRoom } from './room.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
-import type { Endpoint } from './upstream.js';
+import {
+  Attempts,
+  type Endpoint,
+  openEndpointSocket,
+  Selection,
+  sourceKey,
+  type Waiter,
+} from './upstream/index.js';
 
 const BROKEN_EVENTS = Epoll.EPOLLERR | Epoll.EPOLLHUP;
 
@@ -26,18 +32,16 @@ const BROKEN_EVENTS = Epoll.EPOLLERR | Epoll.EPOLLHUP;
 const RETRY_MS = 50;
 /** After one side broke, the other may pause this long in taking the last bytes. */
 const LINGER_MS = 500;
-/** Endpoints tried for one flow. */
-const ATTEMPTS_MAX = 3;
 
 /**
  * One client connection and the upstream connection made for it: a tunnel of two pumps. `up` is
  * from client to upstream, `down` is back.
  */
-export class Flow implements TimerOwner, Task {
+export class Flow implements TimerOwner, Task, Waiter {
   state: FlowState = FlowState.accepted;
   /** Why the flow ended; settled when it begins to close. */
   closeReason: CloseReason = 'done';
-  endpoint: Endpoint | undefined;
+  readonly attempts: Attempts;
   readonly client: FlowSide;
   upstream: FlowSide | undefined;
   up: Pump | undefined;
@@ -51,7 +55,6 @@ export class Flow implements TimerOwner, Task {
   connectMs = -1;
 
   private readonly timer: Timer = new Timer(this);
-  private attempts = 0;
   private isDeferred = false;
   /** A direction is over: its FIN was passed on, or its sink broke. */
   isUpOver = false;
@@ -71,6 +74,8 @@ export class Flow implements TimerOwner, Task {
   ) {
     const isTcp = listener.snapshot.family !== 'unix';
     const transport = new PlainTransport(room.kernel, clientFd, isTcp);
+    const { upstream } = listener;
+    this.attempts = new Attempts(upstream, upstream.isKeyed ? sourceKey(room.kernel, clientFd) : 0);
     this.client = new FlowSide(room.clock, this, transport, true);
     this.sequence = room.nextFlowSequence();
     this.startedMs = room.clock.nowMs;
@@ -92,6 +97,7 @@ export class Flow implements TimerOwner, Task {
     this.lastActivityMs = this.room.clock.nowMs;
     switch (this.state) {
       case FlowState.accepted:
+      case FlowState.queued:
       case FlowState.connecting:
         // A FIN alone is no reason to stop: the client may be one that says all and then listens.
         if ((events & BROKEN_EVENTS) !== 0) this.terminate('client_reset');
@@ -126,6 +132,7 @@ export class Flow implements TimerOwner, Task {
         if ((events & BROKEN_EVENTS) !== 0) this.ifBroken(this.upstream!, 'upstream');
         return;
       case FlowState.accepted:
+      case FlowState.queued:
       case FlowState.closing:
       case FlowState.closed:
         return;
@@ -148,6 +155,9 @@ export class Flow implements TimerOwner, Task {
       case FlowState.accepted:
         if (clock.nowMs >= this.startedMs + timeouts.connectMs) this.terminate('connect_timeout');
         else this.connect();
+        return;
+      case FlowState.queued:
+        this.terminate('queue_timeout');
         return;
       case FlowState.connecting:
         this.connectFailed(Errno.ETIMEDOUT);
@@ -190,20 +200,47 @@ export class Flow implements TimerOwner, Task {
     if (room.logsAccess) accessLine(this);
     this.closeSide(this.client, isOrderly);
     if (this.upstream !== undefined) this.closeSide(this.upstream, isOrderly);
+    this.attempts.end();
     room.counters.countClosed(this.listener.snapshot.index, closeReasons.indexOf(reason));
     room.connections.leave();
     this.enter(FlowState.closed);
     room.flowEnded(this.listener);
   }
 
+  /** The queue's call: there may be a place at an endpoint. */
+  onEndpointFree(): void {
+    const selection = this.attempts.next();
+    if (selection === Selection.Full) return;
+    this.enter(FlowState.accepted);
+    this.connectTo(selection);
+  }
+
   private connect(): void {
+    const selection = this.attempts.next();
+    if (selection === Selection.Full) this.queue();
+    else this.connectTo(selection);
+  }
+
+  private queue(): void {
+    if (!this.attempts.wait(this)) {
+      this.terminate('queue_full');
+      return;
+    }
+    this.enter(FlowState.queued);
+    const { clock } = this.room;
+    clock.wheel.schedule(this.timer, clock.nowMs + this.listener.upstream.queueTimeoutMs);
+  }
+
+  private connectTo(endpoint: Endpoint | typeof Selection.None): void {
+    if (endpoint === Selection.None) {
+      this.terminate(this.attempts.failure);
+      return;
+    }
     const { room } = this;
-    const endpoint = this.listener.upstream.select();
-    this.endpoint = endpoint;
     this.connectStartedMs = room.clock.nowMs;
     room.clock.wheel.schedule(this.timer, this.connectStartedMs + room.timeouts.connectMs);
     room.counters.values[Counter.connect_attempts]!++;
-    const fd = this.openSocket(endpoint);
+    const fd = openEndpointSocket(room.kernel, room.pipes, endpoint);
     if (fd < 0) {
       this.connectFailed(-fd);
       return;
@@ -215,18 +252,9 @@ export class Flow implements TimerOwner, Task {
     if (this.upstream.register() < 0) this.terminate('error');
   }
 
-  private openSocket(endpoint: Endpoint): number {
-    const fd = openConnection(this.room.kernel, endpoint.sockaddr);
-    if (fd !== -Errno.EMFILE && fd !== -Errno.ENFILE) return fd;
-    // Pipes nobody uses are descriptors, too.
-    return this.room.pipes.releaseIdle() > 0
-      ? openConnection(this.room.kernel, endpoint.sockaddr)
-      : fd;
-  }
-
   private connected(): void {
-    const { room } = this;
-    const { client, upstream } = this;
+    const { room, client, upstream } = this;
+    this.attempts.connected();
     this.connectMs = room.clock.nowMs - this.connectStartedMs;
     room.counters.countConnected(this.connectMs);
     this.up = new Pump(room, room.counters.up, client.transport, upstream!.transport);
@@ -251,15 +279,13 @@ export class Flow implements TimerOwner, Task {
     }
     if (this.state === FlowState.connecting) this.enter(FlowState.accepted);
     if (isPassing(errno)) {
+      this.attempts.release();
       room.clock.wheel.schedule(this.timer, room.clock.nowMs + RETRY_MS);
       return;
     }
-    this.attempts++;
-    if (this.attempts < Math.min(ATTEMPTS_MAX, this.listener.upstream.endpoints.length)) {
-      this.connect();
-      return;
-    }
-    this.terminate(connectReason(errno));
+    this.attempts.failed(errno);
+    if (this.attempts.mayContinue) this.connect();
+    else this.terminate(this.attempts.failure);
   }
 
   /** Runs both directions and draws the consequences. */

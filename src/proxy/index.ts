@@ -27,10 +27,27 @@ export {
 } from './flow-report.js';
 export { FlowState } from './flow-state.js';
 export type { FromWorker, ToWorker, WorkerAnswer, WorkerStart } from './messages.js';
-export type {
-  LimitsSnapshot,
-  ListenerSnapshot,
-  TimeoutsSnapshot,
-  UpstreamSnapshot,
-  WorkerSnapshot,
+
+export {
+  type EndpointSnapshot,
+  type LimitsSnapshot,
+  type ListenerSnapshot,
+  type PassiveSnapshot,
+  type TimeoutsSnapshot,
+  type UpstreamSnapshot,
+  upstreamDefaults,
+  type WorkerSnapshot,
 } from './snapshot.js';
+export {
+  type Balance,
+  ENDPOINT_SLOTS,
+  EndpointSlots,
+  EndpointState,
+  EndpointTable,
+  endpointStateNames,
+  Health,
+  processMs,
+  type SlotAssignment,
+  type SlotReading,
+  type SlotRequest,
+} from './upstream/index.js';

@@ -14,7 +14,7 @@ import { Flow } from './flow.js';
 import type { WorkerRoom } from './room.js';
 import type { ListenerSnapshot } from './snapshot.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
-import type { Upstream } from './upstream.js';
+import type { Upstream } from './upstream/index.js';
 
 const ACCEPT_FLAGS = Socket.SOCK_NONBLOCK | Socket.SOCK_CLOEXEC;
 /** Connections taken from one listener before other events get their turn. */

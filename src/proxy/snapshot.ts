@@ -1,4 +1,5 @@
 import type { SocketAddress } from '../splice/index.js';
+import type { Balance } from './upstream/index.js';
 
 /**
  * What a worker is told: the configuration as the data plane needs it, plain data that crosses the
@@ -12,6 +13,8 @@ export interface WorkerSnapshot {
   readonly core: number;
   readonly listeners: readonly ListenerSnapshot[];
   readonly upstreams: readonly UpstreamSnapshot[];
+  /** What threads share about endpoints; see upstream/endpoint-table.ts. */
+  readonly endpointTable: SharedArrayBuffer;
   readonly timeouts: TimeoutsSnapshot;
   readonly limits: LimitsSnapshot;
   readonly log: { readonly level: string; readonly access: boolean };
@@ -33,8 +36,55 @@ export interface ListenerSnapshot {
 
 export interface UpstreamSnapshot {
   readonly name: string;
-  readonly endpoints: readonly SocketAddress[];
+  /** The upstream's own slot in the endpoint table. */
+  readonly slot: number;
+  readonly balance: Balance;
+  readonly endpoints: readonly EndpointSnapshot[];
+  readonly limits: {
+    /** Connections of all workers to one endpoint; Infinity for no limit. */
+    readonly connectionsPerEndpoint: number;
+  };
+  /** Ejection of endpoints that cannot be connected to; nothing for never. */
+  readonly passive: PassiveSnapshot | undefined;
+  /**
+   * Health is ignored while a smaller part of the primaries than this is healthy, from 0 (never) to
+   * 1 (whenever one is not).
+   */
+  readonly panicThreshold: number;
+  /** How long a flow may wait for a place at an endpoint. */
+  readonly queueTimeoutMs: number;
+  /** Flows of all workers that may wait; 0 for none. */
+  readonly queueMax: number;
 }
+
+export interface EndpointSnapshot {
+  readonly address: SocketAddress;
+  /** Relative to the others, ≥ 0; an endpoint of weight 0 gets no flows. */
+  readonly weight: number;
+  /** Stands by until no other is in use. */
+  readonly backup: boolean;
+  /** Its slot in the endpoint table. */
+  readonly slot: number;
+}
+
+export interface PassiveSnapshot {
+  /** Connections that failed in a row, over all workers, before an endpoint is ejected. */
+  readonly failures: number;
+  /** How long the first time, to within 100 ms; each further time twice as long, at most ten times. */
+  readonly ejectForMs: number;
+  /** The part of the upstream's endpoints that may be ejected at one time, from 0 to 1. */
+  readonly ejectedMax: number;
+}
+
+/** An upstream of which nothing was said but its endpoints. */
+export const upstreamDefaults = {
+  balance: 'round_robin',
+  limits: { connectionsPerEndpoint: Number.POSITIVE_INFINITY },
+  passive: { failures: 5, ejectForMs: 10_000, ejectedMax: 0.5 },
+  panicThreshold: 0,
+  queueTimeoutMs: 5000,
+  queueMax: 1024,
+} as const satisfies Partial<UpstreamSnapshot>;
 
 /** All in milliseconds. */
 export interface TimeoutsSnapshot {

@@ -20,7 +20,7 @@ import { LogBatch } from './log-batch.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
 import { ConnectionLimit, type WorkerRoom } from './room.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
-import { Upstream } from './upstream.js';
+import { EndpointLedger, Upstream } from './upstream/index.js';
 
 /** Bytes one read may copy; a read that fills it twice in a row makes a pump splice. */
 const COPY_BUFFER_BYTES = 32 * 1024;
@@ -72,7 +72,9 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.pipes = new PipePool(this.kernel, pipeBytes, pipeMemoryBytes);
     this.connections = new ConnectionLimit(start.shared, connectionsMax);
     this.bell = new EventFd(this.kernel, start.bellFd);
-    const upstreams = snapshot.upstreams.map((one) => new Upstream(one, snapshot.worker));
+    const ledger = new EndpointLedger(snapshot.endpointTable, snapshot.worker);
+    const { clock, log } = this;
+    const upstreams = snapshot.upstreams.map((one) => new Upstream(one, { clock, log, ledger }));
     this.listeners = snapshot.listeners.map(
       (one) => new Listener(this, one, upstreams[one.upstream]!),
     );

@@ -12,6 +12,7 @@ import {
 } from '#src/splice/index.js';
 import { descriptors } from '#test/support/descriptors.js';
 import { ExchangeOrigin, exchange } from '#test/support/exchange.js';
+import { plainUpstream } from '../support/upstream-snapshot.js';
 
 const kernel = createKernel();
 
@@ -22,13 +23,15 @@ function listen(): { fd: number; address: SocketAddress } {
 }
 
 function start(fd: number, address: SocketAddress, endpoint: SocketAddress, lines: string[]) {
+  const { snapshot: upstream, endpointTable } = plainUpstream('u', [endpoint]);
   const snapshot: WorkerSnapshot = {
     worker: 0,
     core: -1,
     listeners: [
       { name: 'a', index: 0, fd, address: formatAddress(address), family: 'inet', upstream: 0 },
     ],
-    upstreams: [{ name: 'u', endpoints: [endpoint] }],
+    upstreams: [upstream],
+    endpointTable,
     timeouts: { connectMs: 1000, idleMs: 10_000 },
     limits: { connectionsMax: 100, pipeMemoryBytes: 1024 * 1024, pipeBytes: 65536 },
     log: { level: 'info', access: true },

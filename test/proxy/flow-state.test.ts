@@ -25,11 +25,12 @@ t.test('flow state: whatever happens, a flow can close, and only by way of closi
   }
 });
 
-t.test('flow state: only a connection that had no luck goes back', async (t) => {
+t.test('flow state: only a flow without luck or place goes back, to try again', async (t) => {
   for (const state of states) {
     for (const next of successors[state]) {
       const isBack = next < state;
-      t.equal(isBack, state === FlowState.connecting && next === FlowState.accepted);
+      const mayGoBack = state === FlowState.connecting || state === FlowState.queued;
+      t.equal(isBack, mayGoBack && next === FlowState.accepted);
     }
   }
 });

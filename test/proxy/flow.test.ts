@@ -383,8 +383,8 @@ socketTest('flow: an illegal change of state is an exception', async (t, kit) =>
   const enter = (state: FlowState): void => {
     (flow as unknown as { enter(state: FlowState): void }).enter(state);
   };
-  t.throws(() => enter(FlowState.accepted), /state 2 is not followed by 0/);
-  t.throws(() => enter(FlowState.closed), /state 2 is not followed by 5/);
+  t.throws(() => enter(FlowState.accepted), /is not followed by/);
+  t.throws(() => enter(FlowState.closed), /is not followed by/);
   flow.terminate('stopped');
   flow.terminate('error');
   t.equal(room.closed('stopped'), 1, 'ended twice, it ends once');

@@ -29,6 +29,7 @@ import {
   type SocketAddress,
 } from '#src/splice/index.js';
 import type { FaultPlan } from './fault-plan.js';
+import { plainUpstream } from './upstream-snapshot.js';
 
 export interface DataWorkerOptions {
   readonly endpoints: readonly SocketAddress[];
@@ -61,6 +62,7 @@ export class DataWorker {
       { backlog: 128, reusePort: false, ipv6Only: false },
     );
     this.address = localAddress(this.kernel, fd);
+    const { snapshot: origin, endpointTable } = plainUpstream('origin', endpoints);
     const snapshot: WorkerSnapshot = {
       worker: 0,
       core: -1,
@@ -74,7 +76,8 @@ export class DataWorker {
           upstream: 0,
         },
       ],
-      upstreams: [{ name: 'origin', endpoints }],
+      upstreams: [origin],
+      endpointTable,
       timeouts: { connectMs: 1000, idleMs: 60_000, ...timeouts },
       limits: { connectionsMax, pipeMemoryBytes: 16 * 1024 * 1024, pipeBytes: 256 * 1024 },
       log: { level: 'info', access: logsAccess },

@@ -14,7 +14,7 @@ import {
 } from '#src/proxy/index.js';
 import { Listener } from '#src/proxy/listener.js';
 import { ConnectionLimit, type WorkerRoom } from '#src/proxy/room.js';
-import { Upstream } from '#src/proxy/upstream.js';
+import { EndpointLedger, Upstream } from '#src/proxy/upstream/index.js';
 import {
   BufferPool,
   createKernel,
@@ -29,6 +29,7 @@ import {
 import { RawPeer } from './raw-peer.js';
 import { ScriptedLibc } from './scripted-libc.js';
 import { pause, type SocketKit } from './socket-kit.js';
+import { plainUpstream } from './upstream-snapshot.js';
 
 export interface RoomOptions {
   readonly timeouts?: Partial<TimeoutsSnapshot>;
@@ -99,7 +100,10 @@ export class TestRoom implements WorkerRoom {
       upstream: 0,
     };
     const endpoints = options.endpoints ?? [this.origin.address];
-    this.listener = new Listener(this, snapshot, new Upstream({ name: 'origin', endpoints }, 0));
+    const { snapshot: origin, endpointTable } = plainUpstream('origin', endpoints);
+    const ledger = new EndpointLedger(endpointTable, 0);
+    const { clock, log } = this;
+    this.listener = new Listener(this, snapshot, new Upstream(origin, { clock, log, ledger }));
     this.listener.open();
   }
 

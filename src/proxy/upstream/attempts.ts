@@ -1,0 +1,88 @@
+import { connectReason } from '../connect-failure.js';
+import type { CloseReason } from '../counters.js';
+import type { Endpoint } from './endpoint.js';
+import { QueuePlace, type Waiter } from './queue.js';
+import { Selection, type Upstream } from './upstream.js';
+
+/** Endpoints tried for one flow. */
+const ATTEMPTS_MAX = 3;
+
+const nobody: readonly Endpoint[] = [];
+
+/**
+ * A flow's way to an endpoint: whom it has tried, whose place it holds, where it waits.
+ *
+ * ```
+ *   next ──▶ an endpoint ──connected──▶ end
+ *    ▲ │         └─failed, release─┐
+ *    │ └───▶ Full ──▶ wait         │
+ *    └────────────────┴────────────┘
+ * ```
+ */
+export class Attempts {
+  /** The last one chosen. */
+  endpoint: Endpoint | undefined;
+  /** What to say when there is none left to try. */
+  failure: CloseReason = 'no_endpoint';
+  private tried = nobody;
+  private holdsPlace = false;
+  private queuePlace: QueuePlace | undefined;
+
+  /** @param key what `Upstream.select` wants */
+  constructor(
+    private readonly upstream: Upstream,
+    private readonly key: number,
+  ) {}
+
+  /** Another endpoint may be tried. */
+  get mayContinue(): boolean {
+    return this.tried.length < Math.min(ATTEMPTS_MAX, this.upstream.endpoints.length);
+  }
+
+  /** Chooses an endpoint that was not tried yet. Unless it is Full, a flow that waits has waited. */
+  next(): Selection {
+    const { upstream, queuePlace } = this;
+    const isWaiting = queuePlace?.isQueued ?? false;
+    // Nobody overtakes those who wait.
+    if (!isWaiting && upstream.queue.length > 0) return Selection.Full;
+    const selection = upstream.select(this.key, this.tried);
+    if (selection === Selection.Full) return selection;
+    if (isWaiting) upstream.queue.leave(queuePlace!);
+    if (selection === Selection.None) return selection;
+    this.endpoint = selection;
+    this.holdsPlace = true;
+    return selection;
+  }
+
+  /** Joins the queue, after `next` was Full. @returns false when the queue is full, too */
+  wait(waiter: Waiter): boolean {
+    this.queuePlace ??= new QueuePlace(waiter);
+    return this.upstream.queue.join(this.queuePlace);
+  }
+
+  connected(): void {
+    this.endpoint!.connected();
+  }
+
+  /** The endpoint could not be connected to: it is not tried again. @param errno positive */
+  failed(errno: number): void {
+    const endpoint = this.endpoint!;
+    this.tried = [...this.tried, endpoint];
+    this.failure = connectReason(errno);
+    endpoint.failed(errno);
+    this.release();
+  }
+
+  /** Gives the place back; nothing is held against the endpoint. */
+  release(): void {
+    if (!this.holdsPlace) return;
+    this.holdsPlace = false;
+    this.endpoint!.ended();
+  }
+
+  /** The flow is over, wherever it was. */
+  end(): void {
+    if (this.queuePlace !== undefined) this.upstream.queue.leave(this.queuePlace);
+    this.release();
+  }
+}
