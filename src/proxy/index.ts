@@ -27,6 +27,7 @@ export {
 } from './flow-report.js';
 export { FlowState } from './flow-state.js';
 export type { FromWorker, ToWorker, WorkerAnswer, WorkerStart } from './messages.js';
+
 export {
   type EndpointSnapshot,
   type LimitsSnapshot,
