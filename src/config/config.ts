@@ -1,4 +1,5 @@
 import { type Address, parseEndpointAddress, parseListenAddress } from './address.js';
+import { parseNetwork } from './network.js';
 import type { Parsed } from './parsed.js';
 import { parseDuration, parseSize } from './quantity.js';
 import type { ConfigFile } from './schema.js';
@@ -33,6 +34,7 @@ export function toConfig(file: ConfigFile) {
       name,
       bind: [listener.bind].flat().map((text) => valid(parseListenAddress(text))),
       backlog: listener.backlog,
+      ...toAdmission(listener),
       tcp: listener.tcp,
     })),
     upstreams: Object.entries(file.upstreams).map(([name, { endpoints = [], demo = false }]) => ({
@@ -41,6 +43,19 @@ export function toConfig(file: ConfigFile) {
       endpoints: endpoints.map((text): Address => valid(parseEndpointAddress(text))),
       demo: demo as boolean,
     })),
+  };
+}
+
+/** Who may connect, and how many at a time; null is no limit. */
+function toAdmission({ allow, deny, limits }: ConfigFile['listeners'][string]) {
+  return {
+    /** Empty is everybody: the file cannot say an empty list. */
+    allow: (allow ?? []).map((text) => valid(parseNetwork(text))),
+    deny: (deny ?? []).map((text) => valid(parseNetwork(text))),
+    limits: {
+      connectionsMax: limits?.connections ?? null,
+      connectionsPerSourceMax: limits?.connections_per_source ?? null,
+    },
   };
 }
 

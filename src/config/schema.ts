@@ -1,14 +1,14 @@
-import Type, { type Static, type TSchema, type TSchemaOptions } from 'typebox';
-import type { Bounds, KeywordArguments } from './keywords.js';
-
-/** What every key says about itself; the reference documentation is made from it. */
-interface Description extends TSchemaOptions {
-  title: string;
-  description: string;
-  default?: unknown;
-  unit?: string;
-  examples: unknown[];
-}
+import Type, { type Static } from 'typebox';
+import { admissionKeys } from './listener-schema.js';
+import {
+  address,
+  type Description,
+  duration,
+  optional,
+  reference,
+  size,
+  text,
+} from './schema-terms.js';
 
 /** A name ends up in log lines, in metric labels and in the lines printed at start. */
 const NAME = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$' });
@@ -188,6 +188,7 @@ const listener = Type.Object(
         examples: [512],
       }),
     ),
+    ...admissionKeys,
     tcp: Type.Object(
       {
         upstream: reference('upstreams', {
@@ -282,30 +283,3 @@ export const configSchema = Type.Object(
 
 /** A valid configuration file with the defaults filled in. */
 export type ConfigFile = Static<typeof configSchema>;
-
-/** A key with a default may be left out of the file, but is there for whoever reads `ConfigFile`. */
-function optional<Schema extends TSchema>(schema: Schema): Schema {
-  return Type.Optional(schema) as unknown as Schema;
-}
-
-function duration(bounds: Bounds, description: Description) {
-  return optional(text({ duration: bounds }, { unit: 'ms, s, m, h', ...description }));
-}
-
-function size(bounds: Bounds, description: Description) {
-  const type = ['integer', 'string'];
-  const unit = 'bytes, KiB, MiB, GiB';
-  return optional(Type.Unsafe<string | number>({ type, size: bounds, unit, ...description }));
-}
-
-function address(role: KeywordArguments['address']) {
-  return text({ address: role });
-}
-
-function reference(to: string, description: Description) {
-  return text({ reference: to }, description);
-}
-
-function text(keyword: Partial<KeywordArguments>, description: Partial<Description> = {}) {
-  return Type.String({ ...keyword, ...description });
-}

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import type { Config } from '../config/index.js';
 import {
+  type AdmissionSnapshot,
   EndpointSlots,
   EndpointTable,
   type FlowList,
@@ -15,6 +16,7 @@ import {
 import { createKernel, formatAddress } from '../splice/index.js';
 import type { AdminTarget } from './admin/index.js';
 import { AdminEndpoint } from './admin-endpoint.js';
+import { makeAdmission } from './admission.js';
 import { DataThread } from './data-thread.js';
 import { type DemoOrigin, startDemoOrigin } from './demo-origin.js';
 import { type BoundAddress, bindAddress, removeSocketFile } from './listening.js';
@@ -89,12 +91,13 @@ export class Supervisor {
       throw error;
     }
     const shared = new SharedArrayBuffer(SHARED_BYTES);
+    const admissions = config.listeners.map(makeAdmission);
     const endpointTable = EndpointTable.createMemory(workers);
     const slots = new EndpointSlots(new EndpointTable(endpointTable));
     const upstreams = makeUpstreams(config, origins, slots);
     const threads = Array.from({ length: workers }, (_, worker) => {
       const snapshot = {
-        ...makeSnapshot(config, worker, workers, bound),
+        ...makeSnapshot(config, worker, workers, bound, admissions),
         upstreams,
         endpointTable,
       };
@@ -237,6 +240,7 @@ function makeSnapshot(
   worker: number,
   workers: number,
   bound: readonly BoundAddress[],
+  admissions: readonly (AdmissionSnapshot | undefined)[],
 ): Omit<WorkerSnapshot, 'upstreams' | 'endpointTable'> {
   const { timeouts, limits, log } = config;
   const upstreamIndex = new Map(config.upstreams.map(({ name }, index) => [name, index]));
@@ -251,6 +255,7 @@ function makeSnapshot(
         address: text,
         family: address.family,
         upstream: upstreamIndex.get(listener.tcp.upstream)!,
+        admission: admissions[config.listeners.indexOf(listener)],
       }),
     ),
     timeouts: { connectMs: timeouts.connectMs, idleMs: timeouts.idleMs },

@@ -1,4 +1,5 @@
 import type { SocketAddress } from '../splice/index.js';
+import type { AdmissionSnapshot } from './admission.js';
 import type { Balance } from './upstream/index.js';
 
 /**
@@ -32,6 +33,8 @@ export interface ListenerSnapshot {
   readonly family: SocketAddress['family'];
   /** Position in {@link WorkerSnapshot.upstreams}. */
   readonly upstream: number;
+  /** Absent where everybody may connect, in any number. */
+  readonly admission?: AdmissionSnapshot | undefined;
 }
 
 export interface UpstreamSnapshot {

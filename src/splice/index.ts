@@ -33,6 +33,7 @@ export {
   openConnection,
   openListener,
   peerAddress,
+  resetSocket,
   setOption,
   takeSocketError,
 } from './socket.js';

@@ -2,10 +2,13 @@ import { decodeAddress, type Sockaddr, type SocketAddress } from './address.js';
 import { Socket, SocketOption } from './constants.js';
 import { Errno, orThrow, SystemCallError } from './errno.js';
 import { NativeMemory } from './memory.js';
-import { SockaddrUn, TcpInfo } from './structs.js';
+import { Linger, SockaddrUn, TcpInfo } from './structs.js';
 import type { Kernel } from './syscalls.js';
 
 const STREAM = Socket.SOCK_STREAM | Socket.SOCK_NONBLOCK | Socket.SOCK_CLOEXEC;
+
+const lingerZero = new NativeMemory(Linger.size);
+lingerZero.bytes.writeInt32LE(1, Linger.onoff);
 
 const scratch = new NativeMemory(TcpInfo.size);
 const scratchLength = new NativeMemory(4);
@@ -87,6 +90,13 @@ export function setOption(
 ): number {
   scratch.bytes.writeInt32LE(value, 0);
   return kernel.setsockopt(fd, level, name, scratch.address, 4);
+}
+
+/** Closes a socket with RST: its peer learns that not all was well, and nothing lingers in TIME_WAIT. */
+export function resetSocket(kernel: Kernel, fd: number): void {
+  const { SOL_SOCKET, SO_LINGER } = SocketOption;
+  kernel.setsockopt(fd, SOL_SOCKET, SO_LINGER, lingerZero.address, Linger.size);
+  kernel.close(fd);
 }
 
 /** SO_ERROR: why a connection failed. Reading it clears it. @returns positive, or 0 for none */
