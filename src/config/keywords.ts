@@ -5,7 +5,7 @@ import {
   parseEndpointAddress,
   parseListenAddress,
 } from './address.js';
-import { NETWORK, parseNetwork } from './network.js';
+import { HOST, NETWORK, parseHostAddress, parseNetwork } from './network.js';
 import { accepted, type Parsed, refused } from './parsed.js';
 import { DURATION, parseDuration, parseSize, SIZE } from './quantity.js';
 import { expectedWord } from './suggestion.js';
@@ -22,6 +22,7 @@ export interface KeywordArguments {
   size: Bounds;
   address: 'listen' | 'endpoint';
   network: true;
+  host: true;
   /** The top-level key whose keys are the names that may be referred to. */
   reference: string;
 }
@@ -56,6 +57,11 @@ const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Nam
     types: ['string'],
     expected: () => NETWORK,
     parse: parseNetwork,
+  },
+  host: {
+    types: ['string'],
+    expected: () => HOST,
+    parse: parseHostAddress,
   },
   reference: {
     types: ['string'],

@@ -13,6 +13,8 @@ export interface Network {
 /** What a message calls these values. */
 export const NETWORK = 'a network (10.0.0.0/8, 2001:db8::/32, or one address)';
 
+export const HOST = 'an IP address without a port';
+
 /** An IPv4 address in IPv6 clothing (RFC 4291 §2.5.5.2) begins with these. */
 const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
@@ -41,6 +43,13 @@ export function parseNetwork(text: string): Parsed<Network> {
     return refused(`"${host}" has bits beyond the prefix, expected ${found.text} or ${host}`);
   }
   return accepted(found);
+}
+
+/** Reads one address: no port, no prefix, no interface. */
+export function parseHostAddress(text: string): Parsed<{ family: 'inet' | 'inet6'; host: string }> {
+  if (isIPv4(text)) return accepted({ family: 'inet', host: text });
+  const isPlain = isIPv6(text) && !text.includes('%');
+  return isPlain ? accepted({ family: 'inet6', host: text }) : refused(`expected ${HOST}`);
 }
 
 function masked(bytes: readonly number[], prefixBits: number): number[] {

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { admissionKeys } from './listener-schema.js';
+import { admissionKeys, listenerSocket, upstreamSocket } from './listener-schema.js';
 import {
   address,
   type Description,
@@ -189,6 +189,7 @@ const listener = Type.Object(
       }),
     ),
     ...admissionKeys,
+    socket: listenerSocket,
     tcp: Type.Object(
       {
         upstream: reference('upstreams', {
@@ -226,6 +227,7 @@ const upstream = Type.Object(
         examples: [true],
       } satisfies Description),
     ),
+    socket: upstreamSocket,
   },
   { additionalProperties: false, oneOf: [{ required: ['endpoints'] }, { required: ['demo'] }] },
 );

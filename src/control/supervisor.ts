@@ -17,6 +17,7 @@ import { createKernel, formatAddress } from '../splice/index.js';
 import type { AdminTarget } from './admin/index.js';
 import { AdminEndpoint } from './admin-endpoint.js';
 import { makeAdmission } from './admission.js';
+import { connectOptions } from './connect-options.js';
 import { DataThread } from './data-thread.js';
 import { type DemoOrigin, startDemoOrigin } from './demo-origin.js';
 import { type BoundAddress, bindAddress, removeSocketFile } from './listening.js';
@@ -255,6 +256,7 @@ function makeSnapshot(
         address: text,
         family: address.family,
         upstream: upstreamIndex.get(listener.tcp.upstream)!,
+        transparent: listener.socket.transparent,
         admission: admissions[config.listeners.indexOf(listener)],
       }),
     ),
@@ -292,6 +294,7 @@ function makeUpstreams(
     slot: assigned[index]!.slot,
     endpoints: endpoints.map((endpoint, position) => ({
       ...endpoint,
+      socket: connectOptions(config.upstreams[index]!.socket),
       slot: assigned[index]!.endpoints[position]!,
     })),
   }));

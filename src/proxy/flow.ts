@@ -227,7 +227,8 @@ export class Flow implements TimerOwner, Task, Waiter {
     this.connectStartedMs = room.clock.nowMs;
     room.clock.wheel.schedule(this.timer, this.connectStartedMs + room.timeouts.connectMs);
     room.counters.values[Counter.connect_attempts]!++;
-    const fd = openEndpointSocket(room.kernel, room.pipes, endpoint);
+    const disguise = this.listener.snapshot.transparent ? this.client.transport.fd : undefined;
+    const fd = openEndpointSocket(room.kernel, room.pipes, endpoint, disguise);
     if (fd < 0) {
       this.connectFailed(-fd);
       return;

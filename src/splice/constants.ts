@@ -27,9 +27,21 @@ export const SocketOption = {
   SO_REUSEPORT: 15,
   IPPROTO_TCP: 6,
   TCP_NODELAY: 1,
+  TCP_KEEPIDLE: 4,
+  TCP_KEEPINTVL: 5,
+  TCP_KEEPCNT: 6,
+  TCP_DEFER_ACCEPT: 9,
   TCP_INFO: 11,
+  TCP_USER_TIMEOUT: 18,
+  TCP_FASTOPEN: 23,
+  TCP_FASTOPEN_CONNECT: 30,
+  TCP_ULP: 31,
+  IPPROTO_IP: 0,
+  IP_TRANSPARENT: 19,
+  IP_BIND_ADDRESS_NO_PORT: 24,
   IPPROTO_IPV6: 41,
   IPV6_V6ONLY: 26,
+  IPV6_TRANSPARENT: 75,
 } as const;
 
 /** `man 7 epoll`, include/uapi/linux/eventpoll.h. EPOLLET is bit 31: combine with `>>> 0`. */

@@ -34,9 +34,16 @@ export {
   openListener,
   peerAddress,
   resetSocket,
-  setOption,
   takeSocketError,
 } from './socket.js';
+export {
+  type ConnectOptions,
+  ConnectPlan,
+  type Keepalive,
+  type StreamOptions,
+  setOption,
+  TransparentSource,
+} from './stream-options.js';
 export {
   EpollEvent,
   Itimerspec,

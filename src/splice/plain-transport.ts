@@ -2,7 +2,8 @@ import { Epoll, Misc, Socket, SocketOption, Splice } from './constants.js';
 import { Errno } from './errno.js';
 import { NativeMemory } from './memory.js';
 import { isSpliceRefusal, type Pipe } from './pipe.js';
-import { resetSocket, setOption } from './socket.js';
+import { resetSocket } from './socket.js';
+import { setOption } from './stream-options.js';
 import type { Kernel } from './syscalls.js';
 import { Outcome, type Transport } from './transport.js';
 

@@ -30,10 +30,28 @@ t.test('load: everything left out has its default', async (t) => {
           allow: [],
           deny: [],
           limits: { connectionsMax: null, connectionsPerSourceMax: null },
+          socket: {
+            nodelay: true,
+            keepalive: null,
+            userTimeoutMs: null,
+            fastOpen: 0,
+            deferAcceptSeconds: 0,
+            transparent: false,
+            mode: null,
+            owner: null,
+            group: null,
+          },
           tcp: { upstream: 'app' },
         },
       ],
-      upstreams: [{ name: 'app', endpoints: [], demo: true }],
+      upstreams: [
+        {
+          name: 'app',
+          endpoints: [],
+          demo: true,
+          socket: { keepalive: null, userTimeoutMs: null, source: null, fastOpen: false },
+        },
+      ],
     },
   });
 });
