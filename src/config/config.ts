@@ -19,6 +19,10 @@ export function toConfig(file: ConfigFile) {
   return {
     workers: file.workers,
     pinWorkers: file.pin_workers,
+    /** Names or numbers; null: stay who you are. */
+    user: file.user ?? null,
+    group: file.group ?? null,
+    noNewPrivs: file.no_new_privs,
     log: file.log,
     admin: file.admin === undefined ? null : toAdmin(file.admin),
     timeouts: {

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { type Description, duration, networks, optional, text } from './schema-terms.js';
+import { account, type Description, duration, networks, optional, text } from './schema-terms.js';
 
 /** Who may connect to a listener, and how many at a time. */
 export const admissionKeys = {
@@ -111,17 +111,6 @@ const userTimeout = Type.Optional(
     },
   ),
 );
-
-const account = (title: string, what: string, example: string) =>
-  Type.Optional(
-    Type.String({
-      pattern: '^([a-zA-Z_][a-zA-Z0-9_.-]{0,31}|[0-9]{1,9})$',
-      names: 'a name or a number',
-      title,
-      description: what,
-      examples: [example],
-    } satisfies Description),
-  );
 
 /** Options of a listener's sockets; most are inherited by the connections it accepts. */
 export const listenerSocket = optional(

@@ -23,6 +23,7 @@ import { type DemoOrigin, startDemoOrigin } from './demo-origin.js';
 import { type BoundAddress, bindAddress, removeSocketFile } from './listening.js';
 import { endFlow, listFlows } from './live-flows.js';
 import { LogSink } from './log-sink.js';
+import { dropPrivileges } from './privileges.js';
 import { socketAddress } from './socket-address.js';
 import { readStatistics, type Statistics } from './statistics.js';
 
@@ -85,6 +86,7 @@ export class Supervisor {
       for (const { name, demo } of config.upstreams) {
         if (demo) origins.set(name, await startDemoOrigin());
       }
+      dropPrivileges(kernel, config);
     } catch (error) {
       for (const { fds } of bound) for (const fd of fds) kernel.close(fd);
       for (const origin of origins.values()) origin.close();

@@ -76,7 +76,10 @@ export const Splice = {
   F_GETPIPE_SZ: 1032,
 } as const;
 
-/** `man 2 eventfd`, `man 2 timerfd_create`, `man 2 ioctl_tty`; linux/time.h, asm-generic/ioctls.h */
+/**
+ * `man 2 eventfd`, `man 2 timerfd_create`, `man 2 ioctl_tty`, `man 2 prctl`; linux/time.h,
+ * asm-generic/ioctls.h, linux/prctl.h
+ */
 export const Misc = {
   CLOCK_MONOTONIC: 1,
   TFD_NONBLOCK: 0o4000,
@@ -84,4 +87,5 @@ export const Misc = {
   EFD_NONBLOCK: 0o4000,
   EFD_CLOEXEC: 0o2000000,
   FIONREAD: 0x541b,
+  PR_SET_NO_NEW_PRIVS: 38,
 } as const;
