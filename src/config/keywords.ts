@@ -5,6 +5,7 @@ import {
   parseEndpointAddress,
   parseListenAddress,
 } from './address.js';
+import { HOST, NETWORK, parseHostAddress, parseNetwork } from './network.js';
 import { accepted, type Parsed, refused } from './parsed.js';
 import { DURATION, parseDuration, parseSize, SIZE } from './quantity.js';
 import { expectedWord } from './suggestion.js';
@@ -20,6 +21,8 @@ export interface KeywordArguments {
   duration: Bounds;
   size: Bounds;
   address: 'listen' | 'endpoint';
+  network: true;
+  host: true;
   /** The top-level key whose keys are the names that may be referred to. */
   reference: string;
 }
@@ -49,6 +52,16 @@ const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Nam
     expected: (role) => (role === 'listen' ? LISTEN_ADDRESS : ENDPOINT_ADDRESS),
     parse: (text, role) =>
       role === 'listen' ? parseListenAddress(text) : parseEndpointAddress(text),
+  },
+  network: {
+    types: ['string'],
+    expected: () => NETWORK,
+    parse: parseNetwork,
+  },
+  host: {
+    types: ['string'],
+    expected: () => HOST,
+    parse: parseHostAddress,
   },
   reference: {
     types: ['string'],

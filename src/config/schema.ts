@@ -1,14 +1,15 @@
-import Type, { type Static, type TSchema, type TSchemaOptions } from 'typebox';
-import type { Bounds, KeywordArguments } from './keywords.js';
-
-/** What every key says about itself; the reference documentation is made from it. */
-interface Description extends TSchemaOptions {
-  title: string;
-  description: string;
-  default?: unknown;
-  unit?: string;
-  examples: unknown[];
-}
+import Type, { type Static } from 'typebox';
+import { admissionKeys, listenerSocket, upstreamSocket } from './listener-schema.js';
+import {
+  account,
+  address,
+  type Description,
+  duration,
+  optional,
+  reference,
+  size,
+  text,
+} from './schema-terms.js';
 
 /** A name ends up in log lines, in metric labels and in the lines printed at start. */
 const NAME = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$' });
@@ -188,6 +189,8 @@ const listener = Type.Object(
         examples: [512],
       }),
     ),
+    ...admissionKeys,
+    socket: listenerSocket,
     tcp: Type.Object(
       {
         upstream: reference('upstreams', {
@@ -225,6 +228,7 @@ const upstream = Type.Object(
         examples: [true],
       } satisfies Description),
     ),
+    socket: upstreamSocket,
   },
   { additionalProperties: false, oneOf: [{ required: ['endpoints'] }, { required: ['demo'] }] },
 );
@@ -245,6 +249,25 @@ export const configSchema = Type.Object(
       Type.Boolean({
         title: 'pin workers',
         description: 'Whether each worker is pinned to a core of its own (`sched_setaffinity(2)`).',
+        default: false,
+        examples: [true],
+      }),
+    ),
+    user: account(
+      'user',
+      'Whom the process becomes once everything is bound, if it was started as root: a name in `/etc/passwd` or a number. That user must be able to read the files of the program, and a reload can bind no port below 1024.',
+      'www-data',
+    ),
+    group: account(
+      'group',
+      "The process's group from then on: a name in `/etc/group` or a number; that of `user` unless set. Supplementary groups are those of `user`, and none for a number without a name.",
+      'www-data',
+    ),
+    no_new_privs: optional(
+      Type.Boolean({
+        title: 'no new privileges',
+        description:
+          "Whether no program that the process starts can gain privileges (PR_SET_NO_NEW_PRIVS). Linux knows that of threads: the control thread and all workers have it, the helper threads Node started before do not; they start no programs. A service manager's `NoNewPrivileges=` covers all of them.",
         default: false,
         examples: [true],
       }),
@@ -282,30 +305,3 @@ export const configSchema = Type.Object(
 
 /** A valid configuration file with the defaults filled in. */
 export type ConfigFile = Static<typeof configSchema>;
-
-/** A key with a default may be left out of the file, but is there for whoever reads `ConfigFile`. */
-function optional<Schema extends TSchema>(schema: Schema): Schema {
-  return Type.Optional(schema) as unknown as Schema;
-}
-
-function duration(bounds: Bounds, description: Description) {
-  return optional(text({ duration: bounds }, { unit: 'ms, s, m, h', ...description }));
-}
-
-function size(bounds: Bounds, description: Description) {
-  const type = ['integer', 'string'];
-  const unit = 'bytes, KiB, MiB, GiB';
-  return optional(Type.Unsafe<string | number>({ type, size: bounds, unit, ...description }));
-}
-
-function address(role: KeywordArguments['address']) {
-  return text({ address: role });
-}
-
-function reference(to: string, description: Description) {
-  return text({ reference: to }, description);
-}
-
-function text(keyword: Partial<KeywordArguments>, description: Partial<Description> = {}) {
-  return Type.String({ ...keyword, ...description });
-}

@@ -1,4 +1,5 @@
-import type { SocketAddress } from '../splice/index.js';
+import type { ConnectOptions, SocketAddress } from '../splice/index.js';
+import type { AdmissionSnapshot } from './admission.js';
 import type { Balance } from './upstream/index.js';
 
 /**
@@ -32,6 +33,10 @@ export interface ListenerSnapshot {
   readonly family: SocketAddress['family'];
   /** Position in {@link WorkerSnapshot.upstreams}. */
   readonly upstream: number;
+  /** Absent where everybody may connect, in any number. */
+  readonly admission?: AdmissionSnapshot | undefined;
+  /** Endpoints see the client's address (IP_TRANSPARENT). */
+  readonly transparent?: boolean;
 }
 
 export interface UpstreamSnapshot {
@@ -65,6 +70,8 @@ export interface EndpointSnapshot {
   readonly backup: boolean;
   /** Its slot in the endpoint table. */
   readonly slot: number;
+  /** Options of connections to it; absent where the kernel's defaults will do. */
+  readonly socket?: ConnectOptions | undefined;
 }
 
 export interface PassiveSnapshot {

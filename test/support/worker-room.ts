@@ -2,6 +2,7 @@ import { type Logger, pino } from 'pino';
 import { EventLoop } from '#src/proxy/event-loop.js';
 import type { Flow } from '#src/proxy/flow.js';
 import {
+  type AdmissionSnapshot,
   type CloseReason,
   COUNTER_REGION_BYTES,
   Counter,
@@ -38,6 +39,8 @@ export interface RoomOptions {
   /** Endpoints of the upstream; one that listens, by default. */
   readonly endpoints?: readonly SocketAddress[];
   readonly family?: SocketAddress['family'];
+  /** Who may connect; everybody, by default. */
+  readonly admission?: AdmissionSnapshot;
 }
 
 /**
@@ -75,7 +78,10 @@ export class TestRoom implements WorkerRoom {
     const { timeouts, connectionsMax = 1000, logsAccess = false, family = 'inet' } = options;
     this.timeouts = { connectMs: 1000, idleMs: 10_000, ...timeouts };
     this.logsAccess = logsAccess;
-    this.log = pino({ base: null }, { write: (line) => this.lines.push(JSON.parse(line)) });
+    this.log = pino(
+      { base: null, level: 'debug' },
+      { write: (line) => this.lines.push(JSON.parse(line)) },
+    );
     this.clock = new EventLoop(
       this.kernel,
       this.counters,
@@ -98,6 +104,7 @@ export class TestRoom implements WorkerRoom {
       address: formatAddress(address),
       family,
       upstream: 0,
+      admission: options.admission,
     };
     const endpoints = options.endpoints ?? [this.origin.address];
     const { snapshot: origin, endpointTable } = plainUpstream('origin', endpoints);
