@@ -60,6 +60,7 @@ function sections(schema, path, title) {
 
 function innerSections(schema, path) {
   if (schema.properties) return sections(schema, path, `\`${path}\``);
+  if (schema.items?.properties) return sections(schema.items, `${path}[]`, `\`${path}[]\``);
   const [named] = Object.values(schema.patternProperties ?? {});
   if (!named) return [];
   const described = { description: `A name is ${schema.names}.`, ...named };

@@ -5,8 +5,10 @@ import {
   parseEndpointAddress,
   parseListenAddress,
 } from './address.js';
+import { NETWORK, parseNetwork } from './network.js';
 import { accepted, type Parsed, refused } from './parsed.js';
 import { DURATION, parseDuration, parseSize, SIZE } from './quantity.js';
+import { parseServerName, SERVER_NAME } from './server-name.js';
 import { expectedWord } from './suggestion.js';
 
 /** Bounds of a quantity, written as in the file. */
@@ -22,6 +24,8 @@ export interface KeywordArguments {
   address: 'listen' | 'endpoint';
   /** The top-level key whose keys are the names that may be referred to. */
   reference: string;
+  network: true;
+  serverName: true;
 }
 
 /** A keyword of our own: a kind of text. It gives its own reason when it refuses a value. */
@@ -54,6 +58,16 @@ const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Nam
     types: ['string'],
     expected: (to) => `a string that is a key of ${to}`,
     parse: findReference,
+  },
+  network: {
+    types: ['string'],
+    expected: () => NETWORK,
+    parse: parseNetwork,
+  },
+  serverName: {
+    types: ['string'],
+    expected: () => SERVER_NAME,
+    parse: parseServerName,
   },
 };
 

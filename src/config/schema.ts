@@ -1,14 +1,6 @@
-import Type, { type Static, type TSchema, type TSchemaOptions } from 'typebox';
-import type { Bounds, KeywordArguments } from './keywords.js';
-
-/** What every key says about itself; the reference documentation is made from it. */
-interface Description extends TSchemaOptions {
-  title: string;
-  description: string;
-  default?: unknown;
-  unit?: string;
-  examples: unknown[];
-}
+import Type, { type Static } from 'typebox';
+import { address, type Description, duration, optional, size, text } from './schema-kinds.js';
+import { acceptProxyProtocol, tcpForwarding } from './tcp-schema.js';
 
 /** A name ends up in log lines, in metric labels and in the lines printed at start. */
 const NAME = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$' });
@@ -62,6 +54,16 @@ const timeouts = Type.Object(
         description: 'How long an endpoint may take to accept a connection.',
         default: '5s',
         examples: ['500ms'],
+      },
+    ),
+    head: duration(
+      { from: '1ms', to: '1h' },
+      {
+        title: 'head timeout',
+        description:
+          'How long a client may take to send what routing needs: a PROXY header, a TLS ClientHello.',
+        default: '10s',
+        examples: ['3s'],
       },
     ),
     idle: duration(
@@ -188,21 +190,8 @@ const listener = Type.Object(
         examples: [512],
       }),
     ),
-    tcp: Type.Object(
-      {
-        upstream: reference('upstreams', {
-          title: 'upstream',
-          description: 'The name of the upstream that connections are forwarded to.',
-          examples: ['pg'],
-        }),
-      },
-      {
-        title: 'TCP forwarding',
-        description: 'Forwards each connection byte for byte.',
-        additionalProperties: false,
-        examples: [{ upstream: 'pg' }],
-      } satisfies Description,
-    ),
+    accept_proxy_protocol: Type.Optional(acceptProxyProtocol),
+    tcp: tcpForwarding,
   },
   { additionalProperties: false },
 );
@@ -223,6 +212,14 @@ const upstream = Type.Object(
         description:
           'Instead of endpoints: a small HTTP origin inside the process, to try things with.',
         examples: [true],
+      } satisfies Description),
+    ),
+    send_proxy_protocol: Type.Optional(
+      Type.Enum(['v1', 'v2'], {
+        title: 'PROXY protocol to endpoints',
+        description:
+          'Begins each connection to an endpoint with a PROXY header of this version, which says where the client is.',
+        examples: ['v2'],
       } satisfies Description),
     ),
   },
@@ -282,30 +279,3 @@ export const configSchema = Type.Object(
 
 /** A valid configuration file with the defaults filled in. */
 export type ConfigFile = Static<typeof configSchema>;
-
-/** A key with a default may be left out of the file, but is there for whoever reads `ConfigFile`. */
-function optional<Schema extends TSchema>(schema: Schema): Schema {
-  return Type.Optional(schema) as unknown as Schema;
-}
-
-function duration(bounds: Bounds, description: Description) {
-  return optional(text({ duration: bounds }, { unit: 'ms, s, m, h', ...description }));
-}
-
-function size(bounds: Bounds, description: Description) {
-  const type = ['integer', 'string'];
-  const unit = 'bytes, KiB, MiB, GiB';
-  return optional(Type.Unsafe<string | number>({ type, size: bounds, unit, ...description }));
-}
-
-function address(role: KeywordArguments['address']) {
-  return text({ address: role });
-}
-
-function reference(to: string, description: Description) {
-  return text({ reference: to }, description);
-}
-
-function text(keyword: Partial<KeywordArguments>, description: Partial<Description> = {}) {
-  return Type.String({ ...keyword, ...description });
-}

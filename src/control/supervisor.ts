@@ -17,6 +17,7 @@ import type { AdminTarget } from './admin/index.js';
 import { AdminEndpoint } from './admin-endpoint.js';
 import { DataThread } from './data-thread.js';
 import { type DemoOrigin, startDemoOrigin } from './demo-origin.js';
+import { listenerRoutes } from './listener-routes.js';
 import { type BoundAddress, bindAddress, removeSocketFile } from './listening.js';
 import { endFlow, listFlows } from './live-flows.js';
 import { LogSink } from './log-sink.js';
@@ -250,10 +251,10 @@ function makeSnapshot(
         fd: fds[worker]!,
         address: text,
         family: address.family,
-        upstream: upstreamIndex.get(listener.tcp.upstream)!,
+        ...listenerRoutes(listener, upstreamIndex),
       }),
     ),
-    timeouts: { connectMs: timeouts.connectMs, idleMs: timeouts.idleMs },
+    timeouts,
     limits: {
       connectionsMax: limits.connectionsMax,
       pipeMemoryBytes: Math.floor(limits.pipeMemoryBytes / workers),
@@ -268,9 +269,13 @@ function makeUpstreams(
   origins: ReadonlyMap<string, DemoOrigin>,
   slots: EndpointSlots,
 ): UpstreamSnapshot[] {
-  const upstreams = config.upstreams.map(({ name, endpoints, demo }) => {
+  const upstreams = config.upstreams.map(({ name, endpoints, demo, sendProxyProtocol }) => {
     const addresses = demo ? [origins.get(name)!.address] : endpoints.map(socketAddress);
-    return { name, endpoints: addresses.map((address) => ({ address, weight: 1, backup: false })) };
+    return {
+      name,
+      ...(sendProxyProtocol !== null && { sendProxyProtocol }),
+      endpoints: addresses.map((address) => ({ address, weight: 1, backup: false })),
+    };
   });
   const assigned = slots.assign(
     upstreams.map(({ name, endpoints }) => ({
@@ -281,9 +286,9 @@ function makeUpstreams(
       })),
     })),
   );
-  return upstreams.map(({ name, endpoints }, index) => ({
+  return upstreams.map(({ endpoints, ...upstream }, index) => ({
     ...upstreamDefaults,
-    name,
+    ...upstream,
     slot: assigned[index]!.slot,
     endpoints: endpoints.map((endpoint, position) => ({
       ...endpoint,

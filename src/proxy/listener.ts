@@ -11,6 +11,7 @@ import {
 import { Counter } from './counters.js';
 import type { EventHandler } from './event-loop.js';
 import { Flow } from './flow.js';
+import type { HeadPolicy } from './head-policy.js';
 import type { WorkerRoom } from './room.js';
 import type { ListenerSnapshot } from './snapshot.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
@@ -57,6 +58,8 @@ export class Listener implements EventHandler, TimerOwner {
     private readonly room: WorkerRoom,
     readonly snapshot: ListenerSnapshot,
     readonly upstream: Upstream,
+    /** What to read before a connection goes on; nothing where it goes on unseen. */
+    readonly head?: HeadPolicy,
   ) {}
 
   /** Begins to accept; without memory for the registration, as soon as there is some. */

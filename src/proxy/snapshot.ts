@@ -1,4 +1,7 @@
 import type { SocketAddress } from '../splice/index.js';
+import type { Network } from './network-set.js';
+import type { ProxyVersion } from './proxy-sender.js';
+import type { ServerNameRule } from './tcp/index.js';
 import type { Balance } from './upstream/index.js';
 
 /**
@@ -30,6 +33,15 @@ export interface ListenerSnapshot {
   /** For log lines: the address as bound. */
   readonly address: string;
   readonly family: SocketAddress['family'];
+  /** Position in {@link WorkerSnapshot.upstreams}; where there are routes, the first one's. */
+  readonly upstream: number;
+  /** Where streams go by their ClientHello; absent: all go to `upstream`, unseen. */
+  readonly routes?: readonly RouteSnapshot[];
+  /** Networks whose connections begin with a PROXY header. */
+  readonly acceptProxyFrom?: readonly Network[];
+}
+
+export interface RouteSnapshot extends ServerNameRule {
   /** Position in {@link WorkerSnapshot.upstreams}. */
   readonly upstream: number;
 }
@@ -55,6 +67,8 @@ export interface UpstreamSnapshot {
   readonly queueTimeoutMs: number;
   /** Flows of all workers that may wait; 0 for none. */
   readonly queueMax: number;
+  /** Connections begin with a PROXY header of this version; absent: they do not. */
+  readonly sendProxyProtocol?: ProxyVersion;
 }
 
 export interface EndpointSnapshot {
@@ -89,6 +103,8 @@ export const upstreamDefaults = {
 /** All in milliseconds. */
 export interface TimeoutsSnapshot {
   readonly connectMs: number;
+  /** For what a listener needs to see before it connects on. */
+  readonly headMs: number;
   readonly idleMs: number;
 }
 
