@@ -19,6 +19,7 @@ Forwards every connection to LISTEN on to UPSTREAM. Addresses: 127.0.0.1:5432, [
       --idle-timeout D        ends a flow in which nothing moves either way (5m)
       --drain-timeout D       for flows to end after SIGTERM (30s)
       --max-connections N     more wait in the kernel until one ends (20000)
+      --proxy-protocol V      tell UPSTREAM where clients are: a PROXY header, v1 or v2
       --access-log            one log line per finished flow
       --log-level LEVEL       trace, debug, info, warn, error, fatal, silent (info)
 `;
@@ -31,6 +32,7 @@ export async function tcp(args: readonly string[]): Promise<number> {
     'idle-timeout': { type: 'string', default: '5m' },
     'drain-timeout': { type: 'string', default: '30s' },
     'max-connections': { type: 'string', default: '20000' },
+    'proxy-protocol': { type: 'string' },
     'access-log': { type: 'boolean', default: false },
     'log-level': { type: 'string', default: 'info' },
     help: { type: 'boolean', short: 'h' },
@@ -60,7 +62,9 @@ export async function tcp(args: readonly string[]): Promise<number> {
       },
       limits: { connections: Number(values['max-connections']) },
       listeners: { tcp: { bind: listen, tcp: { upstream: 'tcp' } } },
-      upstreams: { tcp: { endpoints: [upstream] } },
+      upstreams: {
+        tcp: { endpoints: [upstream], send_proxy_protocol: values['proxy-protocol'] },
+      },
     }),
     { file: 'command line' },
   );

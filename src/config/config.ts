@@ -3,6 +3,7 @@ import { parseHostAddress, parseNetwork } from './network.js';
 import type { Parsed } from './parsed.js';
 import { parseDuration, parseSize } from './quantity.js';
 import type { ConfigFile } from './schema.js';
+import { parseServerName } from './server-name.js';
 
 /**
  * The configuration as the program uses it: complete, numbers in one unit, addresses parsed. Nothing but
@@ -11,6 +12,7 @@ import type { ConfigFile } from './schema.js';
 export type Config = ReturnType<typeof toConfig>;
 export type ListenerConfig = Config['listeners'][number];
 export type UpstreamConfig = Config['upstreams'][number];
+export type TcpRouteConfig = ListenerConfig['tcp']['routes'][number];
 export type AdminConfig = NonNullable<Config['admin']>;
 
 /** Turns a file that was found valid, defaults filled in, into the configuration. */
@@ -27,6 +29,7 @@ export function toConfig(file: ConfigFile) {
     admin: file.admin === undefined ? null : toAdmin(file.admin),
     timeouts: {
       connectMs: valid(parseDuration(timeouts.connect)),
+      headMs: valid(parseDuration(timeouts.head)),
       idleMs: valid(parseDuration(timeouts.idle)),
       drainMs: valid(parseDuration(timeouts.drain)),
     },
@@ -40,17 +43,23 @@ export function toConfig(file: ConfigFile) {
       backlog: listener.backlog,
       ...toAdmission(listener),
       socket: toListenerSocket(listener.socket),
-      tcp: listener.tcp,
+      /** Networks whose connections begin with a PROXY header; empty for none. */
+      acceptProxyFrom: (listener.accept_proxy_protocol?.from ?? []).map((text) =>
+        valid(parseNetwork(text)),
+      ),
+      tcp: { routes: toRoutes(listener.tcp) },
     })),
-    upstreams: Object.entries(file.upstreams).map(
-      ([name, { endpoints = [], demo = false, socket }]) => ({
-        name,
-        /** Used round robin. Empty for the demo origin, whose address is known once it listens. */
-        endpoints: endpoints.map((text): Address => valid(parseEndpointAddress(text))),
-        demo: demo as boolean,
-        socket: toUpstreamSocket(socket),
-      }),
-    ),
+    upstreams: Object.entries(file.upstreams).map(([name, upstream]) => ({
+      name,
+      /** Used round robin. Empty for the demo origin, whose address is known once it listens. */
+      endpoints: (upstream.endpoints ?? []).map(
+        (text): Address => valid(parseEndpointAddress(text)),
+      ),
+      demo: (upstream.demo ?? false) as boolean,
+      socket: toUpstreamSocket(upstream.socket),
+      /** Version of the PROXY header that connections begin with; null for none. */
+      sendProxyProtocol: upstream.send_proxy_protocol ?? null,
+    })),
   };
 }
 
@@ -108,6 +117,17 @@ function toStream({ keepalive, user_timeout }: StreamKeys) {
 /** Rounded up: the kernel's options have whole seconds. */
 function toSeconds(duration: string): number {
   return Math.ceil(valid(parseDuration(duration)) / 1000);
+}
+
+/** One upstream for everything is a default route, and nothing else. */
+function toRoutes({ upstream, routes }: ConfigFile['listeners'][string]['tcp']) {
+  return (routes ?? [{ upstream: upstream! }]).map(({ sni = [], alpn, upstream }) => ({
+    /** Names and wildcards; none for the default. */
+    serverNames: [sni].flat().map((text) => valid(parseServerName(text))),
+    /** The client must offer one of these; null: whatever it offers. */
+    alpn: alpn ?? null,
+    upstream,
+  }));
 }
 
 function toAdmin({ bind, token, hosts }: NonNullable<ConfigFile['admin']>) {

@@ -3,7 +3,7 @@
  * a place for each part (`document.ts`, over `syntax.ts` and `node-reader.ts`), how a value that does not fit
  * becomes a message for people (`validation.ts`), and the complete, plain object that the rest of the program
  * works from (`config.ts`). All that is wrong with a file is found in one run and told as
- * `file:line:column: what is wrong, what was expected`. Only `schema.ts`, `config.ts` and `bind-clash.ts` know
+ * `file:line:column: what is wrong, what was expected`. Only `schema.ts`, `config.ts`, `bind-clash.ts` and `route-order.ts` know
  * any key: a new one begins in the schema.
  */
 export {
@@ -14,7 +14,13 @@ export {
   parseListenAddress,
   type UnixAddress,
 } from './address.js';
-export type { AdminConfig, Config, ListenerConfig, UpstreamConfig } from './config.js';
+export type {
+  AdminConfig,
+  Config,
+  ListenerConfig,
+  TcpRouteConfig,
+  UpstreamConfig,
+} from './config.js';
 export { type Loaded, type LoadOptions, loadConfig, readConfig } from './load.js';
 export { type Network, parseNetwork } from './network.js';
 export type { Parsed } from './parsed.js';

@@ -8,6 +8,7 @@ import {
 import { HOST, NETWORK, parseHostAddress, parseNetwork } from './network.js';
 import { accepted, type Parsed, refused } from './parsed.js';
 import { DURATION, parseDuration, parseSize, SIZE } from './quantity.js';
+import { parseServerName, SERVER_NAME } from './server-name.js';
 import { expectedWord } from './suggestion.js';
 
 /** Bounds of a quantity, written as in the file. */
@@ -25,6 +26,7 @@ export interface KeywordArguments {
   host: true;
   /** The top-level key whose keys are the names that may be referred to. */
   reference: string;
+  serverName: true;
 }
 
 /** A keyword of our own: a kind of text. It gives its own reason when it refuses a value. */
@@ -67,6 +69,11 @@ const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Nam
     types: ['string'],
     expected: (to) => `a string that is a key of ${to}`,
     parse: findReference,
+  },
+  serverName: {
+    types: ['string'],
+    expected: () => SERVER_NAME,
+    parse: parseServerName,
   },
 };
 

@@ -9,6 +9,7 @@ import { readDocument, type SourceDocument } from './document.js';
 import type { Environment } from './environment.js';
 import { inOrder, type Problem } from './problem.js';
 import { configSchema } from './published-schema.js';
+import { findUnreachableRoutes } from './route-order.js';
 import type { ConfigFile } from './schema.js';
 import { type Finding, validator } from './validation.js';
 
@@ -45,6 +46,7 @@ export function loadConfig(text: string, options: LoadOptions = {}): Loaded {
     ...validate(source.value),
     ...findBindClashes(source.value),
     ...findAdminExposure(source.value),
+    ...findUnreachableRoutes(source.value),
   ];
   const problems = [
     ...source.complaints.map(({ offset, message }) => ({ ...source.position(offset), message })),

@@ -6,10 +6,10 @@ import {
   type Description,
   duration,
   optional,
-  reference,
   size,
   text,
 } from './schema-terms.js';
+import { acceptProxyProtocol, tcpForwarding } from './tcp-schema.js';
 
 /** A name ends up in log lines, in metric labels and in the lines printed at start. */
 const NAME = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$' });
@@ -63,6 +63,16 @@ const timeouts = Type.Object(
         description: 'How long an endpoint may take to accept a connection.',
         default: '5s',
         examples: ['500ms'],
+      },
+    ),
+    head: duration(
+      { from: '1ms', to: '1h' },
+      {
+        title: 'head timeout',
+        description:
+          'How long a client may take to send what routing needs: a PROXY header, a TLS ClientHello.',
+        default: '10s',
+        examples: ['3s'],
       },
     ),
     idle: duration(
@@ -191,21 +201,8 @@ const listener = Type.Object(
     ),
     ...admissionKeys,
     socket: listenerSocket,
-    tcp: Type.Object(
-      {
-        upstream: reference('upstreams', {
-          title: 'upstream',
-          description: 'The name of the upstream that connections are forwarded to.',
-          examples: ['pg'],
-        }),
-      },
-      {
-        title: 'TCP forwarding',
-        description: 'Forwards each connection byte for byte.',
-        additionalProperties: false,
-        examples: [{ upstream: 'pg' }],
-      } satisfies Description,
-    ),
+    accept_proxy_protocol: Type.Optional(acceptProxyProtocol),
+    tcp: tcpForwarding,
   },
   { additionalProperties: false },
 );
@@ -229,6 +226,14 @@ const upstream = Type.Object(
       } satisfies Description),
     ),
     socket: upstreamSocket,
+    send_proxy_protocol: Type.Optional(
+      Type.Enum(['v1', 'v2'], {
+        title: 'PROXY protocol to endpoints',
+        description:
+          'Begins each connection to an endpoint with a PROXY header of this version, which says where the client is.',
+        examples: ['v2'],
+      } satisfies Description),
+    ),
   },
   { additionalProperties: false, oneOf: [{ required: ['endpoints'] }, { required: ['demo'] }] },
 );

@@ -7,6 +7,8 @@ import {
   connectBoundsMs,
   counterNames,
   ERRNO_MAX,
+  type RejectionName,
+  rejectionNames,
 } from '../proxy/index.js';
 import { errnoName, PumpSlot, syscallNames } from '../splice/index.js';
 
@@ -28,6 +30,8 @@ export interface ListenerStatistics {
   accepted: number;
   active: number;
   closed: Record<CloseReason, number>;
+  /** Heads that were refused: those reasons that there were. */
+  headsRejected: Partial<Record<RejectionName, number>>;
 }
 
 /** How long something took, as counts by bucket. */
@@ -76,6 +80,9 @@ export function readStatistics(
       accepted: sum((region) => region.acceptedBy(index)),
       active: sum((region) => region.activeOf(index)),
       closed: record(closeReasons, (_, reason) => sum((region) => region.closedOf(index, reason))),
+      headsRejected: present(rejectionNames, (_, reason) =>
+        sum((region) => region.rejectedOf(index, reason)),
+      ),
     })),
     errors: readErrors(regions),
     connectTimes: {
@@ -113,6 +120,15 @@ function readErrors(regions: readonly Counters[]): WorkerStatistics['errors'] {
     }
   }
   return errors;
+}
+
+/** Without those that are 0. */
+function present<Key extends string>(
+  keys: readonly Key[],
+  value: (key: Key, index: number) => number,
+): Partial<Record<Key, number>> {
+  const all = Object.entries<number>(record(keys, value));
+  return Object.fromEntries(all.filter(([, count]) => count > 0)) as Partial<Record<Key, number>>;
 }
 
 function record<Key extends string, Value>(

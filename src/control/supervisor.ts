@@ -20,6 +20,7 @@ import { makeAdmission } from './admission.js';
 import { connectOptions } from './connect-options.js';
 import { DataThread } from './data-thread.js';
 import { type DemoOrigin, startDemoOrigin } from './demo-origin.js';
+import { listenerRoutes } from './listener-routes.js';
 import { type BoundAddress, bindAddress, removeSocketFile } from './listening.js';
 import { endFlow, listFlows } from './live-flows.js';
 import { LogSink } from './log-sink.js';
@@ -257,12 +258,12 @@ function makeSnapshot(
         fd: fds[worker]!,
         address: text,
         family: address.family,
-        upstream: upstreamIndex.get(listener.tcp.upstream)!,
         transparent: listener.socket.transparent,
         admission: admissions[config.listeners.indexOf(listener)],
+        ...listenerRoutes(listener, upstreamIndex),
       }),
     ),
-    timeouts: { connectMs: timeouts.connectMs, idleMs: timeouts.idleMs },
+    timeouts,
     limits: {
       connectionsMax: limits.connectionsMax,
       pipeMemoryBytes: Math.floor(limits.pipeMemoryBytes / workers),
@@ -277,9 +278,13 @@ function makeUpstreams(
   origins: ReadonlyMap<string, DemoOrigin>,
   slots: EndpointSlots,
 ): UpstreamSnapshot[] {
-  const upstreams = config.upstreams.map(({ name, endpoints, demo }) => {
+  const upstreams = config.upstreams.map(({ name, endpoints, demo, sendProxyProtocol }) => {
     const addresses = demo ? [origins.get(name)!.address] : endpoints.map(socketAddress);
-    return { name, endpoints: addresses.map((address) => ({ address, weight: 1, backup: false })) };
+    return {
+      name,
+      ...(sendProxyProtocol !== null && { sendProxyProtocol }),
+      endpoints: addresses.map((address) => ({ address, weight: 1, backup: false })),
+    };
   });
   const assigned = slots.assign(
     upstreams.map(({ name, endpoints }) => ({
@@ -290,9 +295,9 @@ function makeUpstreams(
       })),
     })),
   );
-  return upstreams.map(({ name, endpoints }, index) => ({
+  return upstreams.map(({ endpoints, ...upstream }, index) => ({
     ...upstreamDefaults,
-    name,
+    ...upstream,
     slot: assigned[index]!.slot,
     endpoints: endpoints.map((endpoint, position) => ({
       ...endpoint,

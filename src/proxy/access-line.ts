@@ -27,8 +27,10 @@ export function accessLine(flow: Flow): void {
     {
       listener: listener.snapshot.name,
       client: flow.clientText,
-      upstream: listener.upstream.name,
-      endpoint: flow.attempts.endpoint?.text,
+      via: flow.via,
+      server_name: flow.head?.serverName,
+      upstream: flow.attempts?.upstream.name,
+      endpoint: flow.attempts?.endpoint?.text,
       bytes_up: bytesMoved(flow.tunnel?.up),
       bytes_down: bytesMoved(flow.tunnel?.down),
       path_up: pathTaken(flow.tunnel?.up),
@@ -40,6 +42,7 @@ export function accessLine(flow: Flow): void {
       upstream_rtt_us: upstreamQuality?.rttUs,
       upstream_retransmits: upstreamQuality?.retransmits,
       close: flow.closeReason,
+      rejection: flow.head?.rejectionName,
     },
     'flow',
   );

@@ -1,4 +1,5 @@
 import { PUMP_SLOTS, type PumpMeter, type SyscallName, syscallNames } from '../splice/index.js';
+import { type Rejection, rejectionNames } from './tcp/index.js';
 
 /**
  * Every number a worker shares with the control thread, named once for both. Each worker has a
@@ -34,11 +35,14 @@ export const Counter = Object.fromEntries(
 /**
  * Why a flow ended. `done`: both sides had said all they wanted; the `connect_…` reasons say what
  * became of the last attempt; `no_endpoint`: there was none to try; `denied`: the listener's networks
- * say no; `source_limit`: the client has as many as it may; `queue_…`: all endpoints were full.
+ * say no; `source_limit`: the client has as many as it may; `queue_…`: all endpoints were full;
+ * `head_…`: what routing needs was wrong, or did not come in time.
  */
 export const closeReasons = [
   'done',
   'client_reset',
+  'head_rejected',
+  'head_timeout',
   'upstream_reset',
   'connect_refused',
   'connect_timeout',
@@ -56,6 +60,14 @@ export const closeReasons = [
   'error',
 ] as const;
 export type CloseReason = (typeof closeReasons)[number];
+
+/** Those that both sides are told by a FIN; a reset might overtake the alert that answers a bad head. */
+export const orderlyReasons: ReadonlySet<CloseReason> = new Set([
+  'done',
+  'idle_timeout',
+  'head_rejected',
+  'head_timeout',
+]);
 
 /**
  * Upper bounds of the buckets that count how long connecting took, milliseconds, each bound included;
@@ -78,7 +90,8 @@ const ERRNO_SLOTS = 134;
 const ACCEPTED = 0;
 const ACTIVE = 1;
 const CLOSED = 2;
-const LISTENER_SLOTS = CLOSED + closeReasons.length;
+const REJECTED = CLOSED + closeReasons.length;
+const LISTENER_SLOTS = REJECTED + rejectionNames.length;
 
 const UP = counterNames.length;
 const DOWN = UP + PUMP_SLOTS;
@@ -126,6 +139,16 @@ export class Counters {
     this.values[Counter.flows_active]!--;
     this.values[listenerSlot(listener, ACTIVE)]!--;
     this.values[listenerSlot(listener, CLOSED + reasonIndex[reason])]!++;
+  }
+
+  /** Counts a head that was refused, by why. */
+  countRejected(listener: number, rejection: Rejection): void {
+    this.values[listenerSlot(listener, REJECTED + rejection - 1)]!++;
+  }
+
+  /** @param reason position in `rejectionNames` */
+  rejectedOf(listener: number, reason: number): number {
+    return this.values[listenerSlot(listener, REJECTED + reason)]!;
   }
 
   /** Counts a connection to an endpoint that was made. @param elapsedMs since connect(2) */

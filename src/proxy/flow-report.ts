@@ -36,7 +36,8 @@ export interface FlowStatus {
   readonly id: string;
   readonly listener: string;
   readonly client: string;
-  readonly upstream: string;
+  /** Absent until the head has said where the flow goes. */
+  readonly upstream?: string;
   /** Absent until an endpoint was chosen. */
   readonly endpoint?: string;
   readonly state: FlowStateName;
@@ -106,7 +107,7 @@ function* liveFlows(handlers: Iterable<EventHandler>): Generator<Flow> {
 
 function matches(flow: Flow, { listener, upstream, client, state }: FlowQuery): boolean {
   if (listener !== undefined && flow.listener.snapshot.name !== listener) return false;
-  if (upstream !== undefined && flow.listener.upstream.name !== upstream) return false;
+  if (upstream !== undefined && flow.attempts?.upstream.name !== upstream) return false;
   if (state !== undefined && stateNames[flow.state] !== state) return false;
   if (client === undefined) return true;
   const address = clientText(flow);
@@ -119,8 +120,8 @@ function describe(worker: number, flow: Flow): FlowStatus {
     id: `${worker}-${flow.sequence}`,
     listener: flow.listener.snapshot.name,
     client: clientText(flow),
-    upstream: flow.listener.upstream.name,
-    ...(flow.attempts.endpoint && { endpoint: flow.attempts.endpoint.text }),
+    ...(flow.attempts && { upstream: flow.attempts.upstream.name }),
+    ...(flow.attempts?.endpoint && { endpoint: flow.attempts.endpoint.text }),
     state: stateNames[flow.state],
     age_ms: Math.round(nowMs - flow.startedMs),
     idle_ms: Math.round(nowMs - flow.lastActivityMs),

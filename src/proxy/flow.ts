@@ -1,12 +1,21 @@
-import { Epoll, Errno, Nagle, PlainTransport, takeSocketError } from '../splice/index.js';
+import {
+  Epoll,
+  Errno,
+  formatAddress,
+  Nagle,
+  PlainTransport,
+  takeSocketError,
+} from '../splice/index.js';
 import { accessLine } from './access-line.js';
 import { NO_SOURCE } from './admission.js';
 import { isPassing } from './connect-failure.js';
-import { type CloseReason, Counter } from './counters.js';
+import { type CloseReason, Counter, orderlyReasons } from './counters.js';
 import type { Task } from './event-loop.js';
+import { FlowHead, flowKey } from './flow-head.js';
 import { FlowSide } from './flow-side.js';
 import { FlowState, successorBits } from './flow-state.js';
 import type { Listener } from './listener.js';
+import { sendProxyHeader } from './proxy-sender.js';
 import type { WorkerRoom } from './room.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
 import { type SideName, Tunnel } from './tunnel.js';
@@ -15,7 +24,7 @@ import {
   type Endpoint,
   openEndpointSocket,
   Selection,
-  sourceKey,
+  type Upstream,
   type Waiter,
 } from './upstream/index.js';
 
@@ -33,7 +42,12 @@ export class Flow implements TimerOwner, Task, Waiter {
   state: FlowState = FlowState.accepted;
   /** Why the flow ended; settled when it begins to close. */
   closeReason: CloseReason = 'done';
-  readonly attempts: Attempts;
+  /** Once it is known where the flow goes. */
+  attempts: Attempts | undefined;
+  /** What the stream began with, where the listener looks at that. */
+  head: FlowHead | undefined;
+  /** The sender of a PROXY header: `clientText` is the client that it spoke of. */
+  via: string | undefined;
   readonly client: FlowSide;
   upstream: FlowSide | undefined;
   /** Once both sides are connected. */
@@ -44,6 +58,8 @@ export class Flow implements TimerOwner, Task, Waiter {
   lastActivityMs: number;
   /** When connect(2) was called, and how long it took; −1 before it has. */
   private connectStartedMs = 0;
+  /** When there was a route, and connecting could begin. */
+  private routedMs: number;
   connectMs = -1;
 
   private readonly timer: Timer = new Timer(this);
@@ -58,17 +74,16 @@ export class Flow implements TimerOwner, Task, Waiter {
     readonly room: WorkerRoom,
     readonly listener: Listener,
     clientFd: number,
-    readonly clientText: string,
+    public clientText: string,
     private readonly source = NO_SOURCE,
   ) {
     const isTcp = listener.snapshot.family !== 'unix';
     const transport = new PlainTransport(room.kernel, clientFd, isTcp);
-    const { upstream } = listener;
-    this.attempts = new Attempts(upstream, upstream.isKeyed ? sourceKey(room.kernel, clientFd) : 0);
     this.client = new FlowSide(room.clock, this, transport, true);
     this.sequence = room.nextFlowSequence();
     this.startedMs = room.clock.nowMs;
     this.lastActivityMs = this.startedMs;
+    this.routedMs = this.startedMs;
   }
 
   /** Starts the flow: it lives on events from here on. */
@@ -79,12 +94,18 @@ export class Flow implements TimerOwner, Task, Waiter {
       this.terminate('error');
       return;
     }
-    this.connect();
+    const { head, upstream } = this.listener;
+    const expected = head?.expected(this.room.kernel, this.client.transport.fd);
+    if (expected === undefined) this.routeTo(upstream);
+    else this.readHead(new FlowHead(head!, expected, this.room.kernel, this.client.transport.fd));
   }
 
   onClientEvents(events: number): void {
     this.lastActivityMs = this.room.clock.nowMs;
     switch (this.state) {
+      case FlowState.readingHead:
+        if (this.head!.advance(events)) this.headRead(events);
+        return;
       case FlowState.accepted:
       case FlowState.queued:
       case FlowState.connecting:
@@ -121,6 +142,7 @@ export class Flow implements TimerOwner, Task, Waiter {
         if ((events & BROKEN_EVENTS) !== 0) this.broken('upstream');
         return;
       case FlowState.accepted:
+      case FlowState.readingHead:
       case FlowState.queued:
       case FlowState.closing:
       case FlowState.closed:
@@ -142,8 +164,12 @@ export class Flow implements TimerOwner, Task, Waiter {
     const { clock, timeouts } = this.room;
     switch (this.state) {
       case FlowState.accepted:
-        if (clock.nowMs >= this.startedMs + timeouts.connectMs) this.terminate('connect_timeout');
+        if (clock.nowMs >= this.routedMs + timeouts.connectMs) this.terminate('connect_timeout');
         else this.connect();
+        return;
+      case FlowState.readingHead:
+        this.head!.expire();
+        this.rejected('head_timeout');
         return;
       case FlowState.queued:
         this.terminate('queue_timeout');
@@ -186,7 +212,7 @@ export class Flow implements TimerOwner, Task, Waiter {
     if (room.logsAccess) accessLine(this);
     this.closeSide(this.client, isOrderly);
     if (this.upstream !== undefined) this.closeSide(this.upstream, isOrderly);
-    this.attempts.end();
+    this.attempts?.end();
     room.counters.countClosed(this.listener.snapshot.index, reason);
     room.connections.leave();
     this.listener.leave(this.source);
@@ -196,31 +222,66 @@ export class Flow implements TimerOwner, Task, Waiter {
 
   /** The queue's call: there may be a place at an endpoint. */
   onEndpointFree(): void {
-    const selection = this.attempts.next();
+    const selection = this.attempts!.next();
     if (selection === Selection.Full) return;
     this.enter(FlowState.accepted);
     this.connectTo(selection);
   }
 
+  private readHead(head: FlowHead): void {
+    this.head = head;
+    this.enter(FlowState.readingHead);
+    const { clock, timeouts } = this.room;
+    clock.wheel.schedule(this.timer, clock.nowMs + timeouts.headMs);
+  }
+
+  /** @param events with which the last of the head came */
+  private headRead(events: number): void {
+    const { endpoints, upstream } = this.head!;
+    if (endpoints !== undefined) {
+      if (this.clientText !== '') this.via = this.clientText;
+      this.clientText = formatAddress(endpoints.source);
+    }
+    if (upstream === undefined) {
+      this.rejected('head_rejected');
+      return;
+    }
+    this.enter(FlowState.accepted);
+    if ((events & BROKEN_EVENTS) !== 0) this.terminate('client_reset');
+    else this.routeTo(upstream);
+  }
+
+  private rejected(reason: 'head_rejected' | 'head_timeout'): void {
+    this.room.counters.countRejected(this.listener.snapshot.index, this.head!.rejection!);
+    this.terminate(reason);
+  }
+
+  private routeTo(upstream: Upstream): void {
+    this.attempts = new Attempts(upstream, upstream.isKeyed ? flowKey(this) : 0);
+    this.routedMs = this.room.clock.nowMs;
+    this.connect();
+  }
+
   private connect(): void {
-    const selection = this.attempts.next();
+    const selection = this.attempts!.next();
     if (selection === Selection.Full) this.queue();
     else this.connectTo(selection);
   }
 
   private queue(): void {
-    if (!this.attempts.wait(this)) {
+    const attempts = this.attempts!;
+    if (!attempts.wait(this)) {
       this.terminate('queue_full');
       return;
     }
     this.enter(FlowState.queued);
     const { clock } = this.room;
-    clock.wheel.schedule(this.timer, clock.nowMs + this.listener.upstream.queueTimeoutMs);
+    clock.wheel.schedule(this.timer, clock.nowMs + attempts.upstream.queueTimeoutMs);
   }
 
   private connectTo(endpoint: Endpoint | typeof Selection.None): void {
     if (endpoint === Selection.None) {
-      this.terminate(this.attempts.failure);
+      this.terminate(this.attempts!.failure);
       return;
     }
     const { room } = this;
@@ -242,9 +303,14 @@ export class Flow implements TimerOwner, Task, Waiter {
 
   private connected(): void {
     const { room, client, upstream } = this;
-    this.attempts.connected();
+    this.attempts!.connected();
     this.connectMs = room.clock.nowMs - this.connectStartedMs;
     room.counters.countConnected(this.connectMs);
+    const failure = sendProxyHeader(this);
+    if (failure !== undefined) {
+      this.terminate(failure);
+      return;
+    }
     this.tunnel = new Tunnel(room, client, upstream!);
     // The timer stands at the connect deadline and finds its way from there, unless that is too late.
     if (room.timeouts.idleMs < room.timeouts.connectMs) {
@@ -257,6 +323,7 @@ export class Flow implements TimerOwner, Task, Waiter {
   /** @param errno positive */
   private connectFailed(errno: number): void {
     const { room } = this;
+    const attempts = this.attempts!;
     room.counters.values[Counter.connect_failures]!++;
     if (this.upstream !== undefined) {
       this.closeSide(this.upstream, true);
@@ -264,13 +331,13 @@ export class Flow implements TimerOwner, Task, Waiter {
     }
     if (this.state === FlowState.connecting) this.enter(FlowState.accepted);
     if (isPassing(errno)) {
-      this.attempts.release();
+      attempts.release();
       room.clock.wheel.schedule(this.timer, room.clock.nowMs + RETRY_MS);
       return;
     }
-    this.attempts.failed(errno);
-    if (this.attempts.mayContinue) this.connect();
-    else this.terminate(this.attempts.failure);
+    attempts.failed(errno);
+    if (attempts.mayContinue) this.connect();
+    else this.terminate(attempts.failure);
   }
 
   /** Runs both directions and draws the consequences. */
@@ -303,7 +370,7 @@ export class Flow implements TimerOwner, Task, Waiter {
 
   /** A FIN says “that was all”: after bytes were lost, only a reset tells the truth. */
   private endsOrderly(): boolean {
-    if (this.closeReason !== 'done' && this.closeReason !== 'idle_timeout') return false;
+    if (!orderlyReasons.has(this.closeReason)) return false;
     const { tunnel } = this;
     return tunnel === undefined || (!tunnel.isHolding && tunnel.brokenSide === undefined);
   }

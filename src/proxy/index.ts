@@ -29,17 +29,20 @@ export {
 export { FlowState } from './flow-state.js';
 export type { FromWorker, ToWorker, WorkerAnswer, WorkerStart } from './messages.js';
 
+export type { Network } from './network-set.js';
 export {
   type EndpointSnapshot,
   type LimitsSnapshot,
   type ListenerSnapshot,
   type PassiveSnapshot,
+  type RouteSnapshot,
   type TimeoutsSnapshot,
   type UpstreamSnapshot,
   upstreamDefaults,
   type WorkerSnapshot,
 } from './snapshot.js';
 export { SOURCE_LIMIT_BYTES } from './source-limit.js';
+export { type RejectionName, rejectionNames } from './tcp/index.js';
 export {
   type Balance,
   ENDPOINT_SLOTS,

@@ -10,9 +10,10 @@ import {
   Socket,
 } from '../splice/index.js';
 import { Admission, NO_SOURCE, Verdict } from './admission.js';
-import { type CloseReason, Counter, closeReasons } from './counters.js';
+import { type CloseReason, Counter } from './counters.js';
 import type { EventHandler } from './event-loop.js';
 import { Flow } from './flow.js';
+import type { HeadPolicy } from './head-policy.js';
 import type { WorkerRoom } from './room.js';
 import type { ListenerSnapshot } from './snapshot.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
@@ -60,6 +61,8 @@ export class Listener implements EventHandler, TimerOwner {
     private readonly room: WorkerRoom,
     readonly snapshot: ListenerSnapshot,
     readonly upstream: Upstream,
+    /** What to read before a connection goes on; nothing where it goes on unseen. */
+    readonly head?: HeadPolicy,
   ) {
     this.admission = snapshot.admission && new Admission(snapshot.admission);
   }
@@ -187,7 +190,7 @@ export class Listener implements EventHandler, TimerOwner {
   private refuse(fd: number, reason: CloseReason): void {
     const { counters, kernel, connections, log } = this.room;
     counters.countAccepted(this.snapshot.index);
-    counters.countClosed(this.snapshot.index, closeReasons.indexOf(reason));
+    counters.countClosed(this.snapshot.index, reason);
     resetSocket(kernel, fd);
     connections.leave();
     this.leave(NO_SOURCE);

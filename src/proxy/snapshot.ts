@@ -1,5 +1,8 @@
 import type { ConnectOptions, SocketAddress } from '../splice/index.js';
 import type { AdmissionSnapshot } from './admission.js';
+import type { Network } from './network-set.js';
+import type { ProxyVersion } from './proxy-sender.js';
+import type { ServerNameRule } from './tcp/index.js';
 import type { Balance } from './upstream/index.js';
 
 /**
@@ -31,12 +34,21 @@ export interface ListenerSnapshot {
   /** For log lines: the address as bound. */
   readonly address: string;
   readonly family: SocketAddress['family'];
-  /** Position in {@link WorkerSnapshot.upstreams}. */
+  /** Position in {@link WorkerSnapshot.upstreams}; where there are routes, the first one's. */
   readonly upstream: number;
+  /** Where streams go by their ClientHello; absent: all go to `upstream`, unseen. */
+  readonly routes?: readonly RouteSnapshot[];
+  /** Networks whose connections begin with a PROXY header. */
+  readonly acceptProxyFrom?: readonly Network[];
   /** Absent where everybody may connect, in any number. */
   readonly admission?: AdmissionSnapshot | undefined;
   /** Endpoints see the client's address (IP_TRANSPARENT). */
   readonly transparent?: boolean;
+}
+
+export interface RouteSnapshot extends ServerNameRule {
+  /** Position in {@link WorkerSnapshot.upstreams}. */
+  readonly upstream: number;
 }
 
 export interface UpstreamSnapshot {
@@ -60,6 +72,8 @@ export interface UpstreamSnapshot {
   readonly queueTimeoutMs: number;
   /** Flows of all workers that may wait; 0 for none. */
   readonly queueMax: number;
+  /** Connections begin with a PROXY header of this version; absent: they do not. */
+  readonly sendProxyProtocol?: ProxyVersion;
 }
 
 export interface EndpointSnapshot {
@@ -96,6 +110,8 @@ export const upstreamDefaults = {
 /** All in milliseconds. */
 export interface TimeoutsSnapshot {
   readonly connectMs: number;
+  /** For what a listener needs to see before it connects on. */
+  readonly headMs: number;
   readonly idleMs: number;
 }
 

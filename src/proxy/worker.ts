@@ -15,6 +15,7 @@ import { Counter, Counters } from './counters.js';
 import { type EventHandler, EventLoop } from './event-loop.js';
 import { findFlow, listFlows } from './flow-report.js';
 import { FlowSide } from './flow-side.js';
+import { HeadPolicy } from './head-policy.js';
 import { Listener } from './listener.js';
 import { LogBatch } from './log-batch.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
@@ -76,7 +77,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     const { clock, log } = this;
     const upstreams = snapshot.upstreams.map((one) => new Upstream(one, { clock, log, ledger }));
     this.listeners = snapshot.listeners.map(
-      (one) => new Listener(this, one, upstreams[one.upstream]!),
+      (one) => new Listener(this, one, upstreams[one.upstream]!, HeadPolicy.of(one, upstreams)),
     );
     if (snapshot.core >= 0) this.pinTo(snapshot.core);
   }

@@ -23,7 +23,7 @@ t.test('load: everything left out has its default', async (t) => {
       group: null,
       noNewPrivs: false,
       log: { level: 'info', access: true, format: 'auto' },
-      timeouts: { connectMs: 5000, idleMs: 300_000, drainMs: 30_000 },
+      timeouts: { connectMs: 5000, headMs: 10_000, idleMs: 300_000, drainMs: 30_000 },
       limits: { connectionsMax: 20_000, pipeMemoryBytes: 64 * 2 ** 20 },
       listeners: [
         {
@@ -44,7 +44,8 @@ t.test('load: everything left out has its default', async (t) => {
             owner: null,
             group: null,
           },
-          tcp: { upstream: 'app' },
+          acceptProxyFrom: [],
+          tcp: { routes: [{ serverNames: [], alpn: null, upstream: 'app' }] },
         },
       ],
       upstreams: [
@@ -53,6 +54,7 @@ t.test('load: everything left out has its default', async (t) => {
           endpoints: [],
           demo: true,
           socket: { keepalive: null, userTimeoutMs: null, source: null, fastOpen: false },
+          sendProxyProtocol: null,
         },
       ],
     },
@@ -64,7 +66,7 @@ t.test('load: everything said is in the configuration', async (t) => {
 workers: 4
 pin_workers: true
 log: { level: silent, access: false, format: json }
-timeouts: { connect: 500ms, idle: 1h, drain: 2m }
+timeouts: { connect: 500ms, head: 3s, idle: 1h, drain: 2m }
 limits: { connections: 7, pipe_memory: 2097152 }
 listeners:
   b: { bind: ["*:1", "unix:@b"], backlog: 9, tcp: { upstream: y } }
@@ -80,7 +82,7 @@ upstreams:
     workers: 4,
     pinWorkers: true,
     log: { level: 'silent', access: false, format: 'json' },
-    timeouts: { connectMs: 500, idleMs: 3_600_000, drainMs: 120_000 },
+    timeouts: { connectMs: 500, headMs: 3000, idleMs: 3_600_000, drainMs: 120_000 },
     limits: { connectionsMax: 7, pipeMemoryBytes: 2 ** 21 },
   });
   t.strictSame(
@@ -88,7 +90,7 @@ upstreams:
       name,
       bind.map((address) => address.text).join(),
       backlog,
-      tcp.upstream,
+      tcp.routes[0]!.upstream,
     ]),
     [
       ['b', '*:1,unix:@b', 9, 'y'],

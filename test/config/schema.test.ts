@@ -84,7 +84,11 @@ t.test('sample: config/headgate.yaml is the demonstration of `npm start`', async
   t.match(loaded, {
     config: {
       listeners: [
-        { name: 'demo', bind: [{ text: '127.0.0.1:8080' }], tcp: { upstream: 'origin' } },
+        {
+          name: 'demo',
+          bind: [{ text: '127.0.0.1:8080' }],
+          tcp: { routes: [{ upstream: 'origin' }] },
+        },
       ],
       upstreams: [{ name: 'origin', demo: true }],
     },

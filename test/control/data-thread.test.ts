@@ -32,7 +32,7 @@ function start(fd: number, address: SocketAddress, endpoint: SocketAddress, line
     ],
     upstreams: [upstream],
     endpointTable,
-    timeouts: { connectMs: 1000, idleMs: 10_000 },
+    timeouts: { connectMs: 1000, headMs: 1000, idleMs: 10_000 },
     limits: { connectionsMax: 100, pipeMemoryBytes: 1024 * 1024, pipeBytes: 65536 },
     log: { level: 'info', access: true },
   };

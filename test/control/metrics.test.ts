@@ -3,6 +3,7 @@ import t from 'tap';
 import { Metrics } from '#src/control/metrics/index.js';
 import { readStatistics, type Statistics } from '#src/control/statistics.js';
 import { COUNTER_REGION_BYTES, Counters, connectBoundsMs, counterNames } from '#src/proxy/index.js';
+import { Rejection } from '#src/proxy/tcp/index.js';
 import { Errno, PUMP_SLOTS } from '#src/splice/index.js';
 import { type Family, parseExposition } from '#test/support/exposition.js';
 
@@ -46,6 +47,7 @@ function sampleValue(
 function busyRegion(): Counters {
   const counters = region();
   counters.countError('recv', Errno.ECONNRESET);
+  counters.countRejected(0, Rejection.not_tls);
   counters.countAccepted(0);
   counters.countConnected(3);
   return counters;
@@ -113,6 +115,10 @@ t.test('metrics: the workers are added up', async (t) => {
   t.equal(sampleValue(families, 'headgate_connections_total', { listener: 'web' }), 0);
   const ended = { listener: 'db', reason: 'upstream_reset' };
   t.equal(sampleValue(families, 'headgate_connections_closed_total', ended), 1);
+  for (const region of [one, other]) region.countRejected(1, Rejection.plain_http);
+  const rejected = { listener: 'db', reason: 'plain_http' };
+  const later = await scrape([one, other], ['web', 'db']);
+  t.equal(sampleValue(later, 'headgate_heads_rejected_total', rejected), 2);
   const error = { syscall: 'splice', errno: 'EPIPE' };
   t.equal(sampleValue(families, 'headgate_syscall_errors_total', error), 3);
   t.equal(sampleValue(families, 'headgate_uptime_seconds'), 1.5);

@@ -25,11 +25,14 @@ t.test('flow state: whatever happens, a flow can close, and only by way of closi
   }
 });
 
-t.test('flow state: only a flow without luck or place goes back, to try again', async (t) => {
+t.test('flow state: a flow goes back only to what it was before it waited or tried', async (t) => {
   for (const state of states) {
     for (const next of successors[state]) {
       const isBack = next < state;
-      const mayGoBack = state === FlowState.connecting || state === FlowState.queued;
+      const mayGoBack =
+        state === FlowState.connecting ||
+        state === FlowState.queued ||
+        state === FlowState.readingHead;
       t.equal(isBack, mayGoBack && next === FlowState.accepted);
     }
   }

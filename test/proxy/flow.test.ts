@@ -286,7 +286,7 @@ socketTest('flow: nothing is said by either side for too long', async (t, kit) =
 });
 
 socketTest('flow: an idle timeout shorter than the one for connecting is kept', async (t, kit) => {
-  const room = new TestRoom(kit, { timeouts: { connectMs: 60_000, idleMs: 500 } });
+  const room = new TestRoom(kit, { timeouts: { connectMs: 60_000, headMs: 1000, idleMs: 500 } });
   room.tunnel();
   room.pass(600);
   t.equal(room.closed('idle_timeout'), 1);

@@ -78,7 +78,7 @@ export class DataWorker {
       ],
       upstreams: [origin],
       endpointTable,
-      timeouts: { connectMs: 1000, idleMs: 60_000, ...timeouts },
+      timeouts: { connectMs: 1000, headMs: 1000, idleMs: 60_000, ...timeouts },
       limits: { connectionsMax, pipeMemoryBytes: 16 * 1024 * 1024, pipeBytes: 256 * 1024 },
       log: { level: 'info', access: logsAccess },
     };

@@ -76,7 +76,7 @@ export class TestRoom implements WorkerRoom {
     options: RoomOptions = {},
   ) {
     const { timeouts, connectionsMax = 1000, logsAccess = false, family = 'inet' } = options;
-    this.timeouts = { connectMs: 1000, idleMs: 10_000, ...timeouts };
+    this.timeouts = { connectMs: 1000, headMs: 1000, idleMs: 10_000, ...timeouts };
     this.logsAccess = logsAccess;
     this.log = pino(
       { base: null, level: 'debug' },

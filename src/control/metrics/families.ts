@@ -72,6 +72,18 @@ export const families: readonly MetricFamily[] = [
       ),
   },
   {
+    name: 'headgate_heads_rejected_total',
+    type: 'counter',
+    help: 'Connections closed for what they began with, a PROXY header or a ClientHello, by why',
+    read: ({ listeners }) =>
+      Object.entries(listeners).flatMap(([listener, { headsRejected }]) =>
+        Object.entries(headsRejected).map(([reason, value]) => ({
+          labels: { listener, reason },
+          value,
+        })),
+      ),
+  },
+  {
     name: 'headgate_accept_pauses_total',
     type: 'counter',
     help: 'Times a listener stopped accepting for want of descriptors or at the connection limit',

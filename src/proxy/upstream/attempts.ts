@@ -30,7 +30,7 @@ export class Attempts {
 
   /** @param key what `Upstream.select` wants */
   constructor(
-    private readonly upstream: Upstream,
+    readonly upstream: Upstream,
     private readonly key: number,
   ) {}
 

@@ -14,5 +14,5 @@ export { ENDPOINT_SLOTS, EndpointTable, type SlotReading } from './endpoint-tabl
 export type { Balance } from './policy/index.js';
 export { processMs } from './process-clock.js';
 export type { Waiter } from './queue.js';
-export { sourceKey } from './source-key.js';
+export { sourceKey, sourceKeyOf } from './source-key.js';
 export { Selection, Upstream, type UpstreamRoom } from './upstream.js';

@@ -1,10 +1,12 @@
 import {
   type Kernel,
   NativeMemory,
+  Sockaddr,
   SockaddrIn,
   SockaddrIn6,
   SockaddrUn,
   Socket,
+  type SocketAddress,
 } from '../../splice/index.js';
 import { hashBytes } from './policy/index.js';
 
@@ -24,7 +26,15 @@ let namelessClients = 0;
 export function sourceKey(kernel: Kernel, fd: number): number {
   peerLength.bytes.writeInt32LE(SockaddrUn.size, 0);
   if (kernel.getpeername(fd, peer.address, peerLength.address) < 0) return namelessClients++;
-  const { bytes } = peer;
+  return keyOf(peer.bytes);
+}
+
+/** The same of an address that somebody else has told: a PROXY header. */
+export function sourceKeyOf(address: SocketAddress): number {
+  return keyOf(new Sockaddr(address).memory.bytes);
+}
+
+function keyOf(bytes: Buffer): number {
   switch (bytes.readUInt16LE(0)) {
     case Socket.AF_INET:
       return hashBytes(bytes, SockaddrIn.address, SockaddrIn.address + 4);

@@ -53,6 +53,8 @@ export class Upstream {
   readonly queueTimeoutMs: number;
   /** Whether {@link select} looks at its key. */
   readonly isKeyed: boolean;
+  /** Connections begin with a PROXY header of this version. */
+  readonly sendProxyProtocol: UpstreamSnapshot['sendProxyProtocol'];
   private readonly primaries: EndpointTier;
   private readonly backups: EndpointTier;
   private readonly panicThreshold: number;
@@ -66,6 +68,7 @@ export class Upstream {
     const { clock, ledger } = room;
     this.name = snapshot.name;
     this.queueTimeoutMs = snapshot.queueTimeoutMs;
+    this.sendProxyProtocol = snapshot.sendProxyProtocol;
     this.panicThreshold = snapshot.panicThreshold;
     this.isKeyed = typeof snapshot.balance === 'object';
     this.queue = new EndpointQueue(clock, ledger, snapshot.slot, snapshot.queueMax);

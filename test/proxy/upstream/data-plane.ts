@@ -186,7 +186,7 @@ export class DataPlane {
         ],
         upstreams: [this.snapshot],
         endpointTable: this.table.memory,
-        timeouts: { connectMs, idleMs: 60_000 },
+        timeouts: { connectMs, headMs: 1000, idleMs: 60_000 },
         limits: { connectionsMax: 10_000, pipeMemoryBytes: 1 << 24, pipeBytes: 1 << 20 },
         log: { level: 'info', access: true },
       };

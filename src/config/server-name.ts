@@ -1,0 +1,38 @@
+import { isIP } from 'node:net';
+import { domainToASCII } from 'node:url';
+import { accepted, type Parsed, refused } from './parsed.js';
+
+/** What a message calls these values. */
+export const SERVER_NAME = 'a server name (db.example.com, *.example.com or *)';
+
+/** What OpenSSL takes, and RFC 1035 §2.3.4. */
+const NAME_LENGTH_MAX = 255;
+const LABEL = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/;
+
+/**
+ * Reads a pattern for the server_name of a ClientHello: a name, `*.` and a name, or `*` for any name.
+ * The value is as names are compared: lower case, other scripts as A-labels (RFC 5890).
+ */
+export function parseServerName(text: string): Parsed<string> {
+  if (text === '*') return accepted(text);
+  const prefix = text.startsWith('*.') ? '*.' : '';
+  const written = text.slice(prefix.length);
+  if (isIP(written) !== 0) {
+    return refused(`an address, which no client sends as a name, expected ${SERVER_NAME}`);
+  }
+  if (/:\d+$/.test(written)) return refused(`a port, expected ${SERVER_NAME}`);
+  if (written.includes('*')) {
+    return refused(`a "*" that is not a whole first label, expected ${SERVER_NAME}`);
+  }
+  if (written.endsWith('.')) return refused(`a dot at the end, expected ${SERVER_NAME}`);
+  const isPlain = /^[\w.\-\u0080-\u{10ffff}]+$/u.test(written);
+  const name = isPlain ? domainToASCII(written) : '';
+  const isName =
+    name !== '' &&
+    name.length <= NAME_LENGTH_MAX &&
+    !/^[\d.]+$/.test(name) &&
+    name.split('.').every((label) => LABEL.test(label));
+  return isName
+    ? accepted(`${prefix}${name}`)
+    : refused(`not a host name, expected ${SERVER_NAME}`);
+}

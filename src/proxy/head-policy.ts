@@ -1,0 +1,98 @@
+import {
+  type Kernel,
+  NativeMemory,
+  SockaddrIn,
+  SockaddrIn6,
+  SockaddrUn,
+  Socket,
+} from '../splice/index.js';
+import { NetworkSet } from './network-set.js';
+import type { ListenerSnapshot } from './snapshot.js';
+import { type ClientHello, type ExpectedHead, HeadMemory, ServerNames } from './tcp/index.js';
+import type { Upstream } from './upstream/index.js';
+
+const peer = new NativeMemory(SockaddrUn.size);
+const peerLength = new NativeMemory(4);
+/** `::ffff:0:0/96` (RFC 4291 §2.5.5.2): an IPv4 client of a dual-stack socket. */
+const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
+
+const NOTHING: ExpectedHead = { proxyHeader: false, clientHello: false };
+
+/** One for all listeners of the worker, made when one of them needs it. */
+let memory: HeadMemory | undefined;
+
+/** What a listener wants to know of a stream before it is connected on, and what follows from it. */
+export class HeadPolicy {
+  readonly memory: HeadMemory;
+  private readonly trusted: ExpectedHead;
+  private readonly others: ExpectedHead;
+  private readonly senders: NetworkSet;
+  private readonly names: ServerNames | undefined;
+
+  /** @param upstreams of the routes, in their order; one alone when there are none */
+  private constructor(
+    { acceptProxyFrom = [], routes }: ListenerSnapshot,
+    private readonly upstreams: readonly Upstream[],
+  ) {
+    memory ??= new HeadMemory();
+    this.memory = memory;
+    this.senders = new NetworkSet(acceptProxyFrom);
+    this.names = routes && new ServerNames(routes);
+    const clientHello = routes !== undefined;
+    this.trusted = { proxyHeader: true, clientHello };
+    this.others = clientHello ? { proxyHeader: false, clientHello } : NOTHING;
+  }
+
+  /**
+   * @param upstreams of the worker, in the order of its snapshot
+   * @returns nothing for a listener that connects every stream on unseen
+   */
+  static of(snapshot: ListenerSnapshot, upstreams: readonly Upstream[]): HeadPolicy | undefined {
+    const { routes, acceptProxyFrom, upstream } = snapshot;
+    if (routes === undefined && acceptProxyFrom === undefined) return undefined;
+    const targets = (routes ?? [{ upstream }]).map((route) => upstreams[route.upstream]!);
+    return new HeadPolicy(snapshot, targets);
+  }
+
+  /**
+   * Which heads a connection begins with: a PROXY header if its peer is a trusted sender. Nobody
+   * else's is believed.
+   *
+   * @param fd a connected socket
+   * @returns nothing when there is none to be read
+   */
+  expected(kernel: Kernel, fd: number): ExpectedHead | undefined {
+    const expected = this.isTrusted(kernel, fd) ? this.trusted : this.others;
+    return expected === NOTHING ? undefined : expected;
+  }
+
+  /**
+   * @param hello nothing where none was expected
+   * @returns where the stream goes, or a negative rejection
+   */
+  route(hello: ClientHello | undefined): Upstream | number {
+    if (this.names === undefined || hello === undefined) return this.upstreams[0]!;
+    const index = this.names.find(hello);
+    return index < 0 ? index : this.upstreams[index]!;
+  }
+
+  private isTrusted(kernel: Kernel, fd: number): boolean {
+    if (this.senders.isEmpty) return false;
+    peerLength.bytes.writeInt32LE(SockaddrUn.size, 0);
+    if (kernel.getpeername(fd, peer.address, peerLength.address) < 0) return false;
+    const { bytes } = peer;
+    switch (bytes.readUInt16LE(0)) {
+      case Socket.AF_INET:
+        return this.senders.has(bytes, SockaddrIn.address, 4);
+      case Socket.AF_INET6: {
+        const from = SockaddrIn6.address;
+        const isMapped = bytes.compare(MAPPED, 0, MAPPED.length, from, from + MAPPED.length) === 0;
+        return isMapped
+          ? this.senders.has(bytes, from + MAPPED.length, 4)
+          : this.senders.has(bytes, from, 16);
+      }
+      default:
+        return false;
+    }
+  }
+}
