@@ -1,7 +1,8 @@
-import { type Address, parseEndpointAddress, parseListenAddress } from './address.js';
-import type { Parsed } from './parsed.js';
+import { parseListenAddress } from './address.js';
+import { valid } from './parsed.js';
 import { parseDuration, parseSize } from './quantity.js';
 import type { ConfigFile } from './schema.js';
+import { toUpstream } from './upstream-config.js';
 
 /**
  * The configuration as the program uses it: complete, numbers in one unit, addresses parsed. Nothing but
@@ -35,12 +36,7 @@ export function toConfig(file: ConfigFile) {
       backlog: listener.backlog,
       tcp: listener.tcp,
     })),
-    upstreams: Object.entries(file.upstreams).map(([name, { endpoints = [], demo = false }]) => ({
-      name,
-      /** Used round robin. Empty for the demo origin, whose address is known once it listens. */
-      endpoints: endpoints.map((text): Address => valid(parseEndpointAddress(text))),
-      demo: demo as boolean,
-    })),
+    upstreams: Object.entries(file.upstreams).map(([name, one]) => toUpstream(name, one)),
   };
 }
 
@@ -52,9 +48,4 @@ function toAdmin({ bind, token, hosts }: NonNullable<ConfigFile['admin']>) {
     /** Names, each with a port or for any, that requests may use besides the address. */
     hosts,
   };
-}
-
-function valid<T>(parsed: Parsed<T>): T {
-  if (!parsed.ok) throw new Error(`a value passed validation and is not valid: ${parsed.reason}`);
-  return parsed.value;
 }

@@ -1,14 +1,14 @@
-import Type, { type Static, type TSchema, type TSchemaOptions } from 'typebox';
-import type { Bounds, KeywordArguments } from './keywords.js';
-
-/** What every key says about itself; the reference documentation is made from it. */
-interface Description extends TSchemaOptions {
-  title: string;
-  description: string;
-  default?: unknown;
-  unit?: string;
-  examples: unknown[];
-}
+import Type, { type Static } from 'typebox';
+import {
+  address,
+  type Description,
+  duration,
+  optional,
+  reference,
+  size,
+  text,
+} from './schema-kinds.js';
+import { upstream } from './upstream-schema.js';
 
 /** A name ends up in log lines, in metric labels and in the lines printed at start. */
 const NAME = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$' });
@@ -207,28 +207,6 @@ const listener = Type.Object(
   { additionalProperties: false },
 );
 
-const upstream = Type.Object(
-  {
-    endpoints: Type.Optional(
-      Type.Array(address('endpoint'), {
-        minItems: 1,
-        title: 'endpoints',
-        description: 'The addresses that serve this upstream, used in turn (round robin).',
-        examples: [['127.0.0.1:3000', '[::1]:3000', 'unix:/run/app.sock', 'unix:@name']],
-      } satisfies Description),
-    ),
-    demo: Type.Optional(
-      Type.Literal(true, {
-        title: 'demo origin',
-        description:
-          'Instead of endpoints: a small HTTP origin inside the process, to try things with.',
-        examples: [true],
-      } satisfies Description),
-    ),
-  },
-  { additionalProperties: false, oneOf: [{ required: ['endpoints'] }, { required: ['demo'] }] },
-);
-
 /** The configuration file, as JSON Schema draft 2020-12 with a few keywords of its own (`keywords.ts`). */
 export const configSchema = Type.Object(
   {
@@ -282,30 +260,3 @@ export const configSchema = Type.Object(
 
 /** A valid configuration file with the defaults filled in. */
 export type ConfigFile = Static<typeof configSchema>;
-
-/** A key with a default may be left out of the file, but is there for whoever reads `ConfigFile`. */
-function optional<Schema extends TSchema>(schema: Schema): Schema {
-  return Type.Optional(schema) as unknown as Schema;
-}
-
-function duration(bounds: Bounds, description: Description) {
-  return optional(text({ duration: bounds }, { unit: 'ms, s, m, h', ...description }));
-}
-
-function size(bounds: Bounds, description: Description) {
-  const type = ['integer', 'string'];
-  const unit = 'bytes, KiB, MiB, GiB';
-  return optional(Type.Unsafe<string | number>({ type, size: bounds, unit, ...description }));
-}
-
-function address(role: KeywordArguments['address']) {
-  return text({ address: role });
-}
-
-function reference(to: string, description: Description) {
-  return text({ reference: to }, description);
-}
-
-function text(keyword: Partial<KeywordArguments>, description: Partial<Description> = {}) {
-  return Type.String({ ...keyword, ...description });
-}

@@ -27,7 +27,7 @@ export function accessLine(flow: Flow): void {
     {
       listener: listener.snapshot.name,
       client: flow.clientText,
-      upstream: listener.upstream.name,
+      upstream: flow.attempts.upstream.name,
       endpoint: flow.attempts.endpoint?.text,
       bytes_up: bytesMoved(flow.tunnel?.up),
       bytes_down: bytesMoved(flow.tunnel?.down),

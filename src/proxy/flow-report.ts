@@ -106,7 +106,7 @@ function* liveFlows(handlers: Iterable<EventHandler>): Generator<Flow> {
 
 function matches(flow: Flow, { listener, upstream, client, state }: FlowQuery): boolean {
   if (listener !== undefined && flow.listener.snapshot.name !== listener) return false;
-  if (upstream !== undefined && flow.listener.upstream.name !== upstream) return false;
+  if (upstream !== undefined && flow.attempts.upstream.name !== upstream) return false;
   if (state !== undefined && stateNames[flow.state] !== state) return false;
   if (client === undefined) return true;
   const address = clientText(flow);
@@ -119,7 +119,7 @@ function describe(worker: number, flow: Flow): FlowStatus {
     id: `${worker}-${flow.sequence}`,
     listener: flow.listener.snapshot.name,
     client: clientText(flow),
-    upstream: flow.listener.upstream.name,
+    upstream: flow.attempts.upstream.name,
     ...(flow.attempts.endpoint && { endpoint: flow.attempts.endpoint.text }),
     state: stateNames[flow.state],
     age_ms: Math.round(nowMs - flow.startedMs),

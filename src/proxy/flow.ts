@@ -15,6 +15,7 @@ import {
   openEndpointSocket,
   Selection,
   sourceKey,
+  type Upstream,
   type Waiter,
 } from './upstream/index.js';
 
@@ -198,6 +199,11 @@ export class Flow implements TimerOwner, Task, Waiter {
     this.connectTo(selection);
   }
 
+  /** Its upstream is replaced: what is not connected yet goes on there. */
+  moveTo(upstream: Upstream): void {
+    if (!this.attempts.moveTo(upstream)) this.terminate('queue_full');
+  }
+
   private connect(): void {
     const selection = this.attempts.next();
     if (selection === Selection.Full) this.queue();
@@ -211,7 +217,7 @@ export class Flow implements TimerOwner, Task, Waiter {
     }
     this.enter(FlowState.queued);
     const { clock } = this.room;
-    clock.wheel.schedule(this.timer, clock.nowMs + this.listener.upstream.queueTimeoutMs);
+    clock.wheel.schedule(this.timer, clock.nowMs + this.attempts.upstream.queueTimeoutMs);
   }
 
   private connectTo(endpoint: Endpoint | typeof Selection.None): void {

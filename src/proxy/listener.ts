@@ -56,7 +56,7 @@ export class Listener implements EventHandler, TimerOwner {
   constructor(
     private readonly room: WorkerRoom,
     readonly snapshot: ListenerSnapshot,
-    readonly upstream: Upstream,
+    public upstream: Upstream,
   ) {}
 
   /** Begins to accept; without memory for the registration, as soon as there is some. */
@@ -97,6 +97,13 @@ export class Listener implements EventHandler, TimerOwner {
     this.room.clock.wheel.cancel(this.resumeTimer);
     this.room.clock.forget(this.snapshot.fd);
     this.room.kernel.close(this.snapshot.fd);
+  }
+
+  /** Leaves the socket, open and with what is queued, to another listener. */
+  handOver(): void {
+    this.isClosed = true;
+    this.room.clock.wheel.cancel(this.resumeTimer);
+    if (!this.isPaused) this.room.clock.deregister(this.snapshot.fd);
   }
 
   /** A unix socket is shared by all workers; one of them is woken, not all. */

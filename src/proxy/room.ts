@@ -31,7 +31,7 @@ export class ConnectionLimit {
    */
   constructor(
     shared: SharedArrayBuffer,
-    readonly max: number,
+    public max: number,
   ) {
     this.count = new Int32Array(shared);
   }

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { formatProblem, type Loaded, loadConfig, readConfig } from '#src/config/index.js';
+import { upstreamDefaults } from '#src/proxy/index.js';
 
 const minimal = `listeners:
   web: { bind: "127.0.0.1:80", tcp: { upstream: app } }
@@ -30,7 +31,23 @@ t.test('load: everything left out has its default', async (t) => {
           tcp: { upstream: 'app' },
         },
       ],
-      upstreams: [{ name: 'app', endpoints: [], demo: true }],
+      upstreams: [
+        {
+          name: 'app',
+          endpoints: [],
+          demo: true,
+          balance: 'round_robin',
+          active: null,
+          passive: upstreamDefaults.passive,
+          panicThreshold: upstreamDefaults.panicThreshold,
+          slowStartMs: 0,
+          connections: {
+            perEndpoint: null,
+            queue: upstreamDefaults.queueMax,
+            queueTimeoutMs: upstreamDefaults.queueTimeoutMs,
+          },
+        },
+      ],
     },
   });
 });

@@ -1,0 +1,46 @@
+import { availableParallelism } from 'node:os';
+import type { Config } from '../config/index.js';
+import type { ListenerSnapshot, UpstreamSnapshot, WorkerSnapshot } from '../proxy/index.js';
+import type { BoundListeners } from './bound-listeners.js';
+
+/** What is asked of each pipe; docs/benchmarks.md has the measurement. */
+const PIPE_BYTES = 1024 * 1024;
+
+/** What all workers are told alike. */
+export interface SnapshotParts {
+  readonly config: Config;
+  readonly workers: number;
+  readonly listeners: BoundListeners;
+  readonly upstreams: readonly UpstreamSnapshot[];
+  readonly endpointTable: SharedArrayBuffer;
+}
+
+/** The configuration in force, as one worker is told it. */
+export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapshot {
+  const { config, workers, listeners, upstreams, endpointTable } = parts;
+  const { timeouts, limits, log } = config;
+  const upstreamIndex = new Map(upstreams.map(({ name }, index) => [name, index]));
+  return {
+    worker,
+    core: config.pinWorkers ? worker % availableParallelism() : -1,
+    listeners: listeners.all.map(
+      ({ listener, address, text, fds }): ListenerSnapshot => ({
+        name: listener.name,
+        index: listeners.indexOf(listener.name),
+        fd: fds[worker]!,
+        address: text,
+        family: address.family,
+        upstream: upstreamIndex.get(listener.tcp.upstream)!,
+      }),
+    ),
+    upstreams,
+    endpointTable,
+    timeouts: { connectMs: timeouts.connectMs, idleMs: timeouts.idleMs },
+    limits: {
+      connectionsMax: limits.connectionsMax,
+      pipeMemoryBytes: Math.floor(limits.pipeMemoryBytes / workers),
+      pipeBytes: PIPE_BYTES,
+    },
+    log: { level: log.level, access: log.access },
+  };
+}
