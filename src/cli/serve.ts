@@ -29,9 +29,10 @@ export async function serve(
     void (signals === 1 ? supervisor.drain() : supervisor.close()).catch(() => {});
   };
   const onHangUp = (): void => {
+    if (signals > 0) return;
     manager?.reloading();
     void supervisor.reloadSource().then((result) => {
-      manager?.ready(result.ok ? 'reloaded' : 'not reloaded: the log says why');
+      if (signals === 0) manager?.ready(result.ok ? 'reloaded' : 'not reloaded: the log says why');
     });
   };
   process.on('SIGHUP', onHangUp);

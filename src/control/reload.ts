@@ -53,6 +53,8 @@ export async function reload(site: ReloadSite, old: Config, wanted: Config): Pro
     upstreams.configure(old.upstreams, origins.addresses);
     await upstreams.settle(old.timeouts.connectMs);
     upstreams.publish();
+    // Names may have changed while nobody was told.
+    for (const thread of site.threads) thread.replaceUpstreams(upstreams.snapshots);
     return { result: { ok: false, problems: [(error as Error).message] }, config: old };
   }
   listeners.adopt(change);
