@@ -139,6 +139,37 @@ upstreams: { app: { endpoints: ["${app.address}"] } }`;
   t.equal(headgate.stats().listeners.c!.accepted, 1);
 });
 
+t.test('reload: a listener beside it comes and goes under load', timeout, async (t) => {
+  const app = await origin(t);
+  const [port, beside] = [await freePort(), await freePort()];
+  const text = (...ports: number[]) =>
+    `${head}listeners: { ${ports.map((port) => `l${port}: { bind: "127.0.0.1:${port}", tcp: { upstream: app } }`).join(', ')} }
+upstreams: { app: { endpoints: ["${app.address}"] } }`;
+  const headgate = await start(text(port));
+  t.teardown(() => headgate.close());
+  let isOver = false;
+  const results: Promise<boolean>[] = [];
+  const load = (async () => {
+    while (!isOver) {
+      results.push(exchange(t, `127.0.0.1:${port}`));
+      await sleep(5);
+    }
+  })();
+  for (let round = 0; round < 6; round++) {
+    t.match(await headgate.reload(text(port, beside)), { ok: true });
+    // What is queued in a listener when it is removed is served, too.
+    const late = Array.from({ length: 20 }, () => connect(t, `127.0.0.1:${beside}`));
+    await Promise.all(late.map((one) => new Promise((resolve) => one.once('connect', resolve))));
+    t.match(await headgate.reload(text(port)), { ok: true });
+    const heard = await Promise.all(late.map((one) => says(one, 'late')));
+    t.notOk(heard.includes(false));
+    for (const one of late) one.destroy();
+  }
+  isOver = true;
+  await load;
+  t.notOk((await Promise.all(results)).includes(false), `${results.length} connections`);
+});
+
 t.test('reload: an address that is taken changes nothing', timeout, async (t) => {
   const app = await origin(t);
   const port = await freePort();
