@@ -1,6 +1,6 @@
 import { type Address, parseEndpointAddress } from './address.js';
 import { type EndpointName, parseEndpointName } from './endpoint-name.js';
-import { accepted, type Parsed } from './parsed.js';
+import { accepted, type Parsed, refused } from './parsed.js';
 
 /** What an upstream's endpoint is called by: an address, or a name that leads to any number of them. */
 export type EndpointTarget = { readonly kind: 'address'; readonly address: Address } | EndpointName;
@@ -15,6 +15,7 @@ export function parseEndpointTarget(text: string): Parsed<EndpointTarget> {
   if (/^[\w.-]*[a-z_-][\w.-]*:[^:/]*$/i.test(text) && !text.startsWith('unix:')) {
     return parseEndpointName(text);
   }
+  if (/^[a-z][\w.-]*$/i.test(text)) return refused(`no port, expected ${text}:port`);
   const parsed = parseEndpointAddress(text);
   return parsed.ok ? accepted({ kind: 'address', address: parsed.value }) : parsed;
 }
