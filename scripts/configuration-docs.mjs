@@ -31,7 +31,7 @@ upstreams:
 **Durations** are whole numbers with a unit: \`500ms\`, \`5s\`, \`2m\`, \`1h\`. **Sizes** are whole numbers of bytes, or of
 \`KiB\`, \`MiB\`, \`GiB\`.
 
-**Addresses** are numeric: \`127.0.0.1:80\`, \`[::1]:80\`, \`[fe80::1%eth0]:80\`, \`unix:/run/app.sock\`, or \`unix:@name\` in
+**Addresses** of listeners are numeric: \`127.0.0.1:80\`, \`[::1]:80\`, \`[fe80::1%eth0]:80\`, \`unix:/run/app.sock\`, or \`unix:@name\` in
 the abstract namespace. A listener may also have \`*:80\` (every address, IPv4 and IPv6), \`0.0.0.0:80\` (every IPv4
 address), \`[::]:80\` (every IPv6 address) and port 0 (the kernel chooses, and the port is printed).
 
@@ -60,9 +60,8 @@ function sections(schema, path, title) {
 
 function innerSections(schema, path) {
   if (schema.properties) return sections(schema, path, `\`${path}\``);
-  const mapping = schema.anyOf?.find(({ properties }) => properties);
-  if (mapping) return sections(mapping, path, `\`${path}\``);
-  if (schema.items?.properties) return sections(schema.items, `${path}[]`, `\`${path}[]\``);
+  if (schema.anyOf) return schema.anyOf.flatMap((branch) => innerSections(branch, path));
+  if (schema.items) return innerSections(schema.items, `${path}[]`);
   const [named] = Object.values(schema.patternProperties ?? {});
   if (!named) return [];
   const described = { description: `A name is ${schema.names}.`, ...named };

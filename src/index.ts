@@ -1,9 +1,14 @@
 /** The programmatic entry: a proxy inside a Node program. */
 import { type Config, formatProblem, loadConfig } from './config/index.js';
-import { type ListeningAddress, type Statistics, Supervisor } from './control/index.js';
+import {
+  type ListeningAddress,
+  type ReloadResult,
+  type Statistics,
+  Supervisor,
+} from './control/index.js';
 
 export { loadConfig, readConfig } from './config/index.js';
-export type { Config, ListeningAddress, Statistics };
+export type { Config, ListeningAddress, ReloadResult, Statistics };
 
 /** A running proxy. */
 export interface Headgate {
@@ -15,6 +20,11 @@ export interface Headgate {
   readonly stopped: Promise<void>;
   /** Counters of all workers, added up; costs the data path nothing. */
   stats(): Statistics;
+  /**
+   * Puts another configuration in force; established flows go on. All of it or nothing.
+   * @throws Error with one line a problem when the text is not a valid configuration
+   */
+  reload(config: Config | string): Promise<ReloadResult>;
   /**
    * Stops accepting and lets flows end.
    * @param timeoutMs flows left by then are reset; `timeouts.drain` by default
@@ -35,10 +45,13 @@ export interface Headgate {
 export async function start(config: Config | string): Promise<Headgate> {
   const supervisor = await Supervisor.start(typeof config === 'string' ? load(config) : config);
   return {
-    addresses: supervisor.addresses,
+    get addresses() {
+      return supervisor.addresses;
+    },
     adminAddress: supervisor.adminAddress,
     stopped: supervisor.stopped,
     stats: () => supervisor.statistics(),
+    reload: async (next) => supervisor.reload(typeof next === 'string' ? load(next) : next),
     drain: (timeoutMs) => supervisor.drain(timeoutMs),
     close: () => supervisor.close(),
   };

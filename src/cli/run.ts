@@ -1,4 +1,4 @@
-import { formatProblem, readConfig } from '../config/index.js';
+import { formatProblem, type Loaded, readConfig } from '../config/index.js';
 import type { Supervisor } from '../control/index.js';
 import { parseOptions, UsageError } from './options.js';
 import { serve } from './serve.js';
@@ -10,6 +10,7 @@ const usage = `headgate run [-c FILE] [--workers N]
       --workers N     data threads, instead of what the file says; "auto": one per core
 
 SIGTERM or SIGINT drains: nothing new is accepted and flows may end; a second one ends at once.
+SIGHUP reads the configuration again: established connections go on, an invalid file changes nothing.
 `;
 
 export async function run(args: readonly string[]): Promise<number> {
@@ -23,15 +24,20 @@ export async function run(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (positionals.length > 0) throw new UsageError(`unexpected "${positionals[0]}"`);
-  const loaded = readConfig(values.config);
+  const workers = values.workers === undefined ? undefined : parseWorkers(values.workers);
+  const source = (): Loaded => {
+    const loaded = readConfig(values.config);
+    if (loaded.ok && workers !== undefined) loaded.config.workers = workers;
+    return loaded;
+  };
+  const loaded = source();
   if (!loaded.ok) {
     for (const problem of loaded.problems) process.stderr.write(`${formatProblem(problem)}\n`);
     return 1;
   }
   const { config } = loaded;
-  if (values.workers !== undefined) config.workers = parseWorkers(values.workers);
   const isDemo = config.upstreams.some(({ demo }) => demo);
-  return serve(config, (supervisor) => {
+  return serve(config, source, (supervisor) => {
     if (isDemo) suggest(supervisor);
   });
 }

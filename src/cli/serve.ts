@@ -1,20 +1,22 @@
-import type { Config } from '../config/index.js';
+import type { Config, Loaded } from '../config/index.js';
 import { bindErrorText, ServiceManager, Supervisor } from '../control/index.js';
 
 /**
  * Runs a configuration until a signal ends it. The first SIGTERM or SIGINT drains, a second one
  * ends everything at once.
  *
+ * @param source reads the configuration again: for SIGHUP, and for a reload by the admin endpoint
  * @param onListening called once every listener accepts
  * @returns 0 after a clean stop, 1 when an address cannot be bound or a worker died
  */
 export async function serve(
   config: Config,
+  source?: () => Loaded,
   onListening: (supervisor: Supervisor) => void = () => {},
 ): Promise<number> {
   let supervisor: Supervisor;
   try {
-    supervisor = await Supervisor.start(config);
+    supervisor = await Supervisor.start(config, source && { source });
   } catch (error) {
     process.stderr.write(`headgate: ${bindErrorText(error)}\n`);
     return 1;
@@ -26,6 +28,14 @@ export async function serve(
     manager?.stopping('draining');
     void (signals === 1 ? supervisor.drain() : supervisor.close()).catch(() => {});
   };
+  const onHangUp = (): void => {
+    if (signals > 0) return;
+    manager?.reloading();
+    void supervisor.reloadSource().then((result) => {
+      if (signals === 0) manager?.ready(result.ok ? 'reloaded' : 'not reloaded: the log says why');
+    });
+  };
+  process.on('SIGHUP', onHangUp);
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   for (const { listener, kind, address } of supervisor.addresses) {
@@ -43,6 +53,7 @@ export async function serve(
     return 1;
   } finally {
     manager?.stopWatchdog();
+    process.off('SIGHUP', onHangUp);
     process.off('SIGTERM', onSignal);
     process.off('SIGINT', onSignal);
   }

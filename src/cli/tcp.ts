@@ -1,7 +1,7 @@
 import {
   formatProblem,
   loadConfig,
-  parseEndpointAddress,
+  parseEndpointTarget,
   parseListenAddress,
 } from '../config/index.js';
 import { parseOptions, UsageError } from './options.js';
@@ -11,7 +11,8 @@ import { parseWorkers } from './workers.js';
 const usage = `headgate tcp LISTEN UPSTREAM [options]
 
 Forwards every connection to LISTEN on to UPSTREAM. Addresses: 127.0.0.1:5432, [::1]:5432, *:5432
-(all, both families), unix:/path, unix:@abstract; port 0 lets the kernel choose.
+(all, both families), unix:/path, unix:@abstract; port 0 lets the kernel choose. UPSTREAM may be a
+name, db.example.com:5432 or srv:_pg._tcp.example.com.
 
       --workers N             data threads (auto: one per core)
       --pin                   pin each data thread to a core
@@ -47,7 +48,7 @@ export async function tcp(args: readonly string[]): Promise<number> {
   }
   const bind = parseListenAddress(listen);
   if (!bind.ok) throw new UsageError(`LISTEN is "${listen}": ${bind.reason}`);
-  const endpoint = parseEndpointAddress(upstream);
+  const endpoint = parseEndpointTarget(upstream);
   if (!endpoint.ok) throw new UsageError(`UPSTREAM is "${upstream}": ${endpoint.reason}`);
   // The options go through the configuration's own schema: one place knows what is valid.
   const loaded = loadConfig(

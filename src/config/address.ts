@@ -157,7 +157,7 @@ function parseHost(host: string, port: number): Parsed<Address> {
   }
   if (/^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?$/i.test(host)) {
     return refused(
-      `names are not resolved yet, expected the address of ${host}, such as 127.0.0.1:${port}`,
+      `names are not looked up here, expected the address of ${host}, such as 127.0.0.1:${port}`,
     );
   }
   return refused(`"${host}" is not an IP address, expected IPv4:port or [IPv6]:port`);

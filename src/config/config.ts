@@ -1,9 +1,11 @@
-import { type Address, parseEndpointAddress, parseListenAddress } from './address.js';
-import { parseHostAddress, parseNetwork } from './network.js';
-import type { Parsed } from './parsed.js';
+import { parseListenAddress } from './address.js';
+import { parseNetwork } from './network.js';
+import { valid } from './parsed.js';
 import { parseDuration, parseSize } from './quantity.js';
 import type { ConfigFile } from './schema.js';
 import { parseServerName } from './server-name.js';
+import { toListenerSocket } from './socket-config.js';
+import { toUpstream } from './upstream-config.js';
 
 /**
  * The configuration as the program uses it: complete, numbers in one unit, addresses parsed. Nothing but
@@ -49,17 +51,7 @@ export function toConfig(file: ConfigFile) {
       ),
       tcp: { routes: toRoutes(listener.tcp) },
     })),
-    upstreams: Object.entries(file.upstreams).map(([name, upstream]) => ({
-      name,
-      /** Used round robin. Empty for the demo origin, whose address is known once it listens. */
-      endpoints: (upstream.endpoints ?? []).map(
-        (text): Address => valid(parseEndpointAddress(text)),
-      ),
-      demo: (upstream.demo ?? false) as boolean,
-      socket: toUpstreamSocket(upstream.socket),
-      /** Version of the PROXY header that connections begin with; null for none. */
-      sendProxyProtocol: upstream.send_proxy_protocol ?? null,
-    })),
+    upstreams: Object.entries(file.upstreams).map(([name, one]) => toUpstream(name, one)),
   };
 }
 
@@ -74,49 +66,6 @@ function toAdmission({ allow, deny, limits }: ConfigFile['listeners'][string]) {
       connectionsPerSourceMax: limits?.connections_per_source ?? null,
     },
   };
-}
-
-function toListenerSocket(socket: ConfigFile['listeners'][string]['socket']) {
-  const { nodelay, transparent, mode, owner, group } = socket;
-  return {
-    nodelay,
-    ...toStream(socket),
-    /** 0: off. */
-    fastOpen: socket.fast_open ?? 0,
-    deferAcceptSeconds: toSeconds(socket.defer_accept ?? '0s'),
-    transparent,
-    /** Permission bits of a socket file; null: as the umask has it. */
-    mode: mode === undefined ? null : Number.parseInt(mode, 8),
-    /** Names or numbers. */
-    owner: owner ?? null,
-    group: group ?? null,
-  };
-}
-
-function toUpstreamSocket(socket: ConfigFile['upstreams'][string]['socket']) {
-  const source = socket.source === undefined ? null : valid(parseHostAddress(socket.source));
-  return { ...toStream(socket), source, fastOpen: socket.fast_open };
-}
-
-type StreamKeys = Pick<ConfigFile['upstreams'][string]['socket'], 'keepalive' | 'user_timeout'>;
-
-function toStream({ keepalive, user_timeout }: StreamKeys) {
-  return {
-    keepalive:
-      keepalive === 'off'
-        ? null
-        : {
-            idleSeconds: toSeconds(keepalive.idle),
-            intervalSeconds: toSeconds(keepalive.interval),
-            count: keepalive.count,
-          },
-    userTimeoutMs: user_timeout === undefined ? null : valid(parseDuration(user_timeout)),
-  };
-}
-
-/** Rounded up: the kernel's options have whole seconds. */
-function toSeconds(duration: string): number {
-  return Math.ceil(valid(parseDuration(duration)) / 1000);
 }
 
 /** One upstream for everything is a default route, and nothing else. */
@@ -138,9 +87,4 @@ function toAdmin({ bind, token, hosts }: NonNullable<ConfigFile['admin']>) {
     /** Names, each with a port or for any, that requests may use besides the address. */
     hosts,
   };
-}
-
-function valid<T>(parsed: Parsed<T>): T {
-  if (!parsed.ok) throw new Error(`a value passed validation and is not valid: ${parsed.reason}`);
-  return parsed.value;
 }

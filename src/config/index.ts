@@ -21,8 +21,19 @@ export type {
   TcpRouteConfig,
   UpstreamConfig,
 } from './config.js';
+export {
+  type EndpointName,
+  type HostName,
+  lookupText,
+  parseEndpointName,
+  type ServiceName,
+  withoutDot,
+} from './endpoint-name.js';
+export { type EndpointTarget, parseEndpointTarget } from './endpoint-target.js';
 export { type Loaded, type LoadOptions, loadConfig, readConfig } from './load.js';
 export { type Network, parseNetwork } from './network.js';
 export type { Parsed } from './parsed.js';
 export { formatProblem, type Problem } from './problem.js';
 export { configSchema } from './published-schema.js';
+export type { StatusRange } from './status-ranges.js';
+export type { EndpointConfig } from './upstream-config.js';

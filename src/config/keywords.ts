@@ -1,14 +1,12 @@
 import type { FuncKeywordDefinition } from 'ajv';
-import {
-  ENDPOINT_ADDRESS,
-  LISTEN_ADDRESS,
-  parseEndpointAddress,
-  parseListenAddress,
-} from './address.js';
+import { LISTEN_ADDRESS, parseListenAddress } from './address.js';
+import { ENDPOINT_TARGET, parseEndpointTarget } from './endpoint-target.js';
 import { HOST, NETWORK, parseHostAddress, parseNetwork } from './network.js';
 import { accepted, type Parsed, refused } from './parsed.js';
+import { CERTIFICATE_FILE, readCertificateFile } from './pem-file.js';
 import { DURATION, parseDuration, parseSize, SIZE } from './quantity.js';
 import { parseServerName, SERVER_NAME } from './server-name.js';
+import { parseStatusRanges, STATUS_RANGES } from './status-ranges.js';
 import { expectedWord } from './suggestion.js';
 
 /** Bounds of a quantity, written as in the file. */
@@ -24,6 +22,8 @@ export interface KeywordArguments {
   address: 'listen' | 'endpoint';
   network: true;
   host: true;
+  statuses: 'http';
+  file: 'certificates';
   /** The top-level key whose keys are the names that may be referred to. */
   reference: string;
   serverName: true;
@@ -51,9 +51,19 @@ const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Nam
   },
   address: {
     types: ['string'],
-    expected: (role) => (role === 'listen' ? LISTEN_ADDRESS : ENDPOINT_ADDRESS),
+    expected: (role) => (role === 'listen' ? LISTEN_ADDRESS : ENDPOINT_TARGET),
     parse: (text, role) =>
-      role === 'listen' ? parseListenAddress(text) : parseEndpointAddress(text),
+      role === 'listen' ? parseListenAddress(text) : parseEndpointTarget(text),
+  },
+  statuses: {
+    types: ['string', 'number'],
+    expected: () => STATUS_RANGES,
+    parse: parseStatusRanges,
+  },
+  file: {
+    types: ['string'],
+    expected: () => CERTIFICATE_FILE,
+    parse: readCertificateFile,
   },
   network: {
     types: ['string'],

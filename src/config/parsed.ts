@@ -11,3 +11,9 @@ export function accepted<T>(value: T): Parsed<T> {
 export function refused(reason: string): Parsed<never> {
   return { ok: false, reason };
 }
+
+/** The value of what validation has found to be well. @throws Error when it is not */
+export function valid<T>(parsed: Parsed<T>): T {
+  if (!parsed.ok) throw new Error(`a value passed validation and is not valid: ${parsed.reason}`);
+  return parsed.value;
+}

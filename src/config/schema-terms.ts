@@ -37,6 +37,13 @@ export function text(keyword: Partial<KeywordArguments>, description: Partial<De
   return Type.String({ ...keyword, ...description });
 }
 
+export function integer(
+  range: { minimum: number; maximum: number },
+  description: Description & { unit: string },
+) {
+  return optional(Type.Integer({ ...range, ...description }));
+}
+
 export function networks(description: Description) {
   return Type.Optional(Type.Array(text({ network: true }), { minItems: 1, ...description }));
 }

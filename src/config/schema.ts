@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { admissionKeys, listenerSocket, upstreamSocket } from './listener-schema.js';
+import { admissionKeys, listenerSocket } from './listener-schema.js';
 import {
   account,
   address,
@@ -10,6 +10,7 @@ import {
   text,
 } from './schema-terms.js';
 import { acceptProxyProtocol, tcpForwarding } from './tcp-schema.js';
+import { upstream } from './upstream-schema.js';
 
 /** A name ends up in log lines, in metric labels and in the lines printed at start. */
 const NAME = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$' });
@@ -205,37 +206,6 @@ const listener = Type.Object(
     tcp: tcpForwarding,
   },
   { additionalProperties: false },
-);
-
-const upstream = Type.Object(
-  {
-    endpoints: Type.Optional(
-      Type.Array(address('endpoint'), {
-        minItems: 1,
-        title: 'endpoints',
-        description: 'The addresses that serve this upstream, used in turn (round robin).',
-        examples: [['127.0.0.1:3000', '[::1]:3000', 'unix:/run/app.sock', 'unix:@name']],
-      } satisfies Description),
-    ),
-    demo: Type.Optional(
-      Type.Literal(true, {
-        title: 'demo origin',
-        description:
-          'Instead of endpoints: a small HTTP origin inside the process, to try things with.',
-        examples: [true],
-      } satisfies Description),
-    ),
-    socket: upstreamSocket,
-    send_proxy_protocol: Type.Optional(
-      Type.Enum(['v1', 'v2'], {
-        title: 'PROXY protocol to endpoints',
-        description:
-          'Begins each connection to an endpoint with a PROXY header of this version, which says where the client is.',
-        examples: ['v2'],
-      } satisfies Description),
-    ),
-  },
-  { additionalProperties: false, oneOf: [{ required: ['endpoints'] }, { required: ['demo'] }] },
 );
 
 /** The configuration file, as JSON Schema draft 2020-12 with a few keywords of its own (`keywords.ts`). */

@@ -1,5 +1,13 @@
-import type { ListenerConfig } from '../config/index.js';
+import type { Config, ListenerConfig } from '../config/index.js';
 import { type AdmissionSnapshot, SOURCE_LIMIT_BYTES } from '../proxy/index.js';
+
+/** Who may connect to which listener, by its name. */
+export type Admissions = ReadonlyMap<string, AdmissionSnapshot | undefined>;
+
+/** Made once for all workers: they count in the same memory. After a reload counts start anew. */
+export function makeAdmissions({ listeners }: Config): Admissions {
+  return new Map(listeners.map((listener) => [listener.name, makeAdmission(listener)]));
+}
 
 /** What all workers need to admit connections to a listener; `undefined` where everybody may connect. */
 export function makeAdmission(listener: ListenerConfig): AdmissionSnapshot | undefined {

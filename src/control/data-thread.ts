@@ -11,6 +11,7 @@ import {
   type FlowQuery,
   type FromWorker,
   type ToWorker,
+  type UpstreamSnapshot,
   type WorkerSnapshot,
   type WorkerStart,
 } from '../proxy/index.js';
@@ -39,7 +40,7 @@ export class DataThread {
   /** @param shared numbers that all workers write */
   constructor(
     kernel: Kernel,
-    readonly snapshot: WorkerSnapshot,
+    public snapshot: WorkerSnapshot,
     shared: SharedArrayBuffer,
     private readonly sink: LogSink,
   ) {
@@ -104,6 +105,18 @@ export class DataThread {
     return answer?.type === 'flows' ? answer.list : { flows: [], matched: 0 };
   }
 
+  /** Names lead elsewhere. */
+  replaceUpstreams(upstreams: readonly UpstreamSnapshot[]): void {
+    this.snapshot = { ...this.snapshot, upstreams };
+    this.send({ type: 'upstreams', upstreams });
+  }
+
+  /** Settles when the worker has put it in force. @throws NoAnswer */
+  async configure(snapshot: WorkerSnapshot): Promise<void> {
+    this.snapshot = snapshot;
+    await this.questions.ask((id) => this.send({ type: 'configure', id, snapshot }));
+  }
+
   /** Ends a live flow. @returns false when there is none of that number @throws NoAnswer */
   async endFlow(sequence: number): Promise<boolean> {
     const answer = await this.questions.ask((id) => this.send({ type: 'endFlow', id, sequence }));
@@ -127,6 +140,7 @@ export class DataThread {
         return;
       case 'flows':
       case 'flowEnded':
+      case 'configured':
         this.questions.answer(message);
         return;
     }

@@ -11,6 +11,7 @@ import {
   rejectionNames,
 } from '../proxy/index.js';
 import { errnoName, PumpSlot, syscallNames } from '../splice/index.js';
+import type { UpstreamStatistics } from './upstreams/index.js';
 
 /** Bytes and operations of one direction, by path, since the start. */
 export interface DirectionStatistics {
@@ -61,6 +62,8 @@ export interface Statistics extends WorkerStatistics {
   uptimeMs: number;
   workers: { configured: number; running: number };
   limits: { connectionsMax: number; pipeMemoryBytes: number };
+  /** By upstream, what is in the endpoint table. */
+  upstreams: readonly UpstreamStatistics[];
   /** Lines the control thread gave up because nobody read standard error. */
   logLinesDropped: number;
 }

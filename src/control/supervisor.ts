@@ -1,35 +1,32 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
-import type { Config } from '../config/index.js';
-import {
-  type AdmissionSnapshot,
-  EndpointSlots,
-  EndpointTable,
-  type FlowList,
-  type FlowQuery,
-  type ListenerSnapshot,
-  SHARED_BYTES,
-  type UpstreamSnapshot,
-  upstreamDefaults,
-  type WorkerSnapshot,
-} from '../proxy/index.js';
-import { createKernel, formatAddress } from '../splice/index.js';
-import type { AdminTarget } from './admin/index.js';
+import { type Config, formatProblem, type Loaded } from '../config/index.js';
+import { EndpointTable, type FlowList, type FlowQuery, SHARED_BYTES } from '../proxy/index.js';
+import { createKernel } from '../splice/index.js';
+import type { AdminTarget, ReloadResult } from './admin/index.js';
 import { AdminEndpoint } from './admin-endpoint.js';
-import { makeAdmission } from './admission.js';
-import { connectOptions } from './connect-options.js';
+import { makeAdmissions } from './admission.js';
+import { type BoundChange, BoundListeners } from './bound-listeners.js';
 import { DataThread } from './data-thread.js';
-import { type DemoOrigin, startDemoOrigin } from './demo-origin.js';
-import { listenerRoutes } from './listener-routes.js';
-import { type BoundAddress, bindAddress, removeSocketFile } from './listening.js';
+import { DemoOrigins } from './demo-origins.js';
+import type { DiscoveryOptions } from './discovery/index.js';
+import { removeSocketFile } from './listening.js';
 import { endFlow, listFlows } from './live-flows.js';
 import { LogSink } from './log-sink.js';
 import { dropPrivileges } from './privileges.js';
-import { socketAddress } from './socket-address.js';
+import { type ReloadSite, reload } from './reload.js';
 import { readStatistics, type Statistics } from './statistics.js';
+import { Upstreams } from './upstreams/index.js';
+import { makeSnapshot } from './worker-snapshot.js';
 
-/** What is asked of each pipe; docs/benchmarks.md has the measurement. */
-const PIPE_BYTES = 1024 * 1024;
+/** What a proxy may be started with besides its configuration. */
+export interface StartOptions {
+  readonly sink?: LogSink;
+  /** Reads the configuration again, for a reload; without it there is nothing to read. */
+  readonly source?: () => Loaded;
+  /** Where names are looked up; as the system says by default. */
+  readonly discovery?: Partial<DiscoveryOptions>;
+}
 
 /** One address that accepts connections. */
 export interface ListeningAddress {
@@ -53,14 +50,14 @@ export class Supervisor {
   readonly stopped: Promise<void>;
   private readonly startedMs = performance.now();
   private isEnding = false;
+  /** One reload after the other. */
+  private lastReload: Promise<unknown> = Promise.resolve();
 
   private constructor(
-    private readonly config: Config,
-    private readonly sink: LogSink,
-    private readonly bound: readonly BoundAddress[],
-    private readonly origins: readonly DemoOrigin[],
-    private readonly threads: readonly DataThread[],
+    private config: Config,
+    private readonly site: ReloadSite,
     private readonly admin: AdminEndpoint | undefined,
+    private readonly source: (() => Loaded) | undefined,
   ) {
     this.stopped = this.waitForThreads();
     this.stopped.catch(() => {});
@@ -71,43 +68,54 @@ export class Supervisor {
    *
    * @throws SystemCallError when an address cannot be bound; nothing is left behind
    */
-  static async start(config: Config, sink = new LogSink(config.log)): Promise<Supervisor> {
+  static async start(config: Config, options: StartOptions = {}): Promise<Supervisor> {
+    const { sink = new LogSink(config.log), source, discovery } = options;
     const kernel = createKernel();
     const workers = config.workers === 'auto' ? availableParallelism() : config.workers;
-    const bound: BoundAddress[] = [];
-    const origins = new Map<string, DemoOrigin>();
+    const listeners = new BoundListeners(kernel, workers);
+    const origins = new DemoOrigins();
+    const endpointTable = EndpointTable.createMemory(workers);
+    const threads: DataThread[] = [];
+    const upstreams = new Upstreams({
+      logger: sink.logger,
+      table: new EndpointTable(endpointTable),
+      ...(discovery === undefined ? {} : { discovery }),
+      onChange: () => {
+        for (const thread of threads) thread.replaceUpstreams(upstreams.snapshots);
+      },
+    });
     let admin: AdminEndpoint | undefined;
+    let bound: BoundChange | undefined;
     try {
       if (config.admin !== null) admin = await AdminEndpoint.bind(kernel, config.admin);
-      for (const listener of config.listeners) {
-        for (const address of listener.bind) {
-          bound.push(await bindAddress(kernel, listener, address, workers));
-        }
-      }
-      for (const { name, demo } of config.upstreams) {
-        if (demo) origins.set(name, await startDemoOrigin());
-      }
+      bound = await listeners.prepare(config);
+      await origins.start(config);
+      upstreams.configure(config.upstreams, origins.addresses);
+      await upstreams.settle(config.timeouts.connectMs);
+      upstreams.publish();
       dropPrivileges(kernel, config);
     } catch (error) {
-      for (const { fds } of bound) for (const fd of fds) kernel.close(fd);
-      for (const origin of origins.values()) origin.close();
+      if (bound !== undefined) listeners.abandon(bound.added);
+      origins.close();
+      upstreams.stop();
       admin?.close();
       throw error;
     }
+    listeners.adopt(bound);
     const shared = new SharedArrayBuffer(SHARED_BYTES);
-    const admissions = config.listeners.map(makeAdmission);
-    const endpointTable = EndpointTable.createMemory(workers);
-    const slots = new EndpointSlots(new EndpointTable(endpointTable));
-    const upstreams = makeUpstreams(config, origins, slots);
-    const threads = Array.from({ length: workers }, (_, worker) => {
-      const snapshot = {
-        ...makeSnapshot(config, worker, workers, bound, admissions),
-        upstreams,
-        endpointTable,
-      };
-      return new DataThread(kernel, snapshot, shared, sink);
-    });
-    const supervisor = new Supervisor(config, sink, bound, [...origins.values()], threads, admin);
+    const parts = {
+      config,
+      workers,
+      listeners,
+      upstreams: upstreams.snapshots,
+      endpointTable,
+      admissions: makeAdmissions(config),
+    };
+    for (let worker = 0; worker < workers; worker++) {
+      threads.push(new DataThread(kernel, makeSnapshot(parts, worker), shared, sink));
+    }
+    const site = { threads, listeners, upstreams, origins, sink, endpointTable };
+    const supervisor = new Supervisor(config, site, admin, source);
     await admin?.serve(supervisor.adminTarget(), sink.logger);
     await Promise.all(threads.map(({ ready }) => ready));
     sink.logger.info(
@@ -131,7 +139,7 @@ export class Supervisor {
   }
 
   get addresses(): ListeningAddress[] {
-    return this.bound.map(({ listener, text }) => ({
+    return this.site.listeners.all.map(({ listener, text }) => ({
       listener: listener.name,
       kind: 'tcp',
       address: text,
@@ -140,16 +148,17 @@ export class Supervisor {
 
   statistics(): Statistics {
     const counted = readStatistics(
-      this.threads.map(({ counters }) => counters),
-      this.config.listeners.map(({ name }) => name),
+      this.site.threads.map(({ counters }) => counters),
+      this.site.listeners.names,
     );
-    const running = this.threads.filter(({ isRunning }) => isRunning).length;
+    const running = this.site.threads.filter(({ isRunning }) => isRunning).length;
     return {
       ...counted,
+      upstreams: this.site.upstreams.statistics(),
       uptimeMs: performance.now() - this.startedMs,
-      workers: { configured: this.threads.length, running },
+      workers: { configured: this.site.threads.length, running },
       limits: this.config.limits,
-      logLinesDropped: this.sink.linesDropped,
+      logLinesDropped: this.site.sink.linesDropped,
     };
   }
 
@@ -160,17 +169,17 @@ export class Supervisor {
 
   /** Every worker runs, or has ended because it was told to. */
   get isHealthy(): boolean {
-    return this.isEnding || this.threads.every(({ isRunning }) => isRunning);
+    return this.isEnding || this.site.threads.every(({ isRunning }) => isRunning);
   }
 
   /** Live flows of all workers. @throws NoAnswer when a worker is stuck */
   flows(query: FlowQuery): Promise<FlowList> {
-    return listFlows(this.threads, query);
+    return listFlows(this.site.threads, query);
   }
 
   /** Ends one with a reset. @returns false when it is not there @throws NoAnswer */
   endFlow(id: string): Promise<boolean> {
-    return endFlow(this.threads, id);
+    return endFlow(this.site.threads, id);
   }
 
   /**
@@ -181,11 +190,11 @@ export class Supervisor {
   async drain(timeoutMs = this.config.timeouts.drainMs): Promise<void> {
     if (!this.isEnding) {
       this.isEnding = true;
-      this.sink.logger.info(
+      this.site.sink.logger.info(
         { flows: this.statistics().totals.flows_active, timeout_ms: timeoutMs },
         'draining',
       );
-      for (const thread of this.threads) thread.send({ type: 'drain', timeoutMs });
+      for (const thread of this.site.threads) thread.send({ type: 'drain', timeoutMs });
     }
     await this.stopped;
   }
@@ -193,8 +202,49 @@ export class Supervisor {
   /** Ends every flow with a reset, now. */
   async close(): Promise<void> {
     this.isEnding = true;
-    for (const thread of this.threads) thread.send({ type: 'stop' });
+    for (const thread of this.site.threads) thread.send({ type: 'stop' });
     await this.stopped;
+  }
+
+  /**
+   * Puts another configuration in force; flows go on. All of it or nothing, but for what needs a
+   * restart, which the result says.
+   */
+  reload(config: Config): Promise<ReloadResult> {
+    return this.inTurn(() => this.reloadNow(config));
+  }
+
+  /** Reads the configuration again where it came from, and puts it in force if it is valid. */
+  reloadSource(): Promise<ReloadResult> {
+    return this.inTurn(async () => {
+      if (this.source === undefined) {
+        return this.refuse(['this proxy was not started from a file']);
+      }
+      const loaded = this.source();
+      return loaded.ok
+        ? this.reloadNow(loaded.config)
+        : this.refuse(loaded.problems.map(formatProblem));
+    });
+  }
+
+  private inTurn(task: () => Promise<ReloadResult>): Promise<ReloadResult> {
+    const turn = this.lastReload.then(task);
+    this.lastReload = turn.catch(() => {});
+    return turn;
+  }
+
+  private async reloadNow(wanted: Config): Promise<ReloadResult> {
+    if (this.isEnding) return this.refuse(['the proxy is stopping']);
+    const { result, config } = await reload(this.site, this.config, wanted);
+    if (!result.ok) return this.refuse(result.problems);
+    this.config = config;
+    this.site.sink.logger.info({ changes: result.changes }, 'reloaded');
+    return result;
+  }
+
+  private refuse(problems: readonly string[]): ReloadResult {
+    this.site.sink.logger.error({ problems }, 'not reloaded: nothing was changed');
+    return { ok: false, problems };
   }
 
   private adminTarget(): AdminTarget {
@@ -205,31 +255,36 @@ export class Supervisor {
       flows: (query) => this.flows(query),
       endFlow: (id) => this.endFlow(id),
       config: () => this.config,
+      upstreams: () => this.site.upstreams.status(),
+      setEndpoint: (upstream, endpoint, order) =>
+        this.site.upstreams.order(upstream, endpoint, order),
+      reload: () => this.reloadSource(),
     };
   }
 
   private async waitForThreads(): Promise<void> {
     const failures = await Promise.all(
-      this.threads.map(async ({ gone, snapshot }) => {
+      this.site.threads.map(async ({ gone, snapshot }) => {
         const failure = await gone;
         if (failure === undefined && this.isEnding) return undefined;
-        this.sink.logger.fatal({ err: failure, worker: snapshot.worker }, 'a worker died');
+        this.site.sink.logger.fatal({ err: failure, worker: snapshot.worker }, 'a worker died');
         if (!this.isEnding) this.endOthers();
         return failure ?? new Error(`worker ${snapshot.worker} ended by itself`);
       }),
     );
-    for (const origin of this.origins) origin.close();
+    this.site.upstreams.stop();
+    this.site.origins.close();
     this.admin?.close();
-    for (const one of this.bound) removeSocketFile(one.address);
-    this.sink.logger.info('stopped');
-    await this.sink.close();
+    for (const one of this.site.listeners.all) removeSocketFile(one.address);
+    this.site.sink.logger.info('stopped');
+    await this.site.sink.close();
     const failure = failures.find((one) => one !== undefined);
     if (failure !== undefined) throw failure;
   }
 
   private endOthers(): void {
     this.isEnding = true;
-    for (const thread of this.threads) thread.send({ type: 'stop' });
+    for (const thread of this.site.threads) thread.send({ type: 'stop' });
   }
 }
 
@@ -237,72 +292,4 @@ export class Supervisor {
 function openFilesMax(): number | undefined {
   const line = readFileSync('/proc/self/limits', 'utf8').match(/^Max open files\s+(\d+)/m);
   return line === null ? undefined : Number(line[1]);
-}
-
-function makeSnapshot(
-  config: Config,
-  worker: number,
-  workers: number,
-  bound: readonly BoundAddress[],
-  admissions: readonly (AdmissionSnapshot | undefined)[],
-): Omit<WorkerSnapshot, 'upstreams' | 'endpointTable'> {
-  const { timeouts, limits, log } = config;
-  const upstreamIndex = new Map(config.upstreams.map(({ name }, index) => [name, index]));
-  return {
-    worker,
-    core: config.pinWorkers ? worker % availableParallelism() : -1,
-    listeners: bound.map(
-      ({ listener, address, text, fds }): ListenerSnapshot => ({
-        name: listener.name,
-        index: config.listeners.indexOf(listener),
-        fd: fds[worker]!,
-        address: text,
-        family: address.family,
-        transparent: listener.socket.transparent,
-        admission: admissions[config.listeners.indexOf(listener)],
-        ...listenerRoutes(listener, upstreamIndex),
-      }),
-    ),
-    timeouts,
-    limits: {
-      connectionsMax: limits.connectionsMax,
-      pipeMemoryBytes: Math.floor(limits.pipeMemoryBytes / workers),
-      pipeBytes: PIPE_BYTES,
-    },
-    log: { level: log.level, access: log.access },
-  };
-}
-
-function makeUpstreams(
-  config: Config,
-  origins: ReadonlyMap<string, DemoOrigin>,
-  slots: EndpointSlots,
-): UpstreamSnapshot[] {
-  const upstreams = config.upstreams.map(({ name, endpoints, demo, sendProxyProtocol }) => {
-    const addresses = demo ? [origins.get(name)!.address] : endpoints.map(socketAddress);
-    return {
-      name,
-      ...(sendProxyProtocol !== null && { sendProxyProtocol }),
-      endpoints: addresses.map((address) => ({ address, weight: 1, backup: false })),
-    };
-  });
-  const assigned = slots.assign(
-    upstreams.map(({ name, endpoints }) => ({
-      upstream: name,
-      endpoints: endpoints.map(({ address, weight }) => ({
-        address: formatAddress(address),
-        weight,
-      })),
-    })),
-  );
-  return upstreams.map(({ endpoints, ...upstream }, index) => ({
-    ...upstreamDefaults,
-    ...upstream,
-    slot: assigned[index]!.slot,
-    endpoints: endpoints.map((endpoint, position) => ({
-      ...endpoint,
-      socket: connectOptions(config.upstreams[index]!.socket),
-      slot: assigned[index]!.endpoints[position]!,
-    })),
-  }));
 }

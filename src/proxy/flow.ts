@@ -248,7 +248,7 @@ export class Flow implements TimerOwner, Task, Waiter {
     }
     this.enter(FlowState.accepted);
     if ((events & BROKEN_EVENTS) !== 0) this.terminate('client_reset');
-    else this.routeTo(upstream);
+    else this.routeTo(this.room.currentUpstream(upstream));
   }
 
   private rejected(reason: 'head_rejected' | 'head_timeout'): void {
@@ -260,6 +260,11 @@ export class Flow implements TimerOwner, Task, Waiter {
     this.attempts = new Attempts(upstream, upstream.isKeyed ? flowKey(this) : 0);
     this.routedMs = this.room.clock.nowMs;
     this.connect();
+  }
+
+  /** Its upstream is replaced: what is not connected yet goes on there. */
+  moveTo(upstream: Upstream): void {
+    if (!this.attempts!.moveTo(upstream)) this.terminate('queue_full');
   }
 
   private connect(): void {

@@ -60,9 +60,9 @@ export class Listener implements EventHandler, TimerOwner {
   constructor(
     private readonly room: WorkerRoom,
     readonly snapshot: ListenerSnapshot,
-    readonly upstream: Upstream,
+    public upstream: Upstream,
     /** What to read before a connection goes on; nothing where it goes on unseen. */
-    readonly head?: HeadPolicy,
+    public head?: HeadPolicy,
   ) {
     this.admission = snapshot.admission && new Admission(snapshot.admission);
   }
@@ -110,6 +110,13 @@ export class Listener implements EventHandler, TimerOwner {
     this.room.clock.wheel.cancel(this.resumeTimer);
     this.room.clock.forget(this.snapshot.fd);
     this.room.kernel.close(this.snapshot.fd);
+  }
+
+  /** Leaves the socket, open and with what is queued, to another listener. */
+  handOver(): void {
+    this.isClosed = true;
+    this.room.clock.wheel.cancel(this.resumeTimer);
+    if (!this.isPaused) this.room.clock.deregister(this.snapshot.fd);
   }
 
   /** A unix socket is shared by all workers; one of them is woken, not all. */

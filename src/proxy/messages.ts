@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { FlowList, FlowQuery } from './flow-report.js';
-import type { WorkerSnapshot } from './snapshot.js';
+import type { UpstreamSnapshot, WorkerSnapshot } from './snapshot.js';
 
 /** What a worker thread is started with (`workerData`). */
 export interface WorkerStart {
@@ -20,6 +20,10 @@ export interface WorkerStart {
 export type ToWorker =
   /** Accept what is queued, close the listeners, let flows end, at most this long. */
   | { readonly type: 'drain'; readonly timeoutMs: number }
+  /** Names lead elsewhere: the same upstreams in the same order, with other endpoints. */
+  | { readonly type: 'upstreams'; readonly upstreams: readonly UpstreamSnapshot[] }
+  /** Another configuration, whole; flows go on. Answered by `configured` with the same id. */
+  | { readonly type: 'configure'; readonly id: number; readonly snapshot: WorkerSnapshot }
   /** End every flow and return. */
   | { readonly type: 'stop' }
   /** Describe live flows; answered by `flows` with the same id. */
@@ -30,6 +34,8 @@ export type ToWorker =
 /** A worker's answer to the question that had the same id. */
 export type WorkerAnswer =
   | { readonly type: 'flows'; readonly id: number; readonly list: FlowList }
+  /** The configuration is in force; listeners that are not in it are closed. */
+  | { readonly type: 'configured'; readonly id: number }
   | { readonly type: 'flowEnded'; readonly id: number; readonly found: boolean };
 
 /** Worker to control thread. */

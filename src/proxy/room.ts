@@ -4,6 +4,7 @@ import type { Counters } from './counters.js';
 import type { EventLoop } from './event-loop.js';
 import type { Listener } from './listener.js';
 import type { TimeoutsSnapshot } from './snapshot.js';
+import type { Upstream } from './upstream/index.js';
 
 /** What every flow and listener of one worker shares. */
 export interface WorkerRoom extends PumpRoom {
@@ -17,6 +18,8 @@ export interface WorkerRoom extends PumpRoom {
   readonly connections: ConnectionLimit;
   /** A number no other flow of this worker has had. */
   nextFlowSequence(): number;
+  /** The upstream of the same name as it is now: it may have been replaced while a head was read. */
+  currentUpstream(upstream: Upstream): Upstream;
   /** A flow has ended and its descriptors are free again. */
   flowEnded(listener: Listener): void;
 }
@@ -31,7 +34,7 @@ export class ConnectionLimit {
    */
   constructor(
     shared: SharedArrayBuffer,
-    readonly max: number,
+    public max: number,
   ) {
     this.count = new Int32Array(shared);
   }

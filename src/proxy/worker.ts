@@ -15,13 +15,14 @@ import { Counter, Counters } from './counters.js';
 import { type EventHandler, EventLoop } from './event-loop.js';
 import { findFlow, listFlows } from './flow-report.js';
 import { FlowSide } from './flow-side.js';
-import { HeadPolicy } from './head-policy.js';
-import { Listener } from './listener.js';
+import { Gates } from './gates.js';
+import type { Listener } from './listener.js';
 import { LogBatch } from './log-batch.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
 import { ConnectionLimit, type WorkerRoom } from './room.js';
+import type { TimeoutsSnapshot, WorkerSnapshot } from './snapshot.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
-import { EndpointLedger, Upstream } from './upstream/index.js';
+import { EndpointLedger, type Upstream } from './upstream/index.js';
 
 /** Bytes one read may copy; a read that fills it twice in a row makes a pump splice. */
 const COPY_BUFFER_BYTES = 32 * 1024;
@@ -42,12 +43,12 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   readonly pipes: PipePool;
   readonly buffers = new BufferPool(COPY_BUFFER_BYTES);
   readonly log: Logger;
-  readonly logsAccess: boolean;
-  readonly timeouts;
+  logsAccess: boolean;
+  timeouts: TimeoutsSnapshot;
   readonly connections: ConnectionLimit;
   private readonly port: MessagePort;
   private readonly bell: EventFd;
-  private readonly listeners: Listener[];
+  private readonly gates: Gates;
   private readonly logBatch: LogBatch;
   private readonly drainTimer = new Timer(this);
   private readonly number: number;
@@ -74,18 +75,14 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.connections = new ConnectionLimit(start.shared, connectionsMax);
     this.bell = new EventFd(this.kernel, start.bellFd);
     const ledger = new EndpointLedger(snapshot.endpointTable, snapshot.worker);
-    const { clock, log } = this;
-    const upstreams = snapshot.upstreams.map((one) => new Upstream(one, { clock, log, ledger }));
-    this.listeners = snapshot.listeners.map(
-      (one) => new Listener(this, one, upstreams[one.upstream]!, HeadPolicy.of(one, upstreams)),
-    );
+    this.gates = new Gates(this, ledger, snapshot);
     if (snapshot.core >= 0) this.pinTo(snapshot.core);
   }
 
   /** Serves until it is told to end. Returns once every descriptor of this worker is closed. */
   run(): void {
     this.clock.register(this.bell.fd, Epoll.EPOLLIN, this);
-    for (const listener of this.listeners) listener.open();
+    this.gates.open();
     this.send({ type: 'ready' });
     try {
       this.clock.run();
@@ -96,12 +93,16 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.send({ type: 'ended' });
   }
 
+  currentUpstream(upstream: Upstream): Upstream {
+    return this.gates.current(upstream);
+  }
+
   nextFlowSequence(): number {
     return ++this.flowSequence;
   }
 
   flowEnded(listener: Listener): void {
-    listener.resume();
+    this.gates.resume(listener);
     if (this.isDraining) this.endIfIdle();
   }
 
@@ -130,9 +131,16 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
       case 'drain':
         this.drain(message.timeoutMs);
         return;
+      case 'upstreams':
+        this.gates.replaceUpstreams(message.upstreams);
+        return;
+      case 'configure':
+        this.configure(message.snapshot);
+        this.send({ type: 'configured', id: message.id });
+        return;
       case 'stop':
         this.isDraining = true;
-        for (const listener of this.listeners) listener.close();
+        this.gates.close();
         this.terminateFlows('stopped');
         this.clock.stop();
         return;
@@ -150,9 +158,22 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     }
   }
 
+  /** What flows look up each time is new at once; listeners and upstreams are exchanged. */
+  private configure(snapshot: WorkerSnapshot): void {
+    // What drains has closed its listeners for good.
+    if (this.isDraining) return;
+    const { limits, log, timeouts } = snapshot;
+    this.log.level = log.level;
+    this.logsAccess = log.access;
+    this.timeouts = timeouts;
+    this.connections.max = limits.connectionsMax;
+    this.pipes.memoryBytes = limits.pipeMemoryBytes;
+    this.gates.configure(snapshot);
+  }
+
   private drain(timeoutMs: number): void {
     if (this.isDraining) return;
-    for (const listener of this.listeners) listener.close();
+    this.gates.close();
     this.isDraining = true;
     this.send({ type: 'draining' });
     this.clock.wheel.schedule(this.drainTimer, this.clock.nowMs + timeoutMs);

@@ -32,7 +32,7 @@ export class PipePool {
   constructor(
     private readonly kernel: Kernel,
     private readonly pipeBytes: number,
-    private readonly memoryBytes: number,
+    public memoryBytes: number,
     private readonly idleMax = 16,
   ) {}
 

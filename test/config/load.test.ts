@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { formatProblem, type Loaded, loadConfig, readConfig } from '#src/config/index.js';
+import { upstreamDefaults } from '#src/proxy/index.js';
 
 const minimal = `listeners:
   web: { bind: "127.0.0.1:80", tcp: { upstream: app } }
@@ -53,8 +54,18 @@ t.test('load: everything left out has its default', async (t) => {
           name: 'app',
           endpoints: [],
           demo: true,
+          balance: 'round_robin',
+          active: null,
+          passive: upstreamDefaults.passive,
+          panicThreshold: upstreamDefaults.panicThreshold,
+          slowStartMs: 0,
           socket: { keepalive: null, userTimeoutMs: null, source: null, fastOpen: false },
           sendProxyProtocol: null,
+          connections: {
+            perEndpoint: null,
+            queue: upstreamDefaults.queueMax,
+            queueTimeoutMs: upstreamDefaults.queueTimeoutMs,
+          },
         },
       ],
     },

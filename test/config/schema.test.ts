@@ -13,6 +13,8 @@ const schema = JSON.parse(JSON.stringify(configSchema));
 interface Keyed {
   properties?: Record<string, Keyed>;
   patternProperties?: Record<string, Keyed>;
+  anyOf?: Keyed[];
+  items?: Keyed;
   type?: string;
   examples?: unknown[];
   [keyword: string]: unknown;
@@ -25,7 +27,12 @@ function keysOf(schema: Keyed, path = ''): { path: string; keyword: Keyed }[] {
     ...keysOf(inner, `${path}${key}.`),
   ]);
   const named = Object.values(schema.patternProperties ?? {});
-  return [...own, ...named.flatMap((inner) => keysOf(inner, `${path}NAME.`))];
+  const alternatives = [...(schema.anyOf ?? []), ...(schema.items ? [schema.items] : [])];
+  return [
+    ...own,
+    ...named.flatMap((inner) => keysOf(inner, `${path}NAME.`)),
+    ...alternatives.flatMap((inner) => keysOf(inner, path)),
+  ];
 }
 
 t.test('schema: it is JSON Schema of draft 2020-12', async (t) => {

@@ -85,14 +85,14 @@ t.test(
   'validation: a union of a string and a mapping speaks of the one that was meant',
   async (t) => {
     t.strictSame(told({ endpoints: ['127.0.0.1:1', { address: '[::1]:1', weight: 2 }] }), []);
-    t.strictSame(told({ endpoints: ['127.0.0.1', { address: 'x:1', wieght: 2 }, {}] }), [
+    t.strictSame(told({ endpoints: ['127.0.0.1', { address: 'x y:1', wieght: 2 }, {}] }), [
       'value /endpoints/0 endpoints[0] is "127.0.0.1": no port, expected 127.0.0.1:port',
       'key /endpoints/1/wieght unknown key "wieght" in endpoints[1], did you mean "weight"?',
-      'value /endpoints/1/address endpoints[1].address is "x:1": names are not resolved yet, expected the address of x, such as 127.0.0.1:1',
-      'key /endpoints/2 endpoints[2] has no "address", expected an address to connect to (IPv4:port, [IPv6]:port, unix:/path or unix:@name)',
+      'value /endpoints/1/address endpoints[1].address is "x y:1": "x y" is not an IP address, expected IPv4:port or [IPv6]:port',
+      'key /endpoints/2 endpoints[2] has no "address", expected an endpoint (IPv4:port, [IPv6]:port, name:port, srv:_service._proto.name, unix:/path or unix:@name)',
     ]);
     t.strictSame(told({ endpoints: [5] }), [
-      'value /endpoints/0 endpoints[0] is 5, expected an address to connect to (IPv4:port, [IPv6]:port, unix:/path or unix:@name) or a mapping with address',
+      'value /endpoints/0 endpoints[0] is 5, expected an endpoint (IPv4:port, [IPv6]:port, name:port, srv:_service._proto.name, unix:/path or unix:@name) or a mapping with address',
     ]);
   },
 );

@@ -2,12 +2,33 @@ import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { Metrics } from '#src/control/metrics/index.js';
 import { readStatistics, type Statistics } from '#src/control/statistics.js';
-import { COUNTER_REGION_BYTES, Counters, connectBoundsMs, counterNames } from '#src/proxy/index.js';
+import type { EndpointStatistics } from '#src/control/upstreams/index.js';
+import {
+  COUNTER_REGION_BYTES,
+  Counters,
+  connectBoundsMs,
+  counterNames,
+  EndpointState,
+} from '#src/proxy/index.js';
 import { Rejection } from '#src/proxy/tcp/index.js';
 import { Errno, PUMP_SLOTS } from '#src/splice/index.js';
 import { type Family, parseExposition } from '#test/support/exposition.js';
 
 const docs = readFileSync(new URL('../../../docs/metrics.md', import.meta.url), 'utf8');
+
+const endpoint: EndpointStatistics = {
+  address: '127.0.0.1:5432',
+  state: EndpointState.ejected,
+  weight: 0.5,
+  active: 3,
+  waiting: 0,
+  connects: 40,
+  failures: 5,
+  failuresInRow: 5,
+  lastErrno: Errno.ECONNREFUSED,
+  ejections: 1,
+  ejectedForMs: 100,
+};
 
 function region(): Counters {
   return new Counters(new SharedArrayBuffer(COUNTER_REGION_BYTES));
@@ -19,6 +40,7 @@ function statistics(regions: Counters[], listeners = ['web']): Statistics {
     uptimeMs: 1500,
     workers: { configured: 3, running: 2 },
     limits: { connectionsMax: 20_000, pipeMemoryBytes: 1024 },
+    upstreams: [{ name: 'pg', waiting: 2, endpoints: [endpoint] }],
     logLinesDropped: 7,
   };
 }
@@ -124,6 +146,20 @@ t.test('metrics: the workers are added up', async (t) => {
   t.equal(sampleValue(families, 'headgate_uptime_seconds'), 1.5);
   t.equal(sampleValue(families, 'headgate_workers', { state: 'running' }), 2);
   t.equal(sampleValue(families, 'headgate_log_lines_dropped_total', { thread: 'control' }), 7);
+});
+
+t.test('metrics: an endpoint has one state, and its numbers', async (t) => {
+  const families = await scrape([region()]);
+  const labels = { upstream: 'pg', endpoint: '127.0.0.1:5432' };
+  const state = (state: string) =>
+    sampleValue(families, 'headgate_endpoint_state', { ...labels, state });
+  t.strictSame(['up', 'ejected', 'down', 'draining'].map(state), [0, 1, 0, 0]);
+  t.equal(sampleValue(families, 'headgate_endpoint_weight', labels), 0.5);
+  t.equal(sampleValue(families, 'headgate_endpoint_connections_active', labels), 3);
+  t.equal(sampleValue(families, 'headgate_endpoint_connects_total', labels), 40);
+  t.equal(sampleValue(families, 'headgate_endpoint_failures_total', labels), 5);
+  t.equal(sampleValue(families, 'headgate_endpoint_ejections_total', labels), 1);
+  t.equal(sampleValue(families, 'headgate_upstream_queue', { upstream: 'pg' }), 2);
 });
 
 t.test('metrics: connect times fall into the bucket that includes them', async (t) => {

@@ -202,7 +202,7 @@ testWith(
   },
 );
 
-socketTest('systemd: headgate says when it accepts and when it drains', async (t, kit) => {
+socketTest('systemd: headgate says when it accepts, reloads and drains', async (t, kit) => {
   const path = `@headgate-run-${process.pid}`;
   const manager = new Manager(kit, path);
   process.env.NOTIFY_SOCKET = path;
@@ -216,6 +216,9 @@ socketTest('systemd: headgate says when it accepts and when it drains', async (t
   const next = () => until(3_000, 'a message', () => manager.next(), headgate.context);
   t.equal(await next(), 'READY=1');
   t.equal(await next(), 'WATCHDOG=1');
+  headgate.signal('SIGHUP');
+  t.match(await next(), /^RELOADING=1\nMONOTONIC_USEC=\d+$/);
+  t.match(await next(), /^READY=1\nSTATUS=not reloaded/, 'there is no file to read again');
   await headgate.stop();
   t.match(await next(), /^STOPPING=1\n/);
 });

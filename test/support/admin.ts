@@ -19,6 +19,7 @@ export function idleTarget(overrides: Partial<AdminTarget> = {}): AdminTarget {
       uptimeMs: 1000,
       workers: { configured: 1, running: 1 },
       limits: { connectionsMax: 1, pipeMemoryBytes: 1 },
+      upstreams: [],
       logLinesDropped: 0,
     }),
     isReady: () => true,
@@ -26,6 +27,9 @@ export function idleTarget(overrides: Partial<AdminTarget> = {}): AdminTarget {
     flows: async () => ({ flows: [], matched: 0 }),
     endFlow: async () => false,
     config: () => ({}),
+    upstreams: () => [],
+    setEndpoint: () => false,
+    reload: async () => ({ ok: true, changes: [] }),
     ...overrides,
   };
 }

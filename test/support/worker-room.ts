@@ -118,6 +118,10 @@ export class TestRoom implements WorkerRoom {
     return ++this.flowSequence;
   }
 
+  currentUpstream(upstream: Upstream): Upstream {
+    return upstream;
+  }
+
   flowEnded(listener: Listener): void {
     this.flowsEnded++;
     listener.resume();

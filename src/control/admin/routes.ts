@@ -53,8 +53,7 @@ export function adminRoutes(target: AdminTarget): Route[] {
       method: 'GET',
       path: '/api/upstreams',
       summary: 'upstreams and the state of their endpoints',
-      handle: () =>
-        target.upstreams ? json(200, { upstreams: target.upstreams() }) : notImplemented(),
+      handle: () => json(200, { upstreams: target.upstreams() }),
     },
     {
       method: 'PUT',
@@ -104,7 +103,6 @@ async function endFlow(target: AdminTarget, { parameters }: AdminRequest): Promi
 }
 
 function setEndpoint(target: AdminTarget, { parameters, body }: AdminRequest): Reply {
-  if (!target.setEndpoint) return notImplemented();
   const { upstream, endpoint } = parameters;
   const order = orderOf(body);
   if (order === undefined) {
@@ -125,13 +123,8 @@ function orderOf(body: Buffer): EndpointOrder | undefined {
 }
 
 async function reload(target: AdminTarget): Promise<Reply> {
-  if (!target.reload) return notImplemented();
   const result = await target.reload();
   return result.ok
     ? json(200, { reloaded: true, changes: result.changes })
-    : refusal(422, 'the configuration is not valid; nothing was changed', {}, result);
-}
-
-function notImplemented(): Reply {
-  return refusal(501, 'this proxy cannot do that');
+    : refusal(422, 'the configuration was not loaded; nothing was changed', {}, result);
 }

@@ -8,13 +8,15 @@ export type EndpointOrder = 'drain' | 'ready';
 export interface EndpointStatus {
   /** As in the configuration: `127.0.0.1:3000`, `[::1]:3000`, `unix:/run/app.sock`. */
   readonly address: string;
-  /** `ready`, `draining`, `down` and whatever else there is to say. */
+  /** `unchecked`, `up`, `ejected`, `down` or `draining`. */
   readonly state: string;
   readonly [detail: string]: unknown;
 }
 
 export interface UpstreamStatus {
   readonly name: string;
+  /** Client connections that wait for a place. */
+  readonly waiting: number;
   readonly endpoints: readonly EndpointStatus[];
 }
 
@@ -24,10 +26,7 @@ export type ReloadResult =
   /** @param problems one line each, `file:line:column: what is wrong, what was expected` */
   | { readonly ok: false; readonly problems: readonly string[] };
 
-/**
- * The running proxy as the admin endpoint sees it. Methods that are left out are answered by 501:
- * not every proxy has a file to reload.
- */
+/** The running proxy as the admin endpoint sees it. */
 export interface AdminTarget {
   statistics(): Statistics;
   /** Every worker accepts connections: false before they all do, and while draining. */
@@ -40,8 +39,8 @@ export interface AdminTarget {
   endFlow(id: string): Promise<boolean>;
   /** The configuration in force; secrets are masked by the endpoint. */
   config(): unknown;
-  upstreams?(): readonly UpstreamStatus[];
+  upstreams(): readonly UpstreamStatus[];
   /** @returns false when there is no such endpoint */
-  setEndpoint?(upstream: string, endpoint: string, order: EndpointOrder): boolean;
-  reload?(): Promise<ReloadResult>;
+  setEndpoint(upstream: string, endpoint: string, order: EndpointOrder): boolean;
+  reload(): Promise<ReloadResult>;
 }

@@ -1,11 +1,11 @@
 import type { Logger } from 'pino';
+import { type EndpointName, lookupText, withoutDot } from '../../config/index.js';
 import { type Clock, systemClock } from './clock.js';
 import { configuredFamilies, DnsClient, type Family } from './dns-client.js';
 import { type ResolvedEndpoint, signature, toResolved } from './endpoint.js';
 import { HostLookup, type HostSources } from './host-lookup.js';
 import { HostsFile } from './hosts-file.js';
 import type { Random } from './jitter.js';
-import { type EndpointName, lookupText, withoutDot } from './name.js';
 import type { LookupOutcome } from './outcome.js';
 import { SearchList } from './search-list.js';
 import { ServiceLookup } from './service-lookup.js';

@@ -1,7 +1,7 @@
+import { withoutDot } from '../../config/index.js';
 import type { AddressRecord, DnsClient, Family } from './dns-client.js';
 import { canonicalIp } from './endpoint.js';
 import type { HostsFile } from './hosts-file.js';
-import { withoutDot } from './name.js';
 import { type Found, isDefinite, type LookupFailure } from './outcome.js';
 import type { SearchList } from './search-list.js';
 

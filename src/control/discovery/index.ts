@@ -1,7 +1,6 @@
 /**
  * The room of names: what upstreams call `db.example.com:5432` or `srv:_pg._tcp.example.com` becomes addresses,
- * and does so again whenever the answer's time is over. `name.ts` reads names, `host-lookup.ts` and
- * `service-lookup.ts` know where answers come from (over `dns-client.ts`, `hosts-file.ts`, `search-list.ts`),
+ * and does so again whenever the answer's time is over. `host-lookup.ts` and `service-lookup.ts` know where answers come from (over `dns-client.ts`, `hosts-file.ts`, `search-list.ts`),
  * `watched-name.ts` knows when to ask, and what to do when nobody answers: keep what was known.
  */
 export { type Clock, systemClock, type Timer } from './clock.js';
@@ -14,12 +13,6 @@ export {
 export type { Family } from './dns-client.js';
 export type { ResolvedEndpoint } from './endpoint.js';
 export { jittered, type Random } from './jitter.js';
-export {
-  type EndpointName,
-  type HostName,
-  parseEndpointName,
-  type ServiceName,
-} from './name.js';
 export type { NameState } from './name-state.js';
 export { type LookupOutcome, lookupOutcomes } from './outcome.js';
 export type { NameFacts } from './watched-name.js';

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { withoutDot } from './name.js';
+import { withoutDot } from '../../config/index.js';
 
 /** What resolv.conf(5) allows for `ndots`. */
 const NDOTS_MAX = 15;

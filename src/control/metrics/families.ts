@@ -5,6 +5,7 @@ import type {
   Statistics,
 } from '../statistics.js';
 import type { Build } from './build.js';
+import { endpointFamilies } from './endpoint-families.js';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -110,6 +111,7 @@ export const families: readonly MetricFamily[] = [
     help: 'How long the connections to endpoints that were made took',
     read: ({ connectTimes }) => histogram('headgate_upstream_connect_seconds', connectTimes),
   },
+  ...endpointFamilies,
   byPath('headgate_bytes_total', 'Bytes moved', ({ copyBytes, spliceBytes }) => ({
     copy: copyBytes,
     splice: spliceBytes,

@@ -30,7 +30,7 @@ export class Attempts {
 
   /** @param key what `Upstream.select` wants */
   constructor(
-    readonly upstream: Upstream,
+    public upstream: Upstream,
     private readonly key: number,
   ) {}
 
@@ -78,6 +78,21 @@ export class Attempts {
     if (!this.holdsPlace) return;
     this.holdsPlace = false;
     this.endpoint!.ended();
+  }
+
+  /**
+   * Goes on with another upstream, or with the same one after its endpoints changed. What was tried
+   * is not tried again, and the place of a connection being made stays where it is.
+   *
+   * @returns false when the flow waits, and the queue there is full
+   */
+  moveTo(upstream: Upstream): boolean {
+    const slots = this.tried.map(({ slot }) => slot);
+    const wasWaiting = this.queuePlace?.isQueued ?? false;
+    if (wasWaiting) this.upstream.queue.leave(this.queuePlace!);
+    this.upstream = upstream;
+    this.tried = upstream.endpoints.filter(({ slot }) => slots.includes(slot));
+    return !wasWaiting || upstream.queue.join(this.queuePlace!);
   }
 
   /** The flow is over, wherever it was. */

@@ -3,13 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
+import { parseEndpointName } from '#src/config/index.js';
 import { describe } from '#src/control/discovery/endpoint.js';
 import {
   Discovery,
   type DiscoveryOptions,
   type NameFacts,
   type NameWatch,
-  parseEndpointName,
 } from '#src/control/discovery/index.js';
 import { until } from '#test/support/deadline.js';
 import { DnsServer } from '#test/support/dns-server.js';

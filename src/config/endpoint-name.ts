@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { Parsed } from '../../config/index.js';
+import type { Parsed } from './parsed.js';
 
 /** `db.example.com:5432`: every address of the host, at that port. */
 export interface HostName {

@@ -1,6 +1,5 @@
 import t from 'tap';
-import { parseEndpointName } from '#src/control/discovery/index.js';
-import { lookupText } from '#src/control/discovery/name.js';
+import { lookupText, parseEndpointName } from '#src/config/index.js';
 
 t.test('name: hosts with ports, services without', async (t) => {
   const cases = {

@@ -1,0 +1,86 @@
+import { type EndpointTarget, parseEndpointTarget } from './endpoint-target.js';
+import { valid } from './parsed.js';
+import { readCertificateFile } from './pem-file.js';
+import { parseDuration } from './quantity.js';
+import type { ConfigFile } from './schema.js';
+import { toUpstreamSocket } from './socket-config.js';
+import { parseStatusRanges, type StatusRange } from './status-ranges.js';
+
+type UpstreamFile = ConfigFile['upstreams'][string];
+type ActiveFile = NonNullable<UpstreamFile['health']['active']>;
+
+/** One item of an upstream's endpoints. */
+export interface EndpointConfig {
+  readonly target: EndpointTarget;
+  /** As in the file, for people. */
+  readonly text: string;
+  readonly weight: number;
+  readonly backup: boolean;
+}
+
+/** An upstream that was found valid, as the program uses it. */
+export function toUpstream(name: string, file: UpstreamFile) {
+  const { endpoints = [], demo = false, balance, health, connections } = file;
+  const { active, passive, panic_threshold: panicThreshold, slow_start } = health;
+  return {
+    name,
+    /** Empty for the demo origin, whose address is known once it listens. */
+    endpoints: endpoints.map(toEndpoint),
+    demo: demo as boolean,
+    balance,
+    active: active === undefined ? null : toActive(active),
+    /** null: endpoints are never ejected. */
+    passive:
+      passive === false
+        ? null
+        : {
+            failures: passive.failures,
+            ejectForMs: valid(parseDuration(passive.eject_for)),
+            ejectedMax: passive.max_ejected,
+          },
+    panicThreshold,
+    socket: toUpstreamSocket(file.socket),
+    /** Version of the PROXY header that connections begin with; null for none. */
+    sendProxyProtocol: file.send_proxy_protocol ?? null,
+    slowStartMs: slow_start === undefined ? 0 : valid(parseDuration(slow_start)),
+    connections: {
+      /** null: no limit. */
+      perEndpoint: connections.per_endpoint ?? null,
+      queue: connections.queue,
+      queueTimeoutMs: valid(parseDuration(connections.queue_timeout)),
+    },
+  };
+}
+
+function toEndpoint(item: NonNullable<UpstreamFile['endpoints']>[number]): EndpointConfig {
+  const { address, weight, backup } =
+    typeof item === 'string' ? { address: item, weight: 1, backup: false } : item;
+  return { target: valid(parseEndpointTarget(address)), text: address, weight, backup };
+}
+
+function toActive({ interval, timeout, rise, fall, fast_interval, http, tls }: ActiveFile) {
+  return {
+    intervalMs: valid(parseDuration(interval)),
+    timeoutMs: valid(parseDuration(timeout)),
+    fastIntervalMs: fast_interval === undefined ? undefined : valid(parseDuration(fast_interval)),
+    rise,
+    fall,
+    http: http === undefined ? undefined : toHttp(http),
+    tls:
+      tls === undefined
+        ? undefined
+        : {
+            verify: tls.verify,
+            serverName: tls.server_name,
+            ca: tls.ca === undefined ? undefined : valid(readCertificateFile(tls.ca)),
+          },
+  };
+}
+
+function toHttp(http: NonNullable<ActiveFile['http']>) {
+  const { path, host, status } =
+    typeof http === 'string' ? { path: http, host: undefined, status: undefined } : http;
+  const statuses: StatusRange[] | undefined =
+    status === undefined ? undefined : valid(parseStatusRanges(String(status)));
+  return { path, host, statuses };
+}

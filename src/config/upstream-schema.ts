@@ -1,0 +1,362 @@
+import Type from 'typebox';
+import { upstreamSocket } from './listener-schema.js';
+import { address, type Description, duration, integer, optional, text } from './schema-terms.js';
+
+/** Origin form, RFC 9112 §3.2.1. */
+const PATH = { pattern: '^/[!-~]*$', names: 'a path that begins with "/"' };
+
+const endpoint = Type.Object(
+  {
+    address: text(
+      { address: 'endpoint' },
+      {
+        title: 'endpoint address',
+        description:
+          'Where the endpoint is. `name:port` is every address of that name, `srv:_service._proto.name` every host and port of its SRV records; both are looked up again when the answer expires.',
+        examples: ['127.0.0.1:3000', 'db.example.com:5432', 'srv:_pg._tcp.example.com'],
+      },
+    ),
+    weight: integer(
+      { minimum: 0, maximum: 256 },
+      {
+        title: 'endpoint weight',
+        description: 'Its share of the connections, relative to the others; 0 is none.',
+        default: 1,
+        unit: 'shares',
+        examples: [2],
+      },
+    ),
+    backup: optional(
+      Type.Boolean({
+        title: 'backup endpoint',
+        description: 'Whether it is used only while none of the others is in use.',
+        default: false,
+        examples: [true],
+      } satisfies Description),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+const http = Type.Object(
+  {
+    path: Type.String({
+      ...PATH,
+      title: 'checked path',
+      description: 'What is asked for with GET.',
+      examples: ['/healthz'],
+    } satisfies Description),
+    host: Type.Optional(
+      Type.String({
+        pattern: '^[!-~]+$',
+        names: 'a host name',
+        title: 'checked host',
+        description: 'The `Host` header; the name or address of the endpoint unless said.',
+        examples: ['app.example.com'],
+      } satisfies Description),
+    ),
+    status: Type.Optional(
+      Type.Unsafe<string | number>({
+        type: ['integer', 'string'],
+        statuses: 'http',
+        title: 'expected status',
+        description: 'Status codes that count as healthy: codes and ranges; 200-399 unless said.',
+        examples: [200, '200-299', '200, 204-206'],
+      } satisfies Description),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+const tls = Type.Object(
+  {
+    verify: optional(
+      Type.Boolean({
+        title: 'verify the certificate',
+        description: 'Whether the certificate must be valid, trusted and for the expected name.',
+        default: true,
+        examples: [false],
+      } satisfies Description),
+    ),
+    server_name: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9_.-]+$',
+        names: 'a host name',
+        title: 'server name',
+        description: 'The name asked for (SNI) and expected; that of the endpoint unless said.',
+        examples: ['db.example.com'],
+      } satisfies Description),
+    ),
+    ca: Type.Optional(
+      text(
+        { file: 'certificates' },
+        {
+          title: 'certificate authorities',
+          description:
+            'A file with the certificates that are trusted, PEM; those Node comes with unless said. A relative path begins at the working directory.',
+          examples: ['/etc/headgate/ca.pem'],
+        },
+      ),
+    ),
+  },
+  {
+    title: 'TLS check',
+    description: 'The endpoint must complete a TLS handshake; with `http`, before the request.',
+    additionalProperties: false,
+    examples: [{ verify: true, server_name: 'db.example.com' }],
+  } satisfies Description,
+);
+
+const active = Type.Object(
+  {
+    interval: duration(
+      { from: '10ms', to: '24h' },
+      {
+        title: 'check interval',
+        description: 'From the beginning of one check to that of the next.',
+        default: '2s',
+        examples: ['10s'],
+      },
+    ),
+    timeout: duration(
+      { from: '1ms', to: '1h' },
+      {
+        title: 'check timeout',
+        description: 'How long one check may take, from connecting to the last byte.',
+        default: '1s',
+        examples: ['500ms'],
+      },
+    ),
+    rise: integer(
+      { minimum: 1, maximum: 1000 },
+      {
+        title: 'passes to rise',
+        description: 'Checks in a row that must pass for an endpoint to be up again.',
+        default: 2,
+        unit: 'checks',
+        examples: [3],
+      },
+    ),
+    fall: integer(
+      { minimum: 1, maximum: 1000 },
+      {
+        title: 'failures to fall',
+        description: 'Checks in a row that must fail for an endpoint to be down.',
+        default: 3,
+        unit: 'checks',
+        examples: [2],
+      },
+    ),
+    fast_interval: Type.Optional(
+      duration(
+        { from: '10ms', to: '24h' },
+        {
+          title: 'fast check interval',
+          description:
+            'The interval until there is a first verdict, and while checks disagree with the state; `interval` unless said.',
+          examples: ['500ms'],
+        },
+      ),
+    ),
+    http: Type.Optional(
+      Type.Union([Type.String(PATH), http], {
+        title: 'HTTP check',
+        description:
+          'A GET request that must be answered by a good status, as a path or in detail. Without it (and `tls`) a connection that is accepted is enough.',
+        examples: ['/healthz', { path: '/healthz', host: 'app.example.com', status: 200 }],
+      } satisfies Description),
+    ),
+    tls: Type.Optional(tls),
+  },
+  {
+    title: 'active check',
+    description: 'Endpoints are asked at intervals whether they are well. Off unless it is here.',
+    additionalProperties: false,
+    examples: [{ http: '/healthz', interval: '5s' }],
+  } satisfies Description,
+);
+
+const passive = Type.Object(
+  {
+    failures: integer(
+      { minimum: 1, maximum: 1_000_000 },
+      {
+        title: 'failures to eject',
+        description: 'Connections that failed in a row, over all workers, before an ejection.',
+        default: 5,
+        unit: 'connections',
+        examples: [3],
+      },
+    ),
+    eject_for: duration(
+      { from: '100ms', to: '24h' },
+      {
+        title: 'ejection time',
+        description: 'How long the first time; each further time twice as long, at most ten times.',
+        default: '10s',
+        examples: ['30s'],
+      },
+    ),
+    max_ejected: optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        title: 'most ejected endpoints',
+        description: 'The part of the endpoints that may be ejected at one time.',
+        default: 0.5,
+        unit: 'share, from 0 to 1',
+        examples: [0.34],
+      } satisfies Description),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+const health = Type.Object(
+  {
+    active: Type.Optional(active),
+    passive: optional(
+      Type.Union([Type.Literal(false), passive], {
+        title: 'passive check',
+        description:
+          'Endpoints that cannot be connected to are left out for a while; `false` for never.',
+        default: {},
+        examples: [{ failures: 3, eject_for: '30s' }, false],
+      } satisfies Description),
+    ),
+    panic_threshold: optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        title: 'panic threshold',
+        description:
+          'While a smaller part of the endpoints than this is healthy, all are used: the few would be overrun, or the checks are wrong. 0 is never.',
+        default: 0,
+        unit: 'share, from 0 to 1',
+        examples: [0.3],
+      } satisfies Description),
+    ),
+    slow_start: Type.Optional(
+      duration(
+        { from: '1ms', to: '24h' },
+        {
+          title: 'slow start',
+          description:
+            'How long an endpoint that a check found up again takes to get its full weight, from a tenth. At once unless said.',
+          examples: ['30s'],
+        },
+      ),
+    ),
+  },
+  {
+    title: 'health',
+    description: 'How it is found out which endpoints are well.',
+    additionalProperties: false,
+    default: {},
+    examples: [{ active: { http: '/healthz' }, slow_start: '30s' }],
+  } satisfies Description,
+);
+
+const connections = Type.Object(
+  {
+    per_endpoint: Type.Optional(
+      integer(
+        { minimum: 1, maximum: 1_000_000 },
+        {
+          title: 'most connections per endpoint',
+          description: 'Over all workers; no limit unless said.',
+          unit: 'connections',
+          examples: [1000],
+        },
+      ),
+    ),
+    queue: integer(
+      { minimum: 0, maximum: 1_000_000 },
+      {
+        title: 'queue',
+        description: 'Client connections that may wait while every endpoint is full; 0 for none.',
+        default: 1024,
+        unit: 'connections',
+        examples: [100],
+      },
+    ),
+    queue_timeout: duration(
+      { from: '1ms', to: '1h' },
+      {
+        title: 'queue timeout',
+        description: 'How long each of them waits at most.',
+        default: '5s',
+        examples: ['1s'],
+      },
+    ),
+  },
+  {
+    title: 'connections',
+    description: 'How many connections endpoints get, and who waits for one.',
+    additionalProperties: false,
+    default: {},
+    examples: [{ per_endpoint: 100, queue: 50, queue_timeout: '2s' }],
+  } satisfies Description,
+);
+
+/** Everything that may be said of an upstream. */
+export const upstream = Type.Object(
+  {
+    endpoints: Type.Optional(
+      Type.Array(Type.Union([address('endpoint'), endpoint]), {
+        minItems: 1,
+        title: 'endpoints',
+        description:
+          'Who serves this upstream. An address that is there twice, or that two names lead to, is one endpoint.',
+        examples: [
+          ['127.0.0.1:3000', '[::1]:3000', 'unix:/run/app.sock', 'unix:@name'],
+          ['db.example.com:5432', { address: '10.0.0.9:5432', backup: true }],
+        ],
+      } satisfies Description),
+    ),
+    demo: Type.Optional(
+      Type.Literal(true, {
+        title: 'demo origin',
+        description:
+          'Instead of endpoints: a small HTTP origin inside the process, to try things with.',
+        examples: [true],
+      } satisfies Description),
+    ),
+    balance: optional(
+      Type.Union(
+        [
+          Type.Enum(['round_robin', 'least_connections', 'random_two']),
+          Type.Object(
+            {
+              hash: Type.Literal('source_ip', {
+                title: 'hashed',
+                description: 'What the endpoint is chosen by.',
+                examples: ['source_ip'],
+              } satisfies Description),
+            },
+            { additionalProperties: false },
+          ),
+        ],
+        {
+          title: 'balancing',
+          description:
+            'How endpoints are chosen: in turn, the one with the fewest connections, the better of two at random; or by a hash, so that the same client comes to the same endpoint.',
+          default: 'round_robin',
+          examples: ['least_connections', { hash: 'source_ip' }],
+        } satisfies Description,
+      ),
+    ),
+    socket: upstreamSocket,
+    send_proxy_protocol: Type.Optional(
+      Type.Enum(['v1', 'v2'], {
+        title: 'PROXY protocol to endpoints',
+        description:
+          'Begins each connection to an endpoint with a PROXY header of this version, which says where the client is.',
+        examples: ['v2'],
+      } satisfies Description),
+    ),
+    health: optional(health),
+    connections: optional(connections),
+  },
+  { additionalProperties: false, oneOf: [{ required: ['endpoints'] }, { required: ['demo'] }] },
+);

@@ -1,0 +1,130 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Config } from '../config/index.js';
+import type { ReloadResult } from './admin/index.js';
+import { makeAdmissions } from './admission.js';
+import type { BoundChange, BoundListeners } from './bound-listeners.js';
+import type { DataThread } from './data-thread.js';
+import type { DemoOrigins } from './demo-origins.js';
+import { bindErrorText, removeSocketFile } from './listening.js';
+import type { LogSink } from './log-sink.js';
+import type { Upstreams } from './upstreams/index.js';
+import { makeSnapshot } from './worker-snapshot.js';
+
+/** Keys that are read once, at the start. */
+const restartKeys = { workers: 'workers', pinWorkers: 'pin_workers', admin: 'admin' } as const;
+
+/** What a reload changes. */
+export interface ReloadSite {
+  readonly threads: readonly DataThread[];
+  readonly listeners: BoundListeners;
+  readonly upstreams: Upstreams;
+  readonly origins: DemoOrigins;
+  readonly sink: LogSink;
+  readonly endpointTable: SharedArrayBuffer;
+}
+
+/** What came of it: with `config`, the configuration that is in force now. */
+export type Reloaded = { readonly result: ReloadResult; readonly config: Config };
+
+/**
+ * Puts another configuration in the place of the one in force, all of it or nothing.
+ *
+ * ```
+ *   bind what is new ──▶ look up new names ──▶ tell workers ──▶ all have it: unlink what is old
+ *        │ failed             │ no room
+ *        └────────────────────┴──▶ close what was bound: nothing has changed
+ * ```
+ */
+export async function reload(site: ReloadSite, old: Config, wanted: Config): Promise<Reloaded> {
+  const { config, notes } = withoutRestartKeys(old, wanted);
+  const { listeners, upstreams, origins } = site;
+  let change: BoundChange;
+  try {
+    change = await listeners.prepare(config);
+  } catch (error) {
+    return { result: { ok: false, problems: [bindErrorText(error)] }, config: old };
+  }
+  try {
+    await origins.start(config);
+    upstreams.configure(config.upstreams, origins.addresses);
+    await upstreams.settle(config.timeouts.connectMs);
+    upstreams.publish();
+  } catch (error) {
+    listeners.abandon(change.added);
+    upstreams.configure(old.upstreams, origins.addresses);
+    await upstreams.settle(old.timeouts.connectMs);
+    upstreams.publish();
+    // Names may have changed while nobody was told.
+    for (const thread of site.threads) thread.replaceUpstreams(upstreams.snapshots);
+    return { result: { ok: false, problems: [(error as Error).message] }, config: old };
+  }
+  listeners.adopt(change);
+  await tellWorkers(site, config);
+  for (const { address } of change.removed) removeSocketFile(address);
+  site.sink.logger.level = config.log.level;
+  const changes = [...describe(old, config, change), ...notes];
+  return { result: { ok: true, changes }, config };
+}
+
+async function tellWorkers(site: ReloadSite, config: Config): Promise<void> {
+  const { threads, listeners, upstreams, endpointTable, sink } = site;
+  const parts = {
+    config,
+    workers: threads.length,
+    listeners,
+    upstreams: upstreams.snapshots,
+    endpointTable,
+    admissions: makeAdmissions(config),
+  };
+  await Promise.all(
+    threads.map((thread, worker) =>
+      thread.configure(makeSnapshot(parts, worker)).catch((error: unknown) => {
+        sink.logger.error({ err: error, worker }, 'reload: a worker has not confirmed it');
+      }),
+    ),
+  );
+}
+
+function withoutRestartKeys(old: Config, wanted: Config): { config: Config; notes: string[] } {
+  const keys = Object.keys(restartKeys) as (keyof typeof restartKeys)[];
+  const changed: string[] = keys
+    .filter((key) => !isDeepStrictEqual(old[key], wanted[key]))
+    .map((key) => restartKeys[key]);
+  if (old.log.format !== wanted.log.format) changed.push('log.format');
+  const { workers, pinWorkers, admin } = old;
+  const log = { ...wanted.log, format: old.log.format };
+  return {
+    config: { ...wanted, workers, pinWorkers, admin, log },
+    notes: changed.map((key) => `${key}: needs a restart`),
+  };
+}
+
+function describe(old: Config, config: Config, { added, removed }: BoundChange): string[] {
+  return [
+    ...added.map(({ listener, text }) => `listeners.${listener.name}: ${text} added`),
+    ...removed.map(({ listener, text }) => `listeners.${listener.name}: ${text} removed`),
+    ...describeNamed('listeners', old.listeners, config.listeners, (one) => ({ ...one, bind: [] })),
+    ...describeNamed('upstreams', old.upstreams, config.upstreams),
+    ...(['log', 'timeouts', 'limits'] as const)
+      .filter((key) => !isDeepStrictEqual(old[key], config[key]))
+      .map((key) => `${key}: changed`),
+  ];
+}
+
+function describeNamed<Item extends { name: string }>(
+  section: string,
+  old: readonly Item[],
+  next: readonly Item[],
+  compared: (item: Item) => unknown = (item) => item,
+): string[] {
+  const find = (items: readonly Item[], name: string) => items.find((one) => one.name === name);
+  const names = [...new Set([...old, ...next].map(({ name }) => name))];
+  return names.flatMap((name) => {
+    const [before, after] = [find(old, name), find(next, name)];
+    if (before === undefined) return [`${section}.${name}: added`];
+    if (after === undefined) return [`${section}.${name}: removed`];
+    return isDeepStrictEqual(compared(before), compared(after))
+      ? []
+      : [`${section}.${name}: changed`];
+  });
+}

@@ -1,0 +1,265 @@
+import type { Logger } from 'pino';
+import type { Address, UpstreamConfig } from '../../config/index.js';
+import {
+  EndpointSlots,
+  type EndpointTable,
+  endpointStateNames,
+  type SlotReading,
+  type UpstreamSnapshot,
+} from '../../proxy/index.js';
+import { errnoName, formatAddress } from '../../splice/index.js';
+import type { EndpointOrder, UpstreamStatus } from '../admin/index.js';
+import { connectOptions } from '../connect-options.js';
+import { Discovery, type DiscoveryOptions } from '../discovery/index.js';
+import { HealthMonitor } from '../health/index.js';
+import { LiveEndpoint, treatmentOf } from './live-endpoint.js';
+import { LiveUpstream, type Member } from './live-upstream.js';
+
+export interface UpstreamsOptions {
+  readonly logger: Logger;
+  readonly table: EndpointTable;
+  /** Where names are looked up; as the system says by default. */
+  readonly discovery?: Partial<DiscoveryOptions>;
+  /** The list of an upstream is another one: {@link Upstreams.snapshots} are new. */
+  readonly onChange: () => void;
+}
+
+export interface EndpointStatistics extends SlotReading {
+  readonly address: string;
+}
+
+/** Numbers of one upstream, for the metrics. */
+export interface UpstreamStatistics {
+  readonly name: string;
+  /** Client connections that wait for a place. */
+  readonly waiting: number;
+  readonly endpoints: readonly EndpointStatistics[];
+}
+
+/**
+ * All upstreams of the configuration in force.
+ *
+ * ```
+ *   configure ──▶ held ──publish──▶ live ──a name leads elsewhere──▶ publish, onChange
+ *                  ▲                  │
+ *                  └────configure─────┘
+ * ```
+ *
+ * While held, what names say is gathered and nobody is told: the listeners that would use it are
+ * about to change, too.
+ */
+export class Upstreams {
+  /** In the order of the configuration; what workers should know now. */
+  snapshots: readonly UpstreamSnapshot[] = [];
+  private live: LiveUpstream[] = [];
+  private endpoints = new Map<string, LiveEndpoint>();
+  private readonly slots: EndpointSlots;
+  private readonly monitor: HealthMonitor;
+  private discovery: Discovery | undefined;
+  private isHeld = true;
+  private isChanged = false;
+  private isStopped = false;
+
+  constructor(private readonly options: UpstreamsOptions) {
+    this.slots = new EndpointSlots(options.table);
+    this.monitor = new HealthMonitor({ logger: options.logger });
+  }
+
+  /**
+   * Takes another configuration, and begins to look up its names. It is in force after {@link publish}.
+   *
+   * @param demos where the demo origins listen, by upstream
+   * @throws RangeError when an address has a zone that is no interface; nothing has changed then
+   */
+  configure(configs: readonly UpstreamConfig[], demos: ReadonlyMap<string, Address>): void {
+    const next: LiveUpstream[] = [];
+    try {
+      for (const config of configs) {
+        const demo = config.demo ? demos.get(config.name) : undefined;
+        next.push(
+          new LiveUpstream(
+            config,
+            demo,
+            () => this.names(),
+            () => this.nameChanged(),
+          ),
+        );
+      }
+    } catch (error) {
+      for (const one of next) one.stop();
+      throw error;
+    }
+    this.isHeld = true;
+    // Last, so that names which are in both are not forgotten in between.
+    for (const one of this.live) one.stop();
+    this.live = next;
+  }
+
+  /** Waits for the first answers of names, but not longer than `timeoutMs`. */
+  async settle(timeoutMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs);
+    });
+    await Promise.race([Promise.all(this.live.map((one) => one.firstAnswers())), late]);
+    clearTimeout(timer);
+    // An answer is told in a microtask of its own.
+    if (this.discovery !== undefined) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /**
+   * Puts what is known now in force: slots, checks, and the snapshots for workers.
+   *
+   * @throws RangeError when the table has no room for so many endpoints; nothing has changed then
+   */
+  publish(): void {
+    const lists = this.live.map((upstream) => ({ upstream, members: upstream.members }));
+    const assigned = this.slots.assign(
+      lists.map(({ upstream, members }) => ({
+        upstream: upstream.config.name,
+        endpoints: members.map(({ text, weight }) => ({ address: text, weight })),
+      })),
+    );
+    const endpoints = new Map<string, LiveEndpoint>();
+    this.snapshots = lists.map(({ upstream: { config }, members }, index) => {
+      const { slot, endpoints: slots } = assigned[index]!;
+      members.forEach((member, position) => {
+        const key = keyOf(config.name, member.text);
+        endpoints.set(key, this.endpoint(key, config, member, slots[position]!));
+      });
+      if (members.length === 0) this.sayEmpty(config.name);
+      return toSnapshot(config, slot, members, slots);
+    });
+    for (const [key, one] of this.endpoints) if (endpoints.get(key) !== one) one.stop();
+    this.endpoints = endpoints;
+    for (const one of endpoints.values()) one.applyWeight();
+    this.isHeld = false;
+  }
+
+  statistics(): UpstreamStatistics[] {
+    const { table } = this.options;
+    return this.snapshots.map(({ name, slot, endpoints }) => ({
+      name,
+      waiting: table.waiting(slot),
+      endpoints: endpoints.map(({ address, slot }) => ({
+        address: formatAddress(address),
+        ...table.read(slot),
+      })),
+    }));
+  }
+
+  /** For the admin endpoint. */
+  status(): UpstreamStatus[] {
+    return this.statistics().map(({ name, waiting, endpoints }, index) => ({
+      name,
+      waiting,
+      endpoints: endpoints.map(({ address, ...read }, position) => {
+        const { checkReason, member } = this.endpoints.get(keyOf(name, address))!;
+        return {
+          address,
+          state: endpointStateNames[read.state]!,
+          host: member.host,
+          backup: this.snapshots[index]!.endpoints[position]!.backup,
+          weight: read.weight,
+          active: read.active,
+          connects: read.connects,
+          failures: read.failures,
+          last_error: read.lastErrno === 0 ? undefined : errnoName(read.lastErrno),
+          ejections: read.ejections,
+          ejected_for_ms: read.ejectedForMs,
+          check: checkReason,
+        };
+      }),
+    }));
+  }
+
+  /** An operator's order. @returns false when there is no such endpoint */
+  order(upstream: string, endpoint: string, order: EndpointOrder): boolean {
+    const found = this.endpoints.get(keyOf(upstream, endpoint));
+    if (found === undefined) return false;
+    const { table, logger } = this.options;
+    table.setDraining(found.slot, order === 'drain');
+    if (order === 'ready') table.pardon(found.slot);
+    logger.info({ upstream, endpoint, order }, 'endpoint: an operator’s order');
+    return true;
+  }
+
+  /** Ends lookups and checks; leaves neither timers nor sockets. */
+  stop(): void {
+    this.isStopped = true;
+    for (const one of this.endpoints.values()) one.stop();
+    for (const one of this.live) one.stop();
+    this.monitor.stop();
+    this.discovery?.stop();
+  }
+
+  private names(): Discovery {
+    const { logger, discovery } = this.options;
+    this.discovery ??= new Discovery({ logger, ...discovery });
+    return this.discovery;
+  }
+
+  /** Several names may change in one answer: workers are told once. */
+  private nameChanged(): void {
+    if (this.isChanged) return;
+    this.isChanged = true;
+    setImmediate(() => {
+      this.isChanged = false;
+      if (this.isHeld || this.isStopped) return;
+      try {
+        this.publish();
+      } catch (error) {
+        this.options.logger.error({ err: error }, 'upstreams stay as they were');
+        return;
+      }
+      this.options.onChange();
+    });
+  }
+
+  private endpoint(key: string, config: UpstreamConfig, member: Member, slot: number) {
+    const earlier = this.endpoints.get(key);
+    if (earlier?.treatment === treatmentOf(config, member)) return earlier;
+    const room = { table: this.options.table, monitor: this.monitor };
+    return new LiveEndpoint(room, config, member, slot, earlier);
+  }
+
+  private sayEmpty(upstream: string): void {
+    this.options.logger.warn(
+      { upstream },
+      'upstream: none of its names leads to an address yet; connections are refused',
+    );
+  }
+}
+
+function toSnapshot(
+  config: UpstreamConfig,
+  slot: number,
+  members: readonly Member[],
+  slots: readonly number[],
+): UpstreamSnapshot {
+  const { name, balance, passive, panicThreshold, connections, sendProxyProtocol } = config;
+  const options = connectOptions(config.socket);
+  return {
+    name,
+    slot,
+    balance,
+    endpoints: members.map(({ socket, weight, backup }, position) => ({
+      address: socket,
+      weight,
+      backup,
+      socket: options,
+      slot: slots[position]!,
+    })),
+    limits: { connectionsPerEndpoint: connections.perEndpoint ?? Number.POSITIVE_INFINITY },
+    passive: passive ?? undefined,
+    panicThreshold,
+    queueTimeoutMs: connections.queueTimeoutMs,
+    queueMax: connections.queue,
+    ...(sendProxyProtocol !== null && { sendProxyProtocol }),
+  };
+}
+
+/** Names have no spaces. */
+function keyOf(upstream: string, address: string): string {
+  return `${upstream} ${address}`;
+}

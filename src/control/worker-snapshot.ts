@@ -1,0 +1,52 @@
+import { availableParallelism } from 'node:os';
+import type { Config } from '../config/index.js';
+import type { ListenerSnapshot, UpstreamSnapshot, WorkerSnapshot } from '../proxy/index.js';
+import type { Admissions } from './admission.js';
+import type { BoundListeners } from './bound-listeners.js';
+import { listenerRoutes } from './listener-routes.js';
+
+/** What is asked of each pipe; docs/benchmarks.md has the measurement. */
+const PIPE_BYTES = 1024 * 1024;
+
+/** What all workers are told alike. */
+export interface SnapshotParts {
+  readonly config: Config;
+  readonly workers: number;
+  readonly listeners: BoundListeners;
+  readonly upstreams: readonly UpstreamSnapshot[];
+  readonly endpointTable: SharedArrayBuffer;
+  /** Who may connect, by listener; nothing where everybody may. */
+  readonly admissions: Admissions;
+}
+
+/** The configuration in force, as one worker is told it. */
+export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapshot {
+  const { config, workers, listeners, upstreams, endpointTable, admissions } = parts;
+  const { timeouts, limits, log } = config;
+  const upstreamIndex = new Map(upstreams.map(({ name }, index) => [name, index]));
+  return {
+    worker,
+    core: config.pinWorkers ? worker % availableParallelism() : -1,
+    listeners: listeners.all.map(
+      ({ listener, address, text, fds }): ListenerSnapshot => ({
+        name: listener.name,
+        index: listeners.indexOf(listener.name),
+        fd: fds[worker]!,
+        address: text,
+        family: address.family,
+        transparent: listener.socket.transparent,
+        admission: admissions.get(listener.name),
+        ...listenerRoutes(listener, upstreamIndex),
+      }),
+    ),
+    upstreams,
+    endpointTable,
+    timeouts,
+    limits: {
+      connectionsMax: limits.connectionsMax,
+      pipeMemoryBytes: Math.floor(limits.pipeMemoryBytes / workers),
+      pipeBytes: PIPE_BYTES,
+    },
+    log: { level: log.level, access: log.access },
+  };
+}

@@ -1,0 +1,264 @@
+// Another configuration while connections go on: by SIGHUP, by the admin endpoint, by the API.
+import { writeFileSync } from 'node:fs';
+import net from 'node:net';
+import t, { type Test } from 'tap';
+import { type Headgate, start } from '#src/index.js';
+import { sleep, until } from '#test/support/deadline.js';
+import { startHeadgate } from '#test/support/headgate.js';
+import { echo, Origin } from '#test/support/origin.js';
+import { temporaryDirectory } from '#test/support/rig.js';
+
+const timeout = { timeout: 60_000 };
+
+async function origin(t: Test): Promise<Origin> {
+  const origin = await Origin.listen('127.0.0.1:0', echo);
+  t.teardown(() => origin.close());
+  return origin;
+}
+
+/** A port nobody listens at now. */
+async function freePort(): Promise<number> {
+  const server = net.createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as net.AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+function connect(t: Test, address: string): net.Socket {
+  const [host, port] = address.split(':') as [string, string];
+  const socket = net.connect({ host, port: Number(port) });
+  socket.on('error', () => {});
+  t.teardown(() => socket.destroy());
+  return socket;
+}
+
+/** Says something and waits for the echo. @returns whether it came back */
+function says(socket: net.Socket, word: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    let heard = '';
+    const onData = (data: Buffer): void => {
+      heard += data.toString('latin1');
+      if (heard.length >= word.length) done(heard === word);
+    };
+    const onEnd = (): void => done(false);
+    const done = (result: boolean): void => {
+      socket.off('data', onData).off('close', onEnd);
+      resolve(result);
+    };
+    socket.on('data', onData).on('close', onEnd);
+    socket.write(word);
+  });
+}
+
+/** One connection, one word, closed in order. */
+async function exchange(t: Test, address: string): Promise<boolean> {
+  const socket = connect(t, address);
+  const isWell = await says(socket, 'hello');
+  socket.destroy();
+  return isWell;
+}
+
+function addressOf(headgate: Headgate, listener: string): string {
+  return headgate.addresses.find((one) => one.listener === listener)!.address;
+}
+
+const head = 'workers: 2\nlog: { level: silent }\n';
+
+t.test('reload: under load no connection fails, and none is cut', timeout, async (t) => {
+  const [one, other] = [await origin(t), await origin(t)];
+  const text = (endpoint: Origin, connections: number) => `${head}
+limits: { connections: ${connections} }
+listeners: { web: { bind: "127.0.0.1:0", tcp: { upstream: app } } }
+upstreams: { app: { endpoints: ["${endpoint.address}"] } }`;
+  const headgate = await start(text(one, 1000));
+  t.teardown(() => headgate.close());
+  const address = addressOf(headgate, 'web');
+  const established = connect(t, address);
+  t.ok(await says(established, 'before'));
+
+  let isOver = false;
+  const results: Promise<boolean>[] = [];
+  const load = (async () => {
+    while (!isOver) {
+      results.push(exchange(t, address));
+      await sleep(5);
+    }
+  })();
+  for (let round = 0; round < 10; round++) {
+    const result = await headgate.reload(text(round % 2 === 0 ? other : one, 2000 + round));
+    t.match(result, { ok: true, changes: ['upstreams.app: changed', 'limits: changed'] });
+    await sleep(200);
+  }
+  isOver = true;
+  await load;
+  const outcomes = await Promise.all(results);
+  t.ok(outcomes.length > 200, `${outcomes.length} connections`);
+  t.strictSame(
+    outcomes.filter((isWell) => !isWell),
+    [],
+  );
+  t.ok(one.accepted > 50 && other.accepted > 50, `${one.accepted} and ${other.accepted}`);
+  t.equal(addressOf(headgate, 'web'), address, 'the port that was chosen stays');
+  t.ok(await says(established, 'after'), 'the established flow goes on');
+  t.equal(headgate.stats().limits.connectionsMax, 2009);
+});
+
+t.test('reload: listeners come and go, flows stay', timeout, async (t) => {
+  const app = await origin(t);
+  const [first, second] = [await freePort(), await freePort()];
+  const unix = `${temporaryDirectory(t)}/pg.sock`;
+  const text = (...listeners: [string, string][]) =>
+    `${head}listeners: { ${listeners.map(([name, bind]) => `${name}: { bind: "${bind}", tcp: { upstream: app } }`).join(', ')} }
+upstreams: { app: { endpoints: ["${app.address}"] } }`;
+  const headgate = await start(text(['a', `127.0.0.1:${first}`], ['u', `unix:${unix}`]));
+  t.teardown(() => headgate.close());
+  const established = connect(t, `127.0.0.1:${first}`);
+  t.ok(await says(established, 'before'));
+
+  t.strictSame(await headgate.reload(text(['b', `127.0.0.1:${second}`])), {
+    ok: true,
+    changes: [
+      `listeners.b: 127.0.0.1:${second} added`,
+      `listeners.a: 127.0.0.1:${first} removed`,
+      `listeners.u: unix:${unix} removed`,
+      'listeners.a: removed',
+      'listeners.u: removed',
+      'listeners.b: added',
+    ],
+  });
+  t.notOk(await exchange(t, `127.0.0.1:${first}`), 'the removed listener refuses');
+  t.ok(await exchange(t, `127.0.0.1:${second}`), 'the new one serves');
+  t.ok(await says(established, 'after'), 'the flow of the removed one goes on');
+  t.equal(headgate.stats().listeners.a!.active, 1);
+
+  t.match(await headgate.reload(text(['c', `127.0.0.1:${second}`])), { ok: true });
+  t.ok(await exchange(t, `127.0.0.1:${second}`), 'the socket has another name now');
+  established.destroy();
+  await until(3_000, 'the flow has ended', () => headgate.stats().listeners.a!.active === 0);
+  t.equal(headgate.stats().listeners.c!.accepted, 1);
+});
+
+t.test('reload: a listener beside it comes and goes under load', timeout, async (t) => {
+  const app = await origin(t);
+  const [port, beside] = [await freePort(), await freePort()];
+  const text = (...ports: number[]) =>
+    `${head}listeners: { ${ports.map((port) => `l${port}: { bind: "127.0.0.1:${port}", tcp: { upstream: app } }`).join(', ')} }
+upstreams: { app: { endpoints: ["${app.address}"] } }`;
+  const headgate = await start(text(port));
+  t.teardown(() => headgate.close());
+  let isOver = false;
+  const results: Promise<boolean>[] = [];
+  const load = (async () => {
+    while (!isOver) {
+      results.push(exchange(t, `127.0.0.1:${port}`));
+      await sleep(5);
+    }
+  })();
+  for (let round = 0; round < 6; round++) {
+    t.match(await headgate.reload(text(port, beside)), { ok: true });
+    // What is queued in a listener when it is removed is served, too.
+    const late = Array.from({ length: 20 }, () => connect(t, `127.0.0.1:${beside}`));
+    await Promise.all(late.map((one) => new Promise((resolve) => one.once('connect', resolve))));
+    t.match(await headgate.reload(text(port)), { ok: true });
+    const heard = await Promise.all(late.map((one) => says(one, 'late')));
+    t.notOk(heard.includes(false));
+    for (const one of late) one.destroy();
+  }
+  isOver = true;
+  await load;
+  t.notOk((await Promise.all(results)).includes(false), `${results.length} connections`);
+});
+
+t.test('reload: an address that is taken changes nothing', timeout, async (t) => {
+  const app = await origin(t);
+  const port = await freePort();
+  const text = (more: string, endpoints: string) => `${head}
+listeners: { a: { bind: ["127.0.0.1:0"${more}], tcp: { upstream: app } } }
+upstreams: { app: { endpoints: ["${endpoints}"] } }`;
+  const headgate = await start(text('', app.address));
+  t.teardown(() => headgate.close());
+  const next = text(`, "127.0.0.1:${port}", "${app.address}"`, '127.0.0.1:1');
+  t.match(await headgate.reload(next), { ok: false, problems: [/already in use/] });
+  t.ok(await exchange(t, addressOf(headgate, 'a')), 'the old upstream is in force');
+  t.notOk(await exchange(t, `127.0.0.1:${port}`), 'what was bound is closed again');
+  t.equal(headgate.addresses.length, 1);
+});
+
+t.test('reload: what needs a restart is said, and the rest is done', timeout, async (t) => {
+  const app = await origin(t);
+  const text = (keys: string) => `${keys}
+listeners: { a: { bind: "127.0.0.1:0", tcp: { upstream: app } } }
+upstreams: { app: { endpoints: ["${app.address}"] } }`;
+  const headgate = await start(text('workers: 1\nlog: { level: silent }'));
+  t.teardown(() => headgate.close());
+  const result = await headgate.reload(
+    text('workers: 2\npin_workers: true\nlog: { level: silent }\ntimeouts: { idle: 300ms }'),
+  );
+  t.strictSame(result, {
+    ok: true,
+    changes: ['timeouts: changed', 'workers: needs a restart', 'pin_workers: needs a restart'],
+  });
+  t.equal(headgate.stats().workers.running, 1);
+  const quiet = connect(t, addressOf(headgate, 'a'));
+  await until(3_000, 'the new idle timeout', () => quiet.closed);
+});
+
+t.test('reload: who waits for a place goes on waiting, and gets one', timeout, async (t) => {
+  const [one, other] = [await origin(t), await origin(t)];
+  const text = (endpoints: string) => `${head}
+listeners: { a: { bind: "127.0.0.1:0", tcp: { upstream: app } } }
+upstreams: { app: { endpoints: [${endpoints}], connections: { per_endpoint: 1, queue_timeout: 30s } } }`;
+  const headgate = await start(text(`"${one.address}"`));
+  t.teardown(() => headgate.close());
+  const holder = connect(t, addressOf(headgate, 'a'));
+  t.ok(await says(holder, 'first'));
+  const waiter = connect(t, addressOf(headgate, 'a'));
+  const answer = says(waiter, 'second');
+  await sleep(200);
+  t.equal(one.accepted, 1);
+  t.match(await headgate.reload(text(`"${one.address}", "${other.address}"`)), { ok: true });
+  t.ok(await answer);
+  t.equal(other.accepted, 1, 'at the new endpoint');
+  t.ok(await says(holder, 'still'));
+});
+
+t.test('reload: SIGHUP and POST /reload read the file again', timeout, async (t) => {
+  const [one, other] = [await origin(t), await origin(t)];
+  const file = `${temporaryDirectory(t)}/headgate.yaml`;
+  const adminPort = await freePort();
+  const write = (endpoint: string) =>
+    writeFileSync(
+      file,
+      `workers: 2
+log: { format: json }
+admin: { bind: "127.0.0.1:${adminPort}" }
+listeners: { web: { bind: "127.0.0.1:0", tcp: { upstream: app } } }
+upstreams: { app: { endpoints: ["${endpoint}"] } }\n`,
+    );
+  write(one.address);
+  const headgate = await startHeadgate(['run', '-c', file]);
+  t.teardown(() => headgate.kill());
+  t.ok(await exchange(t, headgate.address));
+  const said = (message: RegExp) => headgate.logs.filter(({ msg }) => message.test(msg));
+
+  write(other.address);
+  headgate.signal('SIGHUP');
+  await until(5_000, 'the reload', () => said(/^reloaded/).length === 1, headgate.context);
+  t.ok(await exchange(t, headgate.address));
+  t.equal(other.accepted, 1);
+
+  write('nonsense');
+  const reply = await fetch(`http://127.0.0.1:${adminPort}/reload`, { method: 'POST' });
+  t.equal(reply.status, 422);
+  t.match(await reply.json(), { problems: [/headgate\.yaml:5:.*endpoints\[0\] is "nonsense"/] });
+  headgate.signal('SIGHUP');
+  await until(5_000, 'both refusals', () => said(/^not reloaded/).length === 2, headgate.context);
+  t.match(said(/^not reloaded/)[0]!.problems, [/headgate\.yaml:5:.*nonsense/]);
+  t.ok(await exchange(t, headgate.address), 'the old configuration is in force');
+
+  write(one.address);
+  const good = await fetch(`http://127.0.0.1:${adminPort}/reload`, { method: 'POST' });
+  t.strictSame(await good.json(), { reloaded: true, changes: ['upstreams.app: changed'] });
+  t.strictSame(await headgate.stop(), { code: 0, signal: null });
+});
