@@ -1,4 +1,9 @@
-import { type Address, parseEndpointAddress, parseListenAddress } from './address.js';
+import {
+  type Address,
+  parseBindAddress,
+  parseEndpointAddress,
+  parseListenAddress,
+} from './address.js';
 import { parseHostAddress, parseNetwork } from './network.js';
 import type { Parsed } from './parsed.js';
 import { parseDuration, parseSize } from './quantity.js';
@@ -36,7 +41,7 @@ export function toConfig(file: ConfigFile) {
     },
     listeners: Object.entries(file.listeners).map(([name, listener]) => ({
       name,
-      bind: [listener.bind].flat().map((text) => valid(parseListenAddress(text))),
+      bind: [listener.bind].flat().map((text) => valid(parseBindAddress(text))),
       backlog: listener.backlog,
       ...toAdmission(listener),
       socket: toListenerSocket(listener.socket),

@@ -2,6 +2,7 @@ import type { FuncKeywordDefinition } from 'ajv';
 import {
   ENDPOINT_ADDRESS,
   LISTEN_ADDRESS,
+  parseBindAddress,
   parseEndpointAddress,
   parseListenAddress,
 } from './address.js';
@@ -20,7 +21,7 @@ export interface Bounds {
 export interface KeywordArguments {
   duration: Bounds;
   size: Bounds;
-  address: 'listen' | 'endpoint';
+  address: 'bind' | 'listen' | 'endpoint';
   network: true;
   host: true;
   /** The top-level key whose keys are the names that may be referred to. */
@@ -36,6 +37,12 @@ interface Keyword<Argument> {
   parse(text: string, argument: Argument, root: unknown): Parsed<unknown>;
 }
 
+const addressParsers = {
+  bind: parseBindAddress,
+  listen: parseListenAddress,
+  endpoint: parseEndpointAddress,
+} as const;
+
 const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Name]> } = {
   duration: {
     types: ['string'],
@@ -49,9 +56,8 @@ const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Nam
   },
   address: {
     types: ['string'],
-    expected: (role) => (role === 'listen' ? LISTEN_ADDRESS : ENDPOINT_ADDRESS),
-    parse: (text, role) =>
-      role === 'listen' ? parseListenAddress(text) : parseEndpointAddress(text),
+    expected: (role) => (role === 'endpoint' ? ENDPOINT_ADDRESS : LISTEN_ADDRESS),
+    parse: (text, role) => addressParsers[role](text),
   },
   network: {
     types: ['string'],

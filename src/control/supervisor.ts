@@ -20,6 +20,7 @@ import { makeAdmission } from './admission.js';
 import { connectOptions } from './connect-options.js';
 import { DataThread } from './data-thread.js';
 import { type DemoOrigin, startDemoOrigin } from './demo-origin.js';
+import { InheritedListeners } from './inherited-listeners.js';
 import { type BoundAddress, bindAddress, removeSocketFile } from './listening.js';
 import { endFlow, listFlows } from './live-flows.js';
 import { LogSink } from './log-sink.js';
@@ -77,14 +78,18 @@ export class Supervisor {
     const origins = new Map<string, DemoOrigin>();
     let admin: AdminEndpoint | undefined;
     try {
+      const inherited = InheritedListeners.ofProcess(kernel);
       if (config.admin !== null) admin = await AdminEndpoint.bind(kernel, config.admin);
       for (const listener of config.listeners) {
         for (const address of listener.bind) {
-          bound.push(await bindAddress(kernel, listener, address, workers));
+          bound.push(await bindAddress(kernel, listener, address, workers, inherited));
         }
       }
       for (const { name, demo } of config.upstreams) {
         if (demo) origins.set(name, await startDemoOrigin());
+      }
+      for (const name of inherited.unused()) {
+        sink.logger.warn({ name }, 'no listener uses this socket of the service manager');
       }
       dropPrivileges(kernel, config);
     } catch (error) {
@@ -219,7 +224,7 @@ export class Supervisor {
     );
     for (const origin of this.origins) origin.close();
     this.admin?.close();
-    for (const one of this.bound) removeSocketFile(one.address);
+    for (const one of this.bound) if (!one.isInherited) removeSocketFile(one.address);
     this.sink.logger.info('stopped');
     await this.sink.close();
     const failure = failures.find((one) => one !== undefined);
@@ -251,13 +256,14 @@ function makeSnapshot(
     worker,
     core: config.pinWorkers ? worker % availableParallelism() : -1,
     listeners: bound.map(
-      ({ listener, address, text, fds }): ListenerSnapshot => ({
+      ({ listener, address, text, fds, isInherited }): ListenerSnapshot => ({
         name: listener.name,
         index: config.listeners.indexOf(listener),
         fd: fds[worker]!,
         address: text,
         family: address.family,
         upstream: upstreamIndex.get(listener.tcp.upstream)!,
+        isShared: isInherited,
         transparent: listener.socket.transparent,
         admission: admissions[config.listeners.indexOf(listener)],
       }),

@@ -34,11 +34,13 @@ export {
   openListener,
   peerAddress,
   resetSocket,
+  setListenOptions,
   takeSocketError,
 } from './socket.js';
 export {
   type ConnectOptions,
   ConnectPlan,
+  getOption,
   type Keepalive,
   type StreamOptions,
   setOption,
