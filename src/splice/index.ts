@@ -60,6 +60,7 @@ export {
   createKernel,
   type FailureObserver,
   type Kernel,
+  koffiVersion,
   type Libc,
   loadLibc,
   type SyscallName,
