@@ -2,10 +2,10 @@ import { Epoll, Errno, Nagle, PlainTransport, takeSocketError } from '../splice/
 import { accessLine } from './access-line.js';
 import { NO_SOURCE } from './admission.js';
 import { isPassing } from './connect-failure.js';
-import { type CloseReason, Counter, closeReasons } from './counters.js';
+import { type CloseReason, Counter } from './counters.js';
 import type { Task } from './event-loop.js';
 import { FlowSide } from './flow-side.js';
-import { FlowState, successors } from './flow-state.js';
+import { FlowState, successorBits } from './flow-state.js';
 import type { Listener } from './listener.js';
 import type { WorkerRoom } from './room.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
@@ -187,7 +187,7 @@ export class Flow implements TimerOwner, Task, Waiter {
     this.closeSide(this.client, isOrderly);
     if (this.upstream !== undefined) this.closeSide(this.upstream, isOrderly);
     this.attempts.end();
-    room.counters.countClosed(this.listener.snapshot.index, closeReasons.indexOf(reason));
+    room.counters.countClosed(this.listener.snapshot.index, reason);
     room.connections.leave();
     this.listener.leave(this.source);
     this.enter(FlowState.closed);
@@ -315,7 +315,7 @@ export class Flow implements TimerOwner, Task, Waiter {
   }
 
   private enter(state: FlowState): void {
-    if (!successors[this.state].includes(state)) {
+    if ((successorBits[this.state]! & (1 << state)) === 0) {
       throw new Error(`flow: state ${this.state} is not followed by ${state}`);
     }
     this.state = state;
