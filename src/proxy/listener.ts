@@ -10,7 +10,7 @@ import {
   Socket,
 } from '../splice/index.js';
 import { Admission, NO_SOURCE, Verdict } from './admission.js';
-import { type CloseReason, Counter, closeReasons } from './counters.js';
+import { type CloseReason, Counter } from './counters.js';
 import type { EventHandler } from './event-loop.js';
 import { Flow } from './flow.js';
 import type { WorkerRoom } from './room.js';
@@ -188,7 +188,7 @@ export class Listener implements EventHandler, TimerOwner {
   private refuse(fd: number, reason: CloseReason): void {
     const { counters, kernel, connections, log } = this.room;
     counters.countAccepted(this.snapshot.index);
-    counters.countClosed(this.snapshot.index, closeReasons.indexOf(reason));
+    counters.countClosed(this.snapshot.index, reason);
     resetSocket(kernel, fd);
     connections.leave();
     this.leave(NO_SOURCE);
