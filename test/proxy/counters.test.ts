@@ -117,7 +117,8 @@ t.test('counters: flows are counted by listener, coming and going', async (t) =>
     for (const reason of closeReasons) counters.countClosed(listener, reason);
     t.equal(counters.activeOf(listener), accepted - closeReasons.length);
     for (const reason of closeReasons) {
-      if (counters.closedOf(listener, closeReasons.indexOf(reason)) !== 1) t.fail(`${listener} ${reason}`);
+      if (counters.closedOf(listener, closeReasons.indexOf(reason)) !== 1)
+        t.fail(`${listener} ${reason}`);
     }
   }
 });
