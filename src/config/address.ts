@@ -31,6 +31,15 @@ export interface UnixAddress {
 
 export type Address = InetAddress | Inet6Address | UnixAddress;
 
+/** `fd:NAME`, a listening socket that the service manager hands over by that name. */
+export interface InheritedAddress {
+  family: 'inherited';
+  name: string;
+  text: string;
+}
+
+export type BindAddress = Address | InheritedAddress;
+
 /** What a message calls these values. */
 export const LISTEN_ADDRESS =
   'an address to listen on (IPv4:port, [IPv6]:port, *:port, unix:/path or unix:@name)';
@@ -59,6 +68,17 @@ export function parseListenAddress(text: string): Parsed<Address> {
     return accepted({ family: 'inet6', host: '::', port: port.value, dualStack: true, text });
   }
   return parseHost(host, port.value);
+}
+
+/** Reads what a listener binds: an address, or a socket that is there already. */
+export function parseBindAddress(text: string): Parsed<BindAddress> {
+  if (!text.startsWith('fd:')) return parseListenAddress(text);
+  const name = text.slice('fd:'.length);
+  // What FileDescriptorName= takes, systemd.socket(5).
+  if (!/^[!-9;-~]{1,255}$/.test(name)) {
+    return refused('not a descriptor name, expected fd:NAME as in FileDescriptorName=NAME');
+  }
+  return accepted({ family: 'inherited', name, text });
 }
 
 /** Reads where an upstream's endpoint is. The address must be one that can be connected to. */

@@ -1,4 +1,4 @@
-import { parseListenAddress } from './address.js';
+import { parseBindAddress, parseListenAddress } from './address.js';
 import { parseNetwork } from './network.js';
 import { valid } from './parsed.js';
 import { parseDuration, parseSize } from './quantity.js';
@@ -41,7 +41,7 @@ export function toConfig(file: ConfigFile) {
     },
     listeners: Object.entries(file.listeners).map(([name, listener]) => ({
       name,
-      bind: [listener.bind].flat().map((text) => valid(parseListenAddress(text))),
+      bind: [listener.bind].flat().map((text) => valid(parseBindAddress(text))),
       backlog: listener.backlog,
       ...toAdmission(listener),
       socket: toListenerSocket(listener.socket),

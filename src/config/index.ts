@@ -8,6 +8,7 @@
  */
 export {
   type Address,
+  type BindAddress,
   type Inet6Address,
   type InetAddress,
   parseEndpointAddress,

@@ -1,5 +1,5 @@
 import type { FuncKeywordDefinition } from 'ajv';
-import { LISTEN_ADDRESS, parseListenAddress } from './address.js';
+import { LISTEN_ADDRESS, parseBindAddress, parseListenAddress } from './address.js';
 import { ENDPOINT_TARGET, parseEndpointTarget } from './endpoint-target.js';
 import { HOST, NETWORK, parseHostAddress, parseNetwork } from './network.js';
 import { accepted, type Parsed, refused } from './parsed.js';
@@ -19,7 +19,7 @@ export interface Bounds {
 export interface KeywordArguments {
   duration: Bounds;
   size: Bounds;
-  address: 'listen' | 'endpoint';
+  address: 'bind' | 'listen' | 'endpoint';
   network: true;
   host: true;
   statuses: 'http';
@@ -38,6 +38,12 @@ interface Keyword<Argument> {
   parse(text: string, argument: Argument, root: unknown): Parsed<unknown>;
 }
 
+const addressParsers = {
+  bind: parseBindAddress,
+  listen: parseListenAddress,
+  endpoint: parseEndpointTarget,
+} as const;
+
 const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Name]> } = {
   duration: {
     types: ['string'],
@@ -51,9 +57,8 @@ const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Nam
   },
   address: {
     types: ['string'],
-    expected: (role) => (role === 'listen' ? LISTEN_ADDRESS : ENDPOINT_TARGET),
-    parse: (text, role) =>
-      role === 'listen' ? parseListenAddress(text) : parseEndpointTarget(text),
+    expected: (role) => (role === 'endpoint' ? ENDPOINT_TARGET : LISTEN_ADDRESS),
+    parse: (text, role) => addressParsers[role](text),
   },
   statuses: {
     types: ['string', 'number'],

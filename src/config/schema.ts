@@ -182,11 +182,15 @@ const admin = Type.Object(
 
 const listener = Type.Object(
   {
-    bind: Type.Union([address('listen'), Type.Array(address('listen'), { minItems: 1 })], {
+    bind: Type.Union([address('bind'), Type.Array(address('bind'), { minItems: 1 })], {
       title: 'listening addresses',
       description:
-        'One address or a list. `*:80` is every address, IPv4 and IPv6; `[::]:80` is IPv6 only; port 0 lets the kernel choose; `unix:@name` is an abstract socket.',
-      examples: ['0.0.0.0:5432', ['127.0.0.1:5432', '[::1]:5432', 'unix:/run/pg.sock']],
+        'One address or a list. `*:80` is every address, IPv4 and IPv6; `[::]:80` is IPv6 only; port 0 lets the kernel choose; `unix:@name` is an abstract socket. A socket that the service manager hands over (`LISTEN_FDS`) is used instead of binding where its address is the same; `fd:NAME` means one by its name (`FileDescriptorName=`).',
+      examples: [
+        '0.0.0.0:5432',
+        ['127.0.0.1:5432', '[::1]:5432', 'unix:/run/pg.sock'],
+        'fd:postgres',
+      ],
     } satisfies Description),
     backlog: optional(
       Type.Integer({

@@ -1,6 +1,7 @@
 import type { Config, ListenerConfig } from '../config/index.js';
 import { LISTENERS_MAX } from '../proxy/index.js';
 import type { Kernel } from '../splice/index.js';
+import type { InheritedListeners } from './inherited-listeners.js';
 import { type BoundAddress, bindAddress, removeSocketFile } from './listening.js';
 
 /** What a configuration asks for, bound and not yet in use. */
@@ -41,10 +42,11 @@ export class BoundListeners {
   /**
    * Binds what is not bound yet.
    *
+   * @param inherited sockets of the service manager, at start
    * @throws SystemCallError with the address, when one cannot be bound; RangeError when there were too
    *   many listeners since the start. Nothing has changed then.
    */
-  async prepare({ listeners }: Config): Promise<BoundChange> {
+  async prepare({ listeners }: Config, inherited?: InheritedListeners): Promise<BoundChange> {
     const newNames = listeners.filter(({ name }) => this.indexOf(name) < 0);
     if (this.numbered.length + newNames.length > LISTENERS_MAX) {
       throw new RangeError(`more than ${LISTENERS_MAX} listeners since the start`);
@@ -59,7 +61,7 @@ export class BoundListeners {
             next.set(key, { ...kept, listener });
             continue;
           }
-          const bound = await bindAddress(this.kernel, listener, address, this.workers);
+          const bound = await bindAddress(this.kernel, listener, address, this.workers, inherited);
           added.push(bound);
           next.set(key, bound);
         }
@@ -87,9 +89,9 @@ export class BoundListeners {
 
   /** Closes what was bound for a change that is not made. */
   abandon(added: readonly BoundAddress[]): void {
-    for (const { fds, address } of added) {
+    for (const { fds, address, isInherited } of added) {
       for (const fd of fds) this.kernel.close(fd);
-      removeSocketFile(address);
+      if (!isInherited) removeSocketFile(address);
     }
   }
 }
@@ -97,7 +99,8 @@ export class BoundListeners {
 /** The addresses of a listener, by what makes two of them the same across a reload. */
 function keyed({ name, bind }: ListenerConfig): [string, ListenerConfig['bind'][number]][] {
   return bind.map((address, position) => {
-    const isChosen = address.family !== 'unix' && address.port === 0;
+    const isChosen =
+      (address.family === 'inet' || address.family === 'inet6') && address.port === 0;
     return [isChosen ? `${address.text} ${name} ${position}` : address.text, address];
   });
 }

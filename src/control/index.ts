@@ -9,6 +9,7 @@ export type {
   ReloadResult,
   UpstreamStatus,
 } from './admin/index.js';
+export { type Check, diagnose } from './diagnosis.js';
 export { bindErrorText } from './listening.js';
 export { LogSink } from './log-sink.js';
 export type {

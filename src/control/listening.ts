@@ -1,20 +1,26 @@
 import { chmodSync, chownSync, statSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
-import type { Address, ListenerConfig } from '../config/index.js';
+import type { BindAddress, ListenerConfig } from '../config/index.js';
 import {
   formatAddress,
+  getOption,
   type Kernel,
+  type ListenOptions,
   localAddress,
   openBound,
   openListener,
   orThrow,
   Sockaddr,
   type SocketAddress,
+  SocketOption,
   Splice,
   SystemCallError,
+  setListenOptions,
 } from '../splice/index.js';
 import { groupId, userId } from './accounts.js';
+import { InheritedListeners } from './inherited-listeners.js';
 import { socketAddress } from './socket-address.js';
+import type { InheritedSocket } from './systemd.js';
 
 /** One bound address of a listener: a socket for each worker. */
 export interface BoundAddress {
@@ -25,6 +31,8 @@ export interface BoundAddress {
   readonly text: string;
   /** One descriptor a worker, in the order of workers. */
   readonly fds: number[];
+  /** The service manager bound it: all workers share its socket, and its file is not ours to remove. */
+  readonly isInherited: boolean;
 }
 
 /**
@@ -37,17 +45,19 @@ export interface BoundAddress {
 export async function bindAddress(
   kernel: Kernel,
   listener: ListenerConfig,
-  address: Address,
+  address: BindAddress,
   workers: number,
+  inherited: InheritedListeners = InheritedListeners.none,
 ): Promise<BoundAddress> {
+  const socket = inherited.take(address);
+  if (socket !== undefined) return adoptSocket(kernel, listener, socket, workers);
+  if (address.family === 'inherited') {
+    throw new Error(`cannot listen on ${address.text}: ${inherited.describe()}`);
+  }
   const wanted = socketAddress(address);
   if (wanted.family === 'unix') return bindUnix(kernel, listener, wanted, workers);
-  const { keepalive, userTimeoutMs, mode, owner, group, ...socket } = listener.socket;
   const options = {
-    ...socket,
-    keepalive: keepalive ?? undefined,
-    userTimeoutMs: userTimeoutMs ?? undefined,
-    backlog: listener.backlog,
+    ...listenOptions(listener),
     ipv6Only: address.family === 'inet6' && !address.dualStack,
   };
   // SO_REUSEPORT would let a second headgate, or anybody of the same user, share the port without a
@@ -62,7 +72,7 @@ export async function bindAddress(
     while (fds.length < workers) {
       fds.push(openListener(kernel, rest, { ...options, reusePort: true }));
     }
-    return { listener, address: bound, text: formatAddress(bound), fds };
+    return { listener, address: bound, text: formatAddress(bound), fds, isInherited: false };
   } catch (error) {
     for (const fd of fds) kernel.close(fd);
     throw error;
@@ -89,11 +99,54 @@ async function bindUnix(
     removeSocketFile(address);
     throw error;
   }
-  const fds = [fd];
-  while (fds.length < workers) {
-    fds.push(orThrow(kernel.fcntl(fd, Splice.F_DUPFD_CLOEXEC, 0), 'fcntl F_DUPFD_CLOEXEC'));
+  const fds = [fd, ...duplicates(kernel, fd, workers - 1)];
+  return { listener, address, text: formatAddress(address), fds, isInherited: false };
+}
+
+/**
+ * The workers get duplicates of a socket that the service manager has bound: its file, address and
+ * queue stay the manager's, also when this process has ended.
+ */
+function adoptSocket(
+  kernel: Kernel,
+  listener: ListenerConfig,
+  { fd, name, address }: InheritedSocket & { address: SocketAddress },
+  workers: number,
+): BoundAddress {
+  const { SOL_SOCKET, SO_ACCEPTCONN } = SocketOption;
+  if (getOption(kernel, fd, SOL_SOCKET, SO_ACCEPTCONN) !== 1) {
+    throw new Error(`cannot listen on fd:${name}: it is not a listening stream socket`);
   }
-  return { listener, address, text: formatAddress(address), fds };
+  const { domain } = new Sockaddr(address);
+  if (address.family !== 'unix') {
+    const refused = setListenOptions(kernel, fd, domain, listenOptions(listener));
+    if (refused !== undefined) {
+      throw new SystemCallError(`setsockopt ${refused.option}`, -refused.result, `fd:${name}`);
+    }
+  }
+  const fds = duplicates(kernel, fd, workers);
+  return { listener, address, text: formatAddress(address), fds, isInherited: true };
+}
+
+function duplicates(kernel: Kernel, fd: number, count: number): number[] {
+  return Array.from({ length: count }, () =>
+    orThrow(kernel.fcntl(fd, Splice.F_DUPFD_CLOEXEC, 0), 'fcntl F_DUPFD_CLOEXEC'),
+  );
+}
+
+function listenOptions({ backlog, socket }: ListenerConfig): ListenOptions {
+  const { nodelay, keepalive, userTimeoutMs, fastOpen, deferAcceptSeconds, transparent } = socket;
+  return {
+    backlog,
+    reusePort: false,
+    ipv6Only: false,
+    nodelay,
+    keepalive: keepalive ?? undefined,
+    userTimeoutMs: userTimeoutMs ?? undefined,
+    fastOpen,
+    deferAcceptSeconds,
+    transparent,
+  };
 }
 
 function setFileAccess(path: string, { mode, owner, group }: ListenerConfig['socket']): void {

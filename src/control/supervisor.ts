@@ -10,6 +10,7 @@ import { type BoundChange, BoundListeners } from './bound-listeners.js';
 import { DataThread } from './data-thread.js';
 import { DemoOrigins } from './demo-origins.js';
 import type { DiscoveryOptions } from './discovery/index.js';
+import { InheritedListeners } from './inherited-listeners.js';
 import { removeSocketFile } from './listening.js';
 import { endFlow, listFlows } from './live-flows.js';
 import { LogSink } from './log-sink.js';
@@ -87,12 +88,16 @@ export class Supervisor {
     let admin: AdminEndpoint | undefined;
     let bound: BoundChange | undefined;
     try {
+      const inherited = InheritedListeners.ofProcess(kernel);
       if (config.admin !== null) admin = await AdminEndpoint.bind(kernel, config.admin);
-      bound = await listeners.prepare(config);
+      bound = await listeners.prepare(config, inherited);
       await origins.start(config);
       upstreams.configure(config.upstreams, origins.addresses);
       await upstreams.settle(config.timeouts.connectMs);
       upstreams.publish();
+      for (const name of inherited.unused()) {
+        sink.logger.warn({ name }, 'no listener uses this socket of the service manager');
+      }
       dropPrivileges(kernel, config);
     } catch (error) {
       if (bound !== undefined) listeners.abandon(bound.added);
@@ -275,7 +280,9 @@ export class Supervisor {
     this.site.upstreams.stop();
     this.site.origins.close();
     this.admin?.close();
-    for (const one of this.site.listeners.all) removeSocketFile(one.address);
+    for (const one of this.site.listeners.all) {
+      if (!one.isInherited) removeSocketFile(one.address);
+    }
     this.site.sink.logger.info('stopped');
     await this.site.sink.close();
     const failure = failures.find((one) => one !== undefined);

@@ -28,12 +28,13 @@ export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapsh
     worker,
     core: config.pinWorkers ? worker % availableParallelism() : -1,
     listeners: listeners.all.map(
-      ({ listener, address, text, fds }): ListenerSnapshot => ({
+      ({ listener, address, text, fds, isInherited }): ListenerSnapshot => ({
         name: listener.name,
         index: listeners.indexOf(listener.name),
         fd: fds[worker]!,
         address: text,
         family: address.family,
+        isShared: isInherited,
         transparent: listener.socket.transparent,
         admission: admissions.get(listener.name),
         ...listenerRoutes(listener, upstreamIndex),

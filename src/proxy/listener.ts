@@ -119,9 +119,10 @@ export class Listener implements EventHandler, TimerOwner {
     if (!this.isPaused) this.room.clock.deregister(this.snapshot.fd);
   }
 
-  /** A unix socket is shared by all workers; one of them is woken, not all. */
+  /** A socket that all workers share wakes one of them, not all. */
   private get events(): number {
-    return this.snapshot.family === 'unix' ? Epoll.EPOLLIN | Epoll.EPOLLEXCLUSIVE : Epoll.EPOLLIN;
+    const { family, isShared } = this.snapshot;
+    return family === 'unix' || isShared ? Epoll.EPOLLIN | Epoll.EPOLLEXCLUSIVE : Epoll.EPOLLIN;
   }
 
   private acceptUpTo(most: number): number {

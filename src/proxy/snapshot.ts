@@ -42,6 +42,8 @@ export interface ListenerSnapshot {
   readonly acceptProxyFrom?: readonly Network[];
   /** Absent where everybody may connect, in any number. */
   readonly admission?: AdmissionSnapshot | undefined;
+  /** Other workers wait at the same socket, as at a unix one: one of them is woken, not all. */
+  readonly isShared?: boolean;
   /** Endpoints see the client's address (IP_TRANSPARENT). */
   readonly transparent?: boolean;
 }

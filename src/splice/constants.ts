@@ -25,6 +25,7 @@ export const SocketOption = {
   SO_OOBINLINE: 10,
   SO_LINGER: 13,
   SO_REUSEPORT: 15,
+  SO_ACCEPTCONN: 30,
   IPPROTO_TCP: 6,
   TCP_NODELAY: 1,
   TCP_KEEPIDLE: 4,

@@ -34,11 +34,13 @@ export {
   openListener,
   peerAddress,
   resetSocket,
+  setListenOptions,
   takeSocketError,
 } from './socket.js';
 export {
   type ConnectOptions,
   ConnectPlan,
+  getOption,
   type Keepalive,
   type StreamOptions,
   setOption,
@@ -58,6 +60,7 @@ export {
   createKernel,
   type FailureObserver,
   type Kernel,
+  koffiVersion,
   type Libc,
   loadLibc,
   type SyscallName,

@@ -62,7 +62,6 @@ export function openListener(kernel: Kernel, address: Sockaddr, options: ListenO
  */
 export function openBound(kernel: Kernel, address: Sockaddr, options: ListenOptions): number {
   const { SOL_SOCKET, SO_REUSEADDR, SO_REUSEPORT, IPPROTO_IPV6, IPV6_V6ONLY } = SocketOption;
-  const { IPPROTO_TCP, TCP_NODELAY, TCP_FASTOPEN, TCP_DEFER_ACCEPT } = SocketOption;
   const fd = orThrow(kernel.socket(address.domain, STREAM, 0), 'socket', address.toString());
   const check = (result: number, syscall: string): void => {
     if (result >= 0) return;
@@ -73,15 +72,8 @@ export function openBound(kernel: Kernel, address: Sockaddr, options: ListenOpti
     check(setOption(kernel, fd, SOL_SOCKET, SO_REUSEADDR, 1), 'setsockopt SO_REUSEADDR');
     const share = options.reusePort ? 1 : 0;
     check(setOption(kernel, fd, SOL_SOCKET, SO_REUSEPORT, share), 'setsockopt SO_REUSEPORT');
-    check(setStreamOptions(kernel, fd, options), 'setsockopt SO_KEEPALIVE or TCP_USER_TIMEOUT');
-    const { nodelay = true, fastOpen = 0, deferAcceptSeconds = 0, transparent } = options;
-    const tcp = (name: number, value: number) => setOption(kernel, fd, IPPROTO_TCP, name, value);
-    tcp(TCP_NODELAY, nodelay ? 1 : 0);
-    if (fastOpen > 0) check(tcp(TCP_FASTOPEN, fastOpen), 'setsockopt TCP_FASTOPEN');
-    if (deferAcceptSeconds > 0) {
-      check(tcp(TCP_DEFER_ACCEPT, deferAcceptSeconds), 'setsockopt TCP_DEFER_ACCEPT');
-    }
-    if (transparent) check(setTransparent(kernel, fd, address.domain), 'setsockopt IP_TRANSPARENT');
+    const refused = setListenOptions(kernel, fd, address.domain, options);
+    if (refused !== undefined) check(refused.result, `setsockopt ${refused.option}`);
   }
   if (address.domain === Socket.AF_INET6) {
     const only = options.ipv6Only ? 1 : 0;
@@ -89,6 +81,31 @@ export function openBound(kernel: Kernel, address: Sockaddr, options: ListenOpti
   }
   check(kernel.bind(fd, address.memory.address, address.byteLength), 'bind');
   return fd;
+}
+
+/**
+ * Sets what a listening TCP socket has and what those it accepts inherit.
+ *
+ * @returns the option that was refused, with a negative error number
+ */
+export function setListenOptions(
+  kernel: Kernel,
+  fd: number,
+  domain: number,
+  options: ListenOptions,
+): { option: string; result: number } | undefined {
+  const { IPPROTO_TCP, TCP_NODELAY, TCP_FASTOPEN, TCP_DEFER_ACCEPT } = SocketOption;
+  const { nodelay = true, fastOpen = 0, deferAcceptSeconds = 0, transparent } = options;
+  const tcp = (name: number, value: number) => setOption(kernel, fd, IPPROTO_TCP, name, value);
+  tcp(TCP_NODELAY, nodelay ? 1 : 0);
+  let result = setStreamOptions(kernel, fd, options);
+  if (result < 0) return { option: 'SO_KEEPALIVE or TCP_USER_TIMEOUT', result };
+  if (fastOpen > 0) result = tcp(TCP_FASTOPEN, fastOpen);
+  if (result < 0) return { option: 'TCP_FASTOPEN', result };
+  if (deferAcceptSeconds > 0) result = tcp(TCP_DEFER_ACCEPT, deferAcceptSeconds);
+  if (result < 0) return { option: 'TCP_DEFER_ACCEPT', result };
+  if (transparent) result = setTransparent(kernel, fd, domain);
+  return result < 0 ? { option: 'IP_TRANSPARENT', result } : undefined;
 }
 
 /**

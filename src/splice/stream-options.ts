@@ -47,6 +47,7 @@ export interface ConnectOptions extends StreamOptions {
 }
 
 const scratch = new NativeMemory(4);
+const scratchLength = new NativeMemory(4);
 
 /** Sets an option whose value is an `int`. @returns 0, or a negative error number */
 export function setOption(
@@ -58,6 +59,13 @@ export function setOption(
 ): number {
   scratch.bytes.writeInt32LE(value, 0);
   return kernel.setsockopt(fd, level, name, scratch.address, 4);
+}
+
+/** An option whose value is an `int`, or a negative error number. */
+export function getOption(kernel: Kernel, fd: number, level: number, name: number): number {
+  scratchLength.bytes.writeInt32LE(4, 0);
+  const result = kernel.getsockopt(fd, level, name, scratch.address, scratchLength.address);
+  return result < 0 ? result : scratch.bytes.readInt32LE(0);
 }
 
 /** @returns 0, or the negative error number of the first option that was refused */

@@ -40,6 +40,8 @@ export interface Kernel {
   sched_setaffinity(pid: number, maskBytes: number, mask: number): number;
   /** The calling thread's; the further arguments are 0. */
   prctl(option: number, value: number): number;
+  /** A call without a wrapper in the C library, by its number; four arguments are enough here. */
+  syscall(number: number, first: number, second: number, third: number, fourth: number): number;
   /** Milliseconds on a clock that never goes back, with fractions; its zero means nothing. */
   monotonicMs(): number;
 }
@@ -87,10 +89,13 @@ const prototypes: Readonly<Record<SyscallName, string>> = {
   timerfd_settime: 'int timerfd_settime(int, int, uintptr_t, uintptr_t)',
   sched_setaffinity: 'int sched_setaffinity(int, size_t, uintptr_t)',
   prctl: 'int prctl(int, ulong, ulong, ulong, ulong)',
+  syscall: 'long syscall(long, long, long, long, long)',
 };
 
 /** Every call of {@link Kernel}, in a fixed order: counters are indexed by position here. */
 export const syscallNames = Object.keys(prototypes) as readonly SyscallName[];
+
+export const koffiVersion: string = koffi.version;
 
 let libc: Libc | undefined;
 
@@ -259,6 +264,7 @@ export function createKernel(library: Libc = loadLibc(), onFailure?: FailureObse
     timerfd_settime: (fd, flags, value) => settime(fd, flags, value, 0),
     sched_setaffinity: retried('sched_setaffinity'),
     prctl: (option, value) => prctl(option, value, 0, 0, 0),
+    syscall: retried('syscall'),
     monotonicMs: () => performance.now(),
   };
 }

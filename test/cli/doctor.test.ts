@@ -1,0 +1,58 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import t from 'tap';
+import { type Check, diagnose } from '#src/control/index.js';
+import { createKernel, Errno } from '#src/splice/index.js';
+import { descriptors } from '#test/support/descriptors.js';
+import { programPath } from '#test/support/headgate.js';
+import { withoutLoader } from '#test/support/program.js';
+import { ScriptedLibc } from '#test/support/scripted-libc.js';
+
+function headgate(...args: string[]) {
+  const [command, ...rest] = withoutLoader([process.execPath, programPath, ...args]);
+  return spawnSync(command!, rest, { encoding: 'utf8' });
+}
+
+t.test('doctor: what is needed is here, and what is opened is closed', async (t) => {
+  diagnose(1);
+  const before = descriptors();
+  const checks = diagnose(1);
+  t.same(descriptors(), before);
+  const state = (name: string) => checks.find((check) => check.name === name)?.state;
+  for (const name of ['splice', 'SO_REUSEPORT', 'open files', 'kernel', 'koffi']) {
+    t.equal(state(name), 'ok', name);
+  }
+  for (const name of ['kernel TLS', 'MSG_ZEROCOPY', 'openat2', 'io_uring', 'pipe size']) {
+    t.match(state(name), /^(ok|absent)$/, name);
+  }
+  t.equal(diagnose(10_000_000_000).find(({ name }) => name === 'open files')?.state, 'low');
+});
+
+t.test('doctor: a machine without splice will not do, one without io_uring will', async (t) => {
+  const libc = new ScriptedLibc({ splice: () => -Errno.ENOSYS, syscall: () => -Errno.ENOSYS });
+  const checks = diagnose(1, createKernel(libc));
+  const of = (wanted: string) => checks.find(({ name }) => name === wanted);
+  t.match(of('splice'), { state: 'missing', detail: /ENOSYS/ });
+  t.match(of('openat2'), { state: 'absent', detail: /ENOSYS/ });
+  t.match(of('io_uring'), { state: 'absent', detail: /ENOSYS/ });
+});
+
+t.test('doctor: aligned text for people, JSON for programs', async (t) => {
+  const { stdout, status } = headgate('doctor');
+  t.equal(status, 0);
+  t.match(stdout, /^splice +ok +socket → pipe → socket$/m);
+  t.match(stdout, /^node +ok +v\d+/m);
+  const json = headgate('doctor', '--json');
+  t.equal(json.status, 0);
+  const { ok, checks } = JSON.parse(json.stdout) as { ok: boolean; checks: Check[] };
+  t.equal(ok, true);
+  t.ok(checks.length >= 13);
+  t.match(headgate('doctor', 'x'), { status: 2, stderr: /unexpected "x"/ });
+});
+
+t.test('schema: prints what is published', async (t) => {
+  const { stdout, status } = headgate('schema');
+  t.equal(status, 0);
+  const file = new URL('../../../config/schema.json', import.meta.url);
+  t.strictSame(JSON.parse(stdout), JSON.parse(readFileSync(file, 'utf8')));
+});
