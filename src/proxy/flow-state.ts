@@ -50,3 +50,8 @@ export const successors: Readonly<Record<FlowState, readonly FlowState[]>> = {
   [FlowState.closing]: [FlowState.closed],
   [FlowState.closed]: [],
 };
+
+/** The same, a bit for each successor: every flow changes its state five times. */
+export const successorBits: readonly number[] = Object.values(successors).map((states) =>
+  states.reduce<number>((bits, state) => bits | (1 << state), 0),
+);

@@ -8,11 +8,11 @@ import {
 } from '../splice/index.js';
 import { accessLine } from './access-line.js';
 import { isPassing } from './connect-failure.js';
-import { type CloseReason, Counter, closeReasons, orderlyReasons } from './counters.js';
+import { type CloseReason, Counter, orderlyReasons } from './counters.js';
 import type { Task } from './event-loop.js';
 import { FlowHead, flowKey } from './flow-head.js';
 import { FlowSide } from './flow-side.js';
-import { FlowState, successors } from './flow-state.js';
+import { FlowState, successorBits } from './flow-state.js';
 import type { Listener } from './listener.js';
 import { sendProxyHeader } from './proxy-sender.js';
 import type { WorkerRoom } from './room.js';
@@ -210,7 +210,7 @@ export class Flow implements TimerOwner, Task, Waiter {
     this.closeSide(this.client, isOrderly);
     if (this.upstream !== undefined) this.closeSide(this.upstream, isOrderly);
     this.attempts?.end();
-    room.counters.countClosed(this.listener.snapshot.index, closeReasons.indexOf(reason));
+    room.counters.countClosed(this.listener.snapshot.index, reason);
     room.connections.leave();
     this.enter(FlowState.closed);
     room.flowEnded(this.listener);
@@ -377,7 +377,7 @@ export class Flow implements TimerOwner, Task, Waiter {
   }
 
   private enter(state: FlowState): void {
-    if (!successors[this.state].includes(state)) {
+    if ((successorBits[this.state]! & (1 << state)) === 0) {
       throw new Error(`flow: state ${this.state} is not followed by ${state}`);
     }
     this.state = state;

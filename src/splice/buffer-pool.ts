@@ -1,5 +1,8 @@
 import { NativeMemory } from './memory.js';
 
+/** Buffers a pool begins with, in low memory; their pages cost nothing until they are written. */
+const LOW_BUFFERS = 16;
+
 /**
  * The copy buffers of one worker. Like a pipe, a buffer belongs to a pump only while it holds bytes
  * that could not be sent yet; all other flows share the one on top, so a quiet flow owns no memory.
@@ -7,7 +10,7 @@ import { NativeMemory } from './memory.js';
 export class BufferPool {
   /** Buffers taken and not given back. */
   inUse = 0;
-  private readonly idle: NativeMemory[] = [];
+  private readonly idle: NativeMemory[];
 
   /**
    * @param bufferBytes size of each buffer
@@ -16,7 +19,9 @@ export class BufferPool {
   constructor(
     readonly bufferBytes: number,
     private readonly idleMax = 64,
-  ) {}
+  ) {
+    this.idle = NativeMemory.low(bufferBytes, Math.min(LOW_BUFFERS, idleMax));
+  }
 
   take(): NativeMemory {
     this.inUse++;

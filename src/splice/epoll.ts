@@ -28,9 +28,10 @@ export class EventPoll {
     private readonly eventsMax: number,
   ) {
     this.fd = orThrow(kernel.epoll_create1(Epoll.EPOLL_CLOEXEC), 'epoll_create1');
-    this.events = new NativeMemory(EpollEvent.size * eventsMax);
+    this.events = NativeMemory.low(EpollEvent.size * eventsMax, 1)[0]!;
     this.controlInts = new Int32Array(this.control.bytes.buffer);
-    this.eventInts = new Int32Array(this.events.bytes.buffer);
+    const { buffer, byteOffset, byteLength } = this.events.bytes;
+    this.eventInts = new Int32Array(buffer, byteOffset, byteLength / 4);
   }
 
   /** @returns 0, or a negative error number: ENOSPC (max_user_watches), ENOMEM */

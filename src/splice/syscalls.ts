@@ -112,6 +112,23 @@ export function addressOf(buffer: Uint8Array): number {
   return Number(koffi.address(buffer));
 }
 
+// mmap(2), asm-generic/mman-common.h; MAP_32BIT exists on x86-64 only.
+const PROT_READ_WRITE = 0x3;
+const MAP_PRIVATE_ANONYMOUS_32BIT = 0x2 | 0x20 | 0x40;
+
+/**
+ * Maps fresh memory below 2 GiB, for as long as the process lives.
+ *
+ * @param byteLength rounded up to whole pages by the kernel
+ * @returns `undefined` where there is none to be had: another machine than x86-64, no room
+ */
+export function mapLowMemory(byteLength: number): ArrayBuffer | undefined {
+  if (process.arch !== 'x64') return undefined;
+  const mmap = koffi.load(null).func('long mmap(uintptr_t, size_t, int, int, int, long)');
+  const address = mmap(0, byteLength, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_32BIT, -1, 0);
+  return address < 0 ? undefined : koffi.view(BigInt(address), byteLength);
+}
+
 /**
  * Told of every call that failed, once, with a positive error number; EAGAIN, EINTR and
  * EINPROGRESS are answers, not failures, and are left out.

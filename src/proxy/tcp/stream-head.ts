@@ -11,10 +11,12 @@ import { type Alert, sendAlert } from './tls-alert.js';
  * that is expected.
  *
  * ```
+ *                         ┌───────────────────────┐
+ *                         │                       ▼
  *   proxyHeader ──▶ proxyRest ──▶ clientHello ──▶ done
- *        │            │    └──────────────────────▲ │
- *        │            │                │            │ no route
- *        └────────────┴────────────────┴──▶ rejected ◀┘
+ *        │              │              │           │
+ *        └──────────────┴──────────────┴───────────┴──▶ rejected
+ *          malformed, ended, reset, too late         no route
  * ```
  */
 export const HeadState = {
