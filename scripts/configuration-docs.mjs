@@ -60,6 +60,8 @@ function sections(schema, path, title) {
 
 function innerSections(schema, path) {
   if (schema.properties) return sections(schema, path, `\`${path}\``);
+  const mapping = schema.anyOf?.find(({ properties }) => properties);
+  if (mapping) return sections(mapping, path, `\`${path}\``);
   if (schema.items?.properties) return sections(schema.items, `${path}[]`, `\`${path}[]\``);
   const [named] = Object.values(schema.patternProperties ?? {});
   if (!named) return [];

@@ -1,5 +1,5 @@
 import { type Address, parseEndpointAddress, parseListenAddress } from './address.js';
-import { parseNetwork } from './network.js';
+import { parseHostAddress, parseNetwork } from './network.js';
 import type { Parsed } from './parsed.js';
 import { parseDuration, parseSize } from './quantity.js';
 import type { ConfigFile } from './schema.js';
@@ -21,6 +21,10 @@ export function toConfig(file: ConfigFile) {
   return {
     workers: file.workers,
     pinWorkers: file.pin_workers,
+    /** Names or numbers; null: stay who you are. */
+    user: file.user ?? null,
+    group: file.group ?? null,
+    noNewPrivs: file.no_new_privs,
     log: file.log,
     admin: file.admin === undefined ? null : toAdmin(file.admin),
     timeouts: {
@@ -37,6 +41,8 @@ export function toConfig(file: ConfigFile) {
       name,
       bind: [listener.bind].flat().map((text) => valid(parseListenAddress(text))),
       backlog: listener.backlog,
+      ...toAdmission(listener),
+      socket: toListenerSocket(listener.socket),
       /** Networks whose connections begin with a PROXY header; empty for none. */
       acceptProxyFrom: (listener.accept_proxy_protocol?.from ?? []).map((text) =>
         valid(parseNetwork(text)),
@@ -50,10 +56,67 @@ export function toConfig(file: ConfigFile) {
         (text): Address => valid(parseEndpointAddress(text)),
       ),
       demo: (upstream.demo ?? false) as boolean,
+      socket: toUpstreamSocket(upstream.socket),
       /** Version of the PROXY header that connections begin with; null for none. */
       sendProxyProtocol: upstream.send_proxy_protocol ?? null,
     })),
   };
+}
+
+/** Who may connect, and how many at a time; null is no limit. */
+function toAdmission({ allow, deny, limits }: ConfigFile['listeners'][string]) {
+  return {
+    /** Empty is everybody: the file cannot say an empty list. */
+    allow: (allow ?? []).map((text) => valid(parseNetwork(text))),
+    deny: (deny ?? []).map((text) => valid(parseNetwork(text))),
+    limits: {
+      connectionsMax: limits?.connections ?? null,
+      connectionsPerSourceMax: limits?.connections_per_source ?? null,
+    },
+  };
+}
+
+function toListenerSocket(socket: ConfigFile['listeners'][string]['socket']) {
+  const { nodelay, transparent, mode, owner, group } = socket;
+  return {
+    nodelay,
+    ...toStream(socket),
+    /** 0: off. */
+    fastOpen: socket.fast_open ?? 0,
+    deferAcceptSeconds: toSeconds(socket.defer_accept ?? '0s'),
+    transparent,
+    /** Permission bits of a socket file; null: as the umask has it. */
+    mode: mode === undefined ? null : Number.parseInt(mode, 8),
+    /** Names or numbers. */
+    owner: owner ?? null,
+    group: group ?? null,
+  };
+}
+
+function toUpstreamSocket(socket: ConfigFile['upstreams'][string]['socket']) {
+  const source = socket.source === undefined ? null : valid(parseHostAddress(socket.source));
+  return { ...toStream(socket), source, fastOpen: socket.fast_open };
+}
+
+type StreamKeys = Pick<ConfigFile['upstreams'][string]['socket'], 'keepalive' | 'user_timeout'>;
+
+function toStream({ keepalive, user_timeout }: StreamKeys) {
+  return {
+    keepalive:
+      keepalive === 'off'
+        ? null
+        : {
+            idleSeconds: toSeconds(keepalive.idle),
+            intervalSeconds: toSeconds(keepalive.interval),
+            count: keepalive.count,
+          },
+    userTimeoutMs: user_timeout === undefined ? null : valid(parseDuration(user_timeout)),
+  };
+}
+
+/** Rounded up: the kernel's options have whole seconds. */
+function toSeconds(duration: string): number {
+  return Math.ceil(valid(parseDuration(duration)) / 1000);
 }
 
 /** One upstream for everything is a default route, and nothing else. */

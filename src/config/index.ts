@@ -22,6 +22,7 @@ export type {
   UpstreamConfig,
 } from './config.js';
 export { type Loaded, type LoadOptions, loadConfig, readConfig } from './load.js';
+export { type Network, parseNetwork } from './network.js';
 export type { Parsed } from './parsed.js';
 export { formatProblem, type Problem } from './problem.js';
 export { configSchema } from './published-schema.js';

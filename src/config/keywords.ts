@@ -5,7 +5,7 @@ import {
   parseEndpointAddress,
   parseListenAddress,
 } from './address.js';
-import { NETWORK, parseNetwork } from './network.js';
+import { HOST, NETWORK, parseHostAddress, parseNetwork } from './network.js';
 import { accepted, type Parsed, refused } from './parsed.js';
 import { DURATION, parseDuration, parseSize, SIZE } from './quantity.js';
 import { parseServerName, SERVER_NAME } from './server-name.js';
@@ -22,9 +22,10 @@ export interface KeywordArguments {
   duration: Bounds;
   size: Bounds;
   address: 'listen' | 'endpoint';
+  network: true;
+  host: true;
   /** The top-level key whose keys are the names that may be referred to. */
   reference: string;
-  network: true;
   serverName: true;
 }
 
@@ -54,15 +55,20 @@ const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Nam
     parse: (text, role) =>
       role === 'listen' ? parseListenAddress(text) : parseEndpointAddress(text),
   },
-  reference: {
-    types: ['string'],
-    expected: (to) => `a string that is a key of ${to}`,
-    parse: findReference,
-  },
   network: {
     types: ['string'],
     expected: () => NETWORK,
     parse: parseNetwork,
+  },
+  host: {
+    types: ['string'],
+    expected: () => HOST,
+    parse: parseHostAddress,
+  },
+  reference: {
+    types: ['string'],
+    expected: (to) => `a string that is a key of ${to}`,
+    parse: findReference,
   },
   serverName: {
     types: ['string'],

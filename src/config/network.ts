@@ -1,83 +1,98 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { accepted, type Parsed, refused } from './parsed.js';
 
-/** An address and how many of its leading bits count. */
+/** The addresses that begin with the same bits. `text` is the canonical spelling. */
 export interface Network {
-  /** 4 or 16 bytes, network byte order; those that do not count are zero. */
+  /** 4 or 16 bytes, network byte order; zero beyond the prefix. */
   bytes: number[];
   /** 0 to 32, or 0 to 128. */
   prefixBits: number;
+  text: string;
 }
 
 /** What a message calls these values. */
-export const NETWORK = 'a network (IPv4/bits, IPv6/bits) or one address';
+export const NETWORK = 'a network (10.0.0.0/8, 2001:db8::/32, or one address)';
 
-/**
- * Reads `10.0.0.0/8`, `2001:db8::/32`, or one address. Bits of the address behind the prefix are a
- * mistake: either the network or the one host was meant, and only the author knows which.
- */
+export const HOST = 'an IP address without a port';
+
+/** An IPv4 address in IPv6 clothing (RFC 4291 §2.5.5.2) begins with these. */
+const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+
+/** Reads `10.0.0.0/8`, `2001:db8::/32`, or an address, which is a network of one. */
 export function parseNetwork(text: string): Parsed<Network> {
-  const slash = text.indexOf('/');
-  const host = slash < 0 ? text : text.slice(0, slash);
-  const bytes = readAddress(host);
-  if (bytes === undefined) {
-    const isBracketed = host.startsWith('[');
-    return refused(
-      isBracketed
-        ? `brackets, expected ${NETWORK}`
-        : `"${host}" is not an IP address, expected ${NETWORK}`,
-    );
+  const [host, digits, ...more] = text.split('/') as [string, ...string[]];
+  if (more.length > 0) return refused(`more than one "/", expected ${NETWORK}`);
+  if (/^\[.*\]$/.test(host)) return refused(`brackets, expected ${text.replace(/[[\]]/g, '')}`);
+  if (host.includes('%')) return refused('a zone, expected a network without an interface');
+  if (!isIPv4(host) && !isIPv6(host)) {
+    return refused(`"${host}" is not an IP address, expected ${NETWORK}`);
   }
-  if (bytes.length === 16 && isMapped(bytes)) {
-    const four = bytes.slice(12).join('.');
-    return refused(`an IPv4 address inside an IPv6 one, expected the IPv4 one, as in ${four}`);
+  const bytes = isIPv4(host) ? host.split('.').map(Number) : inet6Bytes(host);
+  const longest = bytes.length * 8;
+  if (digits !== undefined && !/^(0|[1-9]\d*)$/.test(digits)) {
+    return refused(`"${digits}" is not a prefix length, expected a number from 0 to ${longest}`);
   }
-  const most = bytes.length * 8;
-  const digits = slash < 0 ? String(most) : text.slice(slash + 1);
-  const prefixBits = /^(0|[1-9]\d*)$/.test(digits) ? Number(digits) : Number.NaN;
-  if (!(prefixBits <= most)) {
-    return refused(`"${digits}" is not a number of bits, expected 0 to ${most}`);
+  const prefixBits = digits === undefined ? longest : Number(digits);
+  if (prefixBits > longest) {
+    return refused(`prefix length ${digits} is out of range, expected 0 to ${longest}`);
   }
-  const masked = bytes.map((byte, index) => byte & mask(prefixBits - index * 8));
-  if (masked.some((byte, index) => byte !== bytes[index])) {
-    const network = `${format(masked)}/${prefixBits}`;
-    return refused(`the address has bits behind the first ${prefixBits}, expected ${network}`);
+  const network = unmapped({ bytes: masked(bytes, prefixBits), prefixBits });
+  const found = { ...network, text: networkText(network) };
+  // Somebody who writes 10.1.2.3/8 means one address or a whole network: it must be said which.
+  if (bytes.some((byte, index) => byte !== masked(bytes, prefixBits)[index])) {
+    return refused(`"${host}" has bits beyond the prefix, expected ${found.text} or ${host}`);
   }
-  return accepted({ bytes: masked, prefixBits });
+  return accepted(found);
 }
 
-/** @param bits of the byte that count; below 0 and above 8 for none and all */
-function mask(bits: number): number {
-  return (0xff00 >> Math.max(0, Math.min(8, bits))) & 0xff;
+/** Reads one address: no port, no prefix, no interface. */
+export function parseHostAddress(text: string): Parsed<{ family: 'inet' | 'inet6'; host: string }> {
+  if (isIPv4(text)) return accepted({ family: 'inet', host: text });
+  const isPlain = isIPv6(text) && !text.includes('%');
+  return isPlain ? accepted({ family: 'inet6', host: text }) : refused(`expected ${HOST}`);
 }
 
-function isMapped(bytes: readonly number[]): boolean {
-  return bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 255 && bytes[11] === 255;
+function masked(bytes: readonly number[], prefixBits: number): number[] {
+  return bytes.map((byte, index) => {
+    const bits = Math.min(Math.max(prefixBits - index * 8, 0), 8);
+    return byte & ~(0xff >> bits);
+  });
 }
 
-function readAddress(host: string): number[] | undefined {
-  if (isIPv4(host)) return host.split('.').map(Number);
-  if (!isIPv6(host) || host.includes('%')) return undefined;
-  // URL writes every form of RFC 4291 §2.2 as groups with at most one `::`.
-  const [head, tail] = canonical(host)
+/** Connections from such addresses are IPv4 connections, and are looked up as such. */
+function unmapped(network: Omit<Network, 'text'>): Omit<Network, 'text'> {
+  const { bytes, prefixBits } = network;
+  const isMapped = prefixBits >= 96 && MAPPED.every((byte, index) => bytes[index] === byte);
+  return isMapped ? { bytes: bytes.slice(12), prefixBits: prefixBits - 96 } : network;
+}
+
+function networkText({ bytes, prefixBits }: Omit<Network, 'text'>): string {
+  return `${hostText(bytes)}/${prefixBits}`;
+}
+
+function hostText(bytes: readonly number[]): string {
+  if (bytes.length === 4) return bytes.join('.');
+  const groups = Array.from({ length: 8 }, (_, group) =>
+    ((bytes[group * 2]! << 8) | bytes[group * 2 + 1]!).toString(16),
+  );
+  return canonicalInet6(groups.join(':'));
+}
+
+function inet6Bytes(host: string): number[] {
+  const [head, tail] = canonicalInet6(host)
     .split('::')
     .map((half) => (half === '' ? [] : half.split(':')));
-  const zeros = tail === undefined ? 0 : 8 - head!.length - tail.length;
-  const groups = [...head!, ...Array<string>(zeros).fill('0'), ...(tail ?? [])];
+  const groups =
+    tail === undefined
+      ? head!
+      : [...head!, ...Array<string>(8 - head!.length - tail.length).fill('0'), ...tail];
   return groups.flatMap((group) => {
     const value = Number.parseInt(group, 16);
     return [value >> 8, value & 0xff];
   });
 }
 
-function format(bytes: readonly number[]): string {
-  if (bytes.length === 4) return bytes.join('.');
-  const groups = Array.from({ length: 8 }, (_, index) =>
-    ((bytes[index * 2]! << 8) | bytes[index * 2 + 1]!).toString(16),
-  );
-  return canonical(groups.join(':'));
-}
-
-function canonical(host: string): string {
+/** RFC 5952, without a dotted tail: URL does the work. */
+function canonicalInet6(host: string): string {
   return new URL(`http://[${host}]`).hostname.slice(1, -1);
 }

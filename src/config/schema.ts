@@ -1,5 +1,14 @@
 import Type, { type Static } from 'typebox';
-import { address, type Description, duration, optional, size, text } from './schema-kinds.js';
+import { admissionKeys, listenerSocket, upstreamSocket } from './listener-schema.js';
+import {
+  account,
+  address,
+  type Description,
+  duration,
+  optional,
+  size,
+  text,
+} from './schema-terms.js';
 import { acceptProxyProtocol, tcpForwarding } from './tcp-schema.js';
 
 /** A name ends up in log lines, in metric labels and in the lines printed at start. */
@@ -190,6 +199,8 @@ const listener = Type.Object(
         examples: [512],
       }),
     ),
+    ...admissionKeys,
+    socket: listenerSocket,
     accept_proxy_protocol: Type.Optional(acceptProxyProtocol),
     tcp: tcpForwarding,
   },
@@ -214,6 +225,7 @@ const upstream = Type.Object(
         examples: [true],
       } satisfies Description),
     ),
+    socket: upstreamSocket,
     send_proxy_protocol: Type.Optional(
       Type.Enum(['v1', 'v2'], {
         title: 'PROXY protocol to endpoints',
@@ -242,6 +254,25 @@ export const configSchema = Type.Object(
       Type.Boolean({
         title: 'pin workers',
         description: 'Whether each worker is pinned to a core of its own (`sched_setaffinity(2)`).',
+        default: false,
+        examples: [true],
+      }),
+    ),
+    user: account(
+      'user',
+      'Whom the process becomes once everything is bound, if it was started as root: a name in `/etc/passwd` or a number. That user must be able to read the files of the program, and a reload can bind no port below 1024.',
+      'www-data',
+    ),
+    group: account(
+      'group',
+      "The process's group from then on: a name in `/etc/group` or a number; that of `user` unless set. Supplementary groups are those of `user`, and none for a number without a name.",
+      'www-data',
+    ),
+    no_new_privs: optional(
+      Type.Boolean({
+        title: 'no new privileges',
+        description:
+          "Whether no program that the process starts can gain privileges (PR_SET_NO_NEW_PRIVS). Linux knows that of threads: the control thread and all workers have it, the helper threads Node started before do not; they start no programs. A service manager's `NoNewPrivileges=` covers all of them.",
         default: false,
         examples: [true],
       }),

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { type Description, reference, text } from './schema-kinds.js';
+import { type Description, reference, text } from './schema-terms.js';
 
 const serverName = text({ serverName: true });
 

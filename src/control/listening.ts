@@ -1,4 +1,4 @@
-import { statSync, unlinkSync } from 'node:fs';
+import { chmodSync, chownSync, statSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Address, ListenerConfig } from '../config/index.js';
 import {
@@ -13,6 +13,7 @@ import {
   Splice,
   SystemCallError,
 } from '../splice/index.js';
+import { groupId, userId } from './accounts.js';
 import { socketAddress } from './socket-address.js';
 
 /** One bound address of a listener: a socket for each worker. */
@@ -41,7 +42,11 @@ export async function bindAddress(
 ): Promise<BoundAddress> {
   const wanted = socketAddress(address);
   if (wanted.family === 'unix') return bindUnix(kernel, listener, wanted, workers);
+  const { keepalive, userTimeoutMs, mode, owner, group, ...socket } = listener.socket;
   const options = {
+    ...socket,
+    keepalive: keepalive ?? undefined,
+    userTimeoutMs: userTimeoutMs ?? undefined,
     backlog: listener.backlog,
     ipv6Only: address.family === 'inet6' && !address.dualStack,
   };
@@ -72,16 +77,31 @@ async function bindUnix(
   workers: number,
 ): Promise<BoundAddress> {
   await removeStaleSocket(address.path);
-  const fd = openListener(kernel, new Sockaddr(address), {
-    backlog: listener.backlog,
-    ipv6Only: false,
-    reusePort: false,
-  });
+  const sockaddr = new Sockaddr(address);
+  const { backlog } = listener;
+  const fd = openBound(kernel, sockaddr, { backlog, ipv6Only: false, reusePort: false });
+  try {
+    // Before it listens: nobody connects to a file that is still somebody else's, or open to others.
+    if (!address.path.startsWith('@')) setFileAccess(address.path, listener.socket);
+    orThrow(kernel.listen(fd, backlog), 'listen', sockaddr.toString());
+  } catch (error) {
+    kernel.close(fd);
+    removeSocketFile(address);
+    throw error;
+  }
   const fds = [fd];
   while (fds.length < workers) {
     fds.push(orThrow(kernel.fcntl(fd, Splice.F_DUPFD_CLOEXEC, 0), 'fcntl F_DUPFD_CLOEXEC'));
   }
   return { listener, address, text: formatAddress(address), fds };
+}
+
+function setFileAccess(path: string, { mode, owner, group }: ListenerConfig['socket']): void {
+  if (owner !== null || group !== null) {
+    const uid = owner === null ? -1 : userId(owner);
+    chownSync(path, uid, group === null ? -1 : groupId(group));
+  }
+  if (mode !== null) chmodSync(path, mode);
 }
 
 /** A socket file that nobody answers at is left over from a run that was killed. */
@@ -111,7 +131,7 @@ export function removeSocketFile(address: SocketAddress): void {
 
 /** An error of {@link bindAddress} in one line for people. */
 export function bindErrorText(error: unknown): string {
-  if (!(error instanceof SystemCallError)) return String(error);
+  if (!(error instanceof SystemCallError)) return (error as Error).message;
   switch (error.code) {
     case 'EADDRINUSE':
       return `cannot listen on ${error.subject}: the address is already in use (EADDRINUSE)`;
@@ -119,6 +139,8 @@ export function bindErrorText(error: unknown): string {
       return `cannot listen on ${error.subject}: permission denied (EACCES); ports below 1024 need CAP_NET_BIND_SERVICE`;
     case 'EADDRNOTAVAIL':
       return `cannot listen on ${error.subject}: no such address on this machine (EADDRNOTAVAIL)`;
+    case 'EPERM':
+      return `cannot listen on ${error.subject}: ${error.syscall} is not permitted (EPERM); socket.transparent needs CAP_NET_ADMIN`;
     default:
       return `cannot listen on ${error.subject}: ${error.message}`;
   }

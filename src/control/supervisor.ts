@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import type { Config } from '../config/index.js';
 import {
+  type AdmissionSnapshot,
   EndpointSlots,
   EndpointTable,
   type FlowList,
@@ -15,12 +16,15 @@ import {
 import { createKernel, formatAddress } from '../splice/index.js';
 import type { AdminTarget } from './admin/index.js';
 import { AdminEndpoint } from './admin-endpoint.js';
+import { makeAdmission } from './admission.js';
+import { connectOptions } from './connect-options.js';
 import { DataThread } from './data-thread.js';
 import { type DemoOrigin, startDemoOrigin } from './demo-origin.js';
 import { listenerRoutes } from './listener-routes.js';
 import { type BoundAddress, bindAddress, removeSocketFile } from './listening.js';
 import { endFlow, listFlows } from './live-flows.js';
 import { LogSink } from './log-sink.js';
+import { dropPrivileges } from './privileges.js';
 import { socketAddress } from './socket-address.js';
 import { readStatistics, type Statistics } from './statistics.js';
 
@@ -83,6 +87,7 @@ export class Supervisor {
       for (const { name, demo } of config.upstreams) {
         if (demo) origins.set(name, await startDemoOrigin());
       }
+      dropPrivileges(kernel, config);
     } catch (error) {
       for (const { fds } of bound) for (const fd of fds) kernel.close(fd);
       for (const origin of origins.values()) origin.close();
@@ -90,12 +95,13 @@ export class Supervisor {
       throw error;
     }
     const shared = new SharedArrayBuffer(SHARED_BYTES);
+    const admissions = config.listeners.map(makeAdmission);
     const endpointTable = EndpointTable.createMemory(workers);
     const slots = new EndpointSlots(new EndpointTable(endpointTable));
     const upstreams = makeUpstreams(config, origins, slots);
     const threads = Array.from({ length: workers }, (_, worker) => {
       const snapshot = {
-        ...makeSnapshot(config, worker, workers, bound),
+        ...makeSnapshot(config, worker, workers, bound, admissions),
         upstreams,
         endpointTable,
       };
@@ -238,6 +244,7 @@ function makeSnapshot(
   worker: number,
   workers: number,
   bound: readonly BoundAddress[],
+  admissions: readonly (AdmissionSnapshot | undefined)[],
 ): Omit<WorkerSnapshot, 'upstreams' | 'endpointTable'> {
   const { timeouts, limits, log } = config;
   const upstreamIndex = new Map(config.upstreams.map(({ name }, index) => [name, index]));
@@ -251,6 +258,8 @@ function makeSnapshot(
         fd: fds[worker]!,
         address: text,
         family: address.family,
+        transparent: listener.socket.transparent,
+        admission: admissions[config.listeners.indexOf(listener)],
         ...listenerRoutes(listener, upstreamIndex),
       }),
     ),
@@ -292,6 +301,7 @@ function makeUpstreams(
     slot: assigned[index]!.slot,
     endpoints: endpoints.map((endpoint, position) => ({
       ...endpoint,
+      socket: connectOptions(config.upstreams[index]!.socket),
       slot: assigned[index]!.endpoints[position]!,
     })),
   }));

@@ -34,7 +34,8 @@ export const Counter = Object.fromEntries(
 
 /**
  * Why a flow ended. `done`: both sides had said all they wanted; the `connect_…` reasons say what
- * became of the last attempt; `no_endpoint`: there was none to try; `queue_…`: all were full;
+ * became of the last attempt; `no_endpoint`: there was none to try; `denied`: the listener's networks
+ * say no; `source_limit`: the client has as many as it may; `queue_…`: all endpoints were full;
  * `head_…`: what routing needs was wrong, or did not come in time.
  */
 export const closeReasons = [
@@ -48,6 +49,8 @@ export const closeReasons = [
   'connect_unreachable',
   'connect_failed',
   'no_endpoint',
+  'denied',
+  'source_limit',
   'queue_full',
   'queue_timeout',
   'idle_timeout',

@@ -7,6 +7,7 @@ import {
   takeSocketError,
 } from '../splice/index.js';
 import { accessLine } from './access-line.js';
+import { NO_SOURCE } from './admission.js';
 import { isPassing } from './connect-failure.js';
 import { type CloseReason, Counter, orderlyReasons } from './counters.js';
 import type { Task } from './event-loop.js';
@@ -67,12 +68,14 @@ export class Flow implements TimerOwner, Task, Waiter {
   /**
    * @param clientFd an accepted, non-blocking socket; the flow closes it
    * @param clientText the client's address for the access line, empty where nobody reads it
+   * @param source what the listener wants back when the flow ends
    */
   constructor(
     readonly room: WorkerRoom,
     readonly listener: Listener,
     clientFd: number,
     public clientText: string,
+    private readonly source = NO_SOURCE,
   ) {
     const isTcp = listener.snapshot.family !== 'unix';
     const transport = new PlainTransport(room.kernel, clientFd, isTcp);
@@ -212,6 +215,7 @@ export class Flow implements TimerOwner, Task, Waiter {
     this.attempts?.end();
     room.counters.countClosed(this.listener.snapshot.index, reason);
     room.connections.leave();
+    this.listener.leave(this.source);
     this.enter(FlowState.closed);
     room.flowEnded(this.listener);
   }
@@ -284,7 +288,8 @@ export class Flow implements TimerOwner, Task, Waiter {
     this.connectStartedMs = room.clock.nowMs;
     room.clock.wheel.schedule(this.timer, this.connectStartedMs + room.timeouts.connectMs);
     room.counters.values[Counter.connect_attempts]!++;
-    const fd = openEndpointSocket(room.kernel, room.pipes, endpoint);
+    const disguise = this.listener.snapshot.transparent ? this.client.transport.fd : undefined;
+    const fd = openEndpointSocket(room.kernel, room.pipes, endpoint, disguise);
     if (fd < 0) {
       this.connectFailed(-fd);
       return;

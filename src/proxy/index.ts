@@ -3,6 +3,7 @@
  * and the counters it shares with the control thread. Nothing here waits for a promise or touches
  * Node's streams; all system calls go through the kernel room.
  */
+export type { AdmissionSnapshot } from './admission.js';
 export {
   type CloseReason,
   COUNTER_REGION_BYTES,
@@ -40,6 +41,7 @@ export {
   upstreamDefaults,
   type WorkerSnapshot,
 } from './snapshot.js';
+export { SOURCE_LIMIT_BYTES } from './source-limit.js';
 export { type RejectionName, rejectionNames } from './tcp/index.js';
 export {
   type Balance,

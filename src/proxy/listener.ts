@@ -5,10 +5,12 @@ import {
   errnoName,
   formatAddress,
   NativeMemory,
+  resetSocket,
   SockaddrUn,
   Socket,
 } from '../splice/index.js';
-import { Counter } from './counters.js';
+import { Admission, NO_SOURCE, Verdict } from './admission.js';
+import { type CloseReason, Counter } from './counters.js';
 import type { EventHandler } from './event-loop.js';
 import { Flow } from './flow.js';
 import type { HeadPolicy } from './head-policy.js';
@@ -53,6 +55,7 @@ export class Listener implements EventHandler, TimerOwner {
   private readonly resumeTimer = new Timer(this);
   /** Connections to try for at the next event: doubles while they come, back to 1 when they ebb. */
   private appetite = 1;
+  private readonly admission: Admission | undefined;
 
   constructor(
     private readonly room: WorkerRoom,
@@ -60,7 +63,9 @@ export class Listener implements EventHandler, TimerOwner {
     readonly upstream: Upstream,
     /** What to read before a connection goes on; nothing where it goes on unseen. */
     readonly head?: HeadPolicy,
-  ) {}
+  ) {
+    this.admission = snapshot.admission && new Admission(snapshot.admission);
+  }
 
   /** Begins to accept; without memory for the registration, as soon as there is some. */
   open(): void {
@@ -87,6 +92,11 @@ export class Listener implements EventHandler, TimerOwner {
   /** Accepts again, if the listener had paused: there may be room now. */
   resume(): void {
     if (this.isPaused && !this.isClosed) this.open();
+  }
+
+  /** Gives back what a connection took here. @param source as its flow was given */
+  leave(source: number): void {
+    this.admission?.leave(source);
   }
 
   /** Takes what the kernel has queued, then closes the socket. */
@@ -120,17 +130,18 @@ export class Listener implements EventHandler, TimerOwner {
       this.pause(Counter.accept_paused_limit, 'connection limit reached');
       return false;
     }
+    if (this.admission?.enter() === false) {
+      room.connections.leave();
+      this.pause(Counter.accept_paused_limit, 'connection limit of the listener reached');
+      return false;
+    }
     const fd = this.accept();
     if (fd >= 0) {
-      const flow = new Flow(room, this, fd, room.logsAccess ? this.peerText() : '');
-      try {
-        flow.begin();
-      } catch (error) {
-        flow.onException(error);
-      }
+      this.admit(fd);
       return true;
     }
     room.connections.leave();
+    this.admission?.leave(NO_SOURCE);
     switch (-fd) {
       case Errno.EAGAIN:
         return false;
@@ -157,9 +168,41 @@ export class Listener implements EventHandler, TimerOwner {
     }
   }
 
+  private admit(fd: number): void {
+    const { room, admission } = this;
+    let source = NO_SOURCE;
+    if (admission?.readsSource) {
+      const verdict = admission.decide(peer.bytes);
+      if (verdict !== Verdict.Admitted) {
+        this.refuse(fd, verdict === Verdict.Denied ? 'denied' : 'source_limit');
+        return;
+      }
+      source = admission.source;
+    }
+    const flow = new Flow(room, this, fd, room.logsAccess ? this.peerText() : '', source);
+    try {
+      flow.begin();
+    } catch (error) {
+      flow.onException(error);
+    }
+  }
+
+  private refuse(fd: number, reason: CloseReason): void {
+    const { counters, kernel, connections, log } = this.room;
+    counters.countAccepted(this.snapshot.index);
+    counters.countClosed(this.snapshot.index, reason);
+    resetSocket(kernel, fd);
+    connections.leave();
+    this.leave(NO_SOURCE);
+    // An attack must not pay for the text of lines nobody reads.
+    if (!log.isLevelEnabled('debug')) return;
+    log.debug({ listener: this.snapshot.name, client: this.peerText(), reason }, 'refused');
+  }
+
   private accept(): number {
     const { kernel, logsAccess } = this.room;
-    if (!logsAccess) return kernel.accept4(this.snapshot.fd, 0, 0, ACCEPT_FLAGS);
+    if (!logsAccess && !this.admission?.readsSource)
+      return kernel.accept4(this.snapshot.fd, 0, 0, ACCEPT_FLAGS);
     peerLength.bytes.writeInt32LE(SockaddrUn.size, 0);
     return kernel.accept4(this.snapshot.fd, peer.address, peerLength.address, ACCEPT_FLAGS);
   }

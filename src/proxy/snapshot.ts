@@ -1,4 +1,5 @@
-import type { SocketAddress } from '../splice/index.js';
+import type { ConnectOptions, SocketAddress } from '../splice/index.js';
+import type { AdmissionSnapshot } from './admission.js';
 import type { Network } from './network-set.js';
 import type { ProxyVersion } from './proxy-sender.js';
 import type { ServerNameRule } from './tcp/index.js';
@@ -39,6 +40,10 @@ export interface ListenerSnapshot {
   readonly routes?: readonly RouteSnapshot[];
   /** Networks whose connections begin with a PROXY header. */
   readonly acceptProxyFrom?: readonly Network[];
+  /** Absent where everybody may connect, in any number. */
+  readonly admission?: AdmissionSnapshot | undefined;
+  /** Endpoints see the client's address (IP_TRANSPARENT). */
+  readonly transparent?: boolean;
 }
 
 export interface RouteSnapshot extends ServerNameRule {
@@ -79,6 +84,8 @@ export interface EndpointSnapshot {
   readonly backup: boolean;
   /** Its slot in the endpoint table. */
   readonly slot: number;
+  /** Options of connections to it; absent where the kernel's defaults will do. */
+  readonly socket?: ConnectOptions | undefined;
 }
 
 export interface PassiveSnapshot {

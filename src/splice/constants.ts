@@ -27,9 +27,21 @@ export const SocketOption = {
   SO_REUSEPORT: 15,
   IPPROTO_TCP: 6,
   TCP_NODELAY: 1,
+  TCP_KEEPIDLE: 4,
+  TCP_KEEPINTVL: 5,
+  TCP_KEEPCNT: 6,
+  TCP_DEFER_ACCEPT: 9,
   TCP_INFO: 11,
+  TCP_USER_TIMEOUT: 18,
+  TCP_FASTOPEN: 23,
+  TCP_FASTOPEN_CONNECT: 30,
+  TCP_ULP: 31,
+  IPPROTO_IP: 0,
+  IP_TRANSPARENT: 19,
+  IP_BIND_ADDRESS_NO_PORT: 24,
   IPPROTO_IPV6: 41,
   IPV6_V6ONLY: 26,
+  IPV6_TRANSPARENT: 75,
 } as const;
 
 /** `man 7 epoll`, include/uapi/linux/eventpoll.h. EPOLLET is bit 31: combine with `>>> 0`. */
@@ -64,7 +76,10 @@ export const Splice = {
   F_GETPIPE_SZ: 1032,
 } as const;
 
-/** `man 2 eventfd`, `man 2 timerfd_create`, `man 2 ioctl_tty`; linux/time.h, asm-generic/ioctls.h */
+/**
+ * `man 2 eventfd`, `man 2 timerfd_create`, `man 2 ioctl_tty`, `man 2 prctl`; linux/time.h,
+ * asm-generic/ioctls.h, linux/prctl.h
+ */
 export const Misc = {
   CLOCK_MONOTONIC: 1,
   TFD_NONBLOCK: 0o4000,
@@ -72,4 +87,5 @@ export const Misc = {
   EFD_NONBLOCK: 0o4000,
   EFD_CLOEXEC: 0o2000000,
   FIONREAD: 0x541b,
+  PR_SET_NO_NEW_PRIVS: 38,
 } as const;

@@ -33,9 +33,17 @@ export {
   openConnection,
   openListener,
   peerAddress,
-  setOption,
+  resetSocket,
   takeSocketError,
 } from './socket.js';
+export {
+  type ConnectOptions,
+  ConnectPlan,
+  type Keepalive,
+  type StreamOptions,
+  setOption,
+  TransparentSource,
+} from './stream-options.js';
 export {
   EpollEvent,
   Itimerspec,

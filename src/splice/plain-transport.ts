@@ -2,8 +2,8 @@ import { Epoll, Misc, Socket, SocketOption, Splice } from './constants.js';
 import { Errno } from './errno.js';
 import { NativeMemory } from './memory.js';
 import { isSpliceRefusal, type Pipe } from './pipe.js';
-import { setOption } from './socket.js';
-import { Linger } from './structs.js';
+import { resetSocket } from './socket.js';
+import { setOption } from './stream-options.js';
 import type { Kernel } from './syscalls.js';
 import { Outcome, type Transport } from './transport.js';
 
@@ -11,9 +11,6 @@ const READ_EVENTS =
   Epoll.EPOLLIN | Epoll.EPOLLPRI | Epoll.EPOLLRDHUP | Epoll.EPOLLHUP | Epoll.EPOLLERR;
 const WRITE_EVENTS = Epoll.EPOLLOUT | Epoll.EPOLLHUP | Epoll.EPOLLERR;
 const BROKEN_EVENTS = Epoll.EPOLLHUP | Epoll.EPOLLERR;
-
-const lingerZero = new NativeMemory(Linger.size);
-lingerZero.bytes.writeInt32LE(1, Linger.onoff);
 
 const count = new NativeMemory(4);
 const countView = new Int32Array(count.bytes.buffer, 0, 1);
@@ -150,9 +147,7 @@ export class PlainTransport implements Transport {
   }
 
   reset(): void {
-    const { SOL_SOCKET, SO_LINGER } = SocketOption;
-    this.kernel.setsockopt(this.fd, SOL_SOCKET, SO_LINGER, lingerZero.address, Linger.size);
-    this.kernel.close(this.fd);
+    resetSocket(this.kernel, this.fd);
   }
 
   /**

@@ -2,27 +2,46 @@ import { decodeAddress, type Sockaddr, type SocketAddress } from './address.js';
 import { Socket, SocketOption } from './constants.js';
 import { Errno, orThrow, SystemCallError } from './errno.js';
 import { NativeMemory } from './memory.js';
-import { SockaddrUn, TcpInfo } from './structs.js';
+import {
+  type ConnectPlan,
+  type StreamOptions,
+  setOption,
+  setStreamOptions,
+  setTransparent,
+  type TransparentSource,
+} from './stream-options.js';
+import { Linger, SockaddrUn, TcpInfo } from './structs.js';
 import type { Kernel } from './syscalls.js';
 
 const STREAM = Socket.SOCK_STREAM | Socket.SOCK_NONBLOCK | Socket.SOCK_CLOEXEC;
+
+const lingerZero = new NativeMemory(Linger.size);
+lingerZero.bytes.writeInt32LE(1, Linger.onoff);
 
 const scratch = new NativeMemory(TcpInfo.size);
 const scratchLength = new NativeMemory(4);
 
 /** How a listening socket is made. */
-export interface ListenOptions {
+export interface ListenOptions extends StreamOptions {
   /** Connections the kernel keeps for accept(2); capped by `/proc/sys/net/core/somaxconn`. */
   readonly backlog: number;
   /** Several sockets, one a worker, on the same address; the kernel spreads connections. */
   readonly reusePort: boolean;
   /** Of `[::]`: leave IPv4 to others. False takes IPv4 as well, whatever net.ipv6.bindv6only says. */
   readonly ipv6Only: boolean;
+  /** TCP_NODELAY on accepted sockets; on unless told. */
+  readonly nodelay?: boolean;
+  /** Connections that may wait with data of their SYN (RFC 7413); 0 for none of them. */
+  readonly fastOpen?: number;
+  /** Accept only once data is there, for so long, in seconds; 0 for at once. */
+  readonly deferAcceptSeconds?: number;
+  /** Take connections to addresses that are not this machine's (CAP_NET_ADMIN). */
+  readonly transparent?: boolean;
 }
 
 /**
- * Opens a non-blocking listening socket. TCP_NODELAY is set on it, because accepted
- * sockets inherit it: a system call a connection saved.
+ * Opens a non-blocking listening socket. What accepted sockets inherit is set on it: a system call
+ * a connection saved for each option.
  *
  * @returns the descriptor
  * @throws SystemCallError EADDRINUSE, EACCES, EADDRNOTAVAIL and the like, with the address
@@ -43,6 +62,7 @@ export function openListener(kernel: Kernel, address: Sockaddr, options: ListenO
  */
 export function openBound(kernel: Kernel, address: Sockaddr, options: ListenOptions): number {
   const { SOL_SOCKET, SO_REUSEADDR, SO_REUSEPORT, IPPROTO_IPV6, IPV6_V6ONLY } = SocketOption;
+  const { IPPROTO_TCP, TCP_NODELAY, TCP_FASTOPEN, TCP_DEFER_ACCEPT } = SocketOption;
   const fd = orThrow(kernel.socket(address.domain, STREAM, 0), 'socket', address.toString());
   const check = (result: number, syscall: string): void => {
     if (result >= 0) return;
@@ -53,7 +73,15 @@ export function openBound(kernel: Kernel, address: Sockaddr, options: ListenOpti
     check(setOption(kernel, fd, SOL_SOCKET, SO_REUSEADDR, 1), 'setsockopt SO_REUSEADDR');
     const share = options.reusePort ? 1 : 0;
     check(setOption(kernel, fd, SOL_SOCKET, SO_REUSEPORT, share), 'setsockopt SO_REUSEPORT');
-    setOption(kernel, fd, SocketOption.IPPROTO_TCP, SocketOption.TCP_NODELAY, 1);
+    check(setStreamOptions(kernel, fd, options), 'setsockopt SO_KEEPALIVE or TCP_USER_TIMEOUT');
+    const { nodelay = true, fastOpen = 0, deferAcceptSeconds = 0, transparent } = options;
+    const tcp = (name: number, value: number) => setOption(kernel, fd, IPPROTO_TCP, name, value);
+    tcp(TCP_NODELAY, nodelay ? 1 : 0);
+    if (fastOpen > 0) check(tcp(TCP_FASTOPEN, fastOpen), 'setsockopt TCP_FASTOPEN');
+    if (deferAcceptSeconds > 0) {
+      check(tcp(TCP_DEFER_ACCEPT, deferAcceptSeconds), 'setsockopt TCP_DEFER_ACCEPT');
+    }
+    if (transparent) check(setTransparent(kernel, fd, address.domain), 'setsockopt IP_TRANSPARENT');
   }
   if (address.domain === Socket.AF_INET6) {
     const only = options.ipv6Only ? 1 : 0;
@@ -66,27 +94,31 @@ export function openBound(kernel: Kernel, address: Sockaddr, options: ListenOpti
 /**
  * Begins a connection. TCP_NODELAY is not set: see {@link Nagle}.
  *
+ * @param plan options of the connection, where there are any
+ * @param disguise whose address to connect with, instead of this machine's
  * @returns a non-blocking descriptor, connected or connecting, or a negative error number
  */
-export function openConnection(kernel: Kernel, address: Sockaddr): number {
+export function openConnection(
+  kernel: Kernel,
+  address: Sockaddr,
+  plan?: ConnectPlan,
+  disguise?: TransparentSource,
+): number {
   const fd = kernel.socket(address.domain, STREAM, 0);
   if (fd < 0) return fd;
-  const result = kernel.connect(fd, address.memory.address, address.byteLength);
+  let result = plan?.prepare(kernel, fd, address.domain) ?? 0;
+  result ||= disguise?.prepare(kernel, fd, address.domain) ?? 0;
+  result ||= kernel.connect(fd, address.memory.address, address.byteLength);
   if (result >= 0 || result === -Errno.EINPROGRESS) return fd;
   kernel.close(fd);
   return result;
 }
 
-/** Sets an option whose value is an `int`. @returns 0, or a negative error number */
-export function setOption(
-  kernel: Kernel,
-  fd: number,
-  level: number,
-  name: number,
-  value: number,
-): number {
-  scratch.bytes.writeInt32LE(value, 0);
-  return kernel.setsockopt(fd, level, name, scratch.address, 4);
+/** Closes a socket with RST: its peer learns that not all was well, and nothing lingers in TIME_WAIT. */
+export function resetSocket(kernel: Kernel, fd: number): void {
+  const { SOL_SOCKET, SO_LINGER } = SocketOption;
+  kernel.setsockopt(fd, SOL_SOCKET, SO_LINGER, lingerZero.address, Linger.size);
+  kernel.close(fd);
 }
 
 /** SO_ERROR: why a connection failed. Reading it clears it. @returns positive, or 0 for none */

@@ -38,6 +38,8 @@ export interface Kernel {
   /** The old value is not asked for. */
   timerfd_settime(fd: number, flags: number, value: number): number;
   sched_setaffinity(pid: number, maskBytes: number, mask: number): number;
+  /** The calling thread's; the further arguments are 0. */
+  prctl(option: number, value: number): number;
   /** Milliseconds on a clock that never goes back, with fractions; its zero means nothing. */
   monotonicMs(): number;
 }
@@ -84,6 +86,7 @@ const prototypes: Readonly<Record<SyscallName, string>> = {
   timerfd_create: 'int timerfd_create(int, int)',
   timerfd_settime: 'int timerfd_settime(int, int, uintptr_t, uintptr_t)',
   sched_setaffinity: 'int sched_setaffinity(int, size_t, uintptr_t)',
+  prctl: 'int prctl(int, ulong, ulong, ulong, ulong)',
 };
 
 /** Every call of {@link Kernel}, in a fixed order: counters are indexed by position here. */
@@ -167,6 +170,7 @@ export function createKernel(library: Libc = loadLibc(), onFailure?: FailureObse
   // monomorphic, and no array of arguments.
   const { recv, send, read, write, splice, epoll_wait, epoll_ctl, accept4, close, connect } = calls;
   const settime = retried('timerfd_settime');
+  const prctl = retried('prctl');
   return {
     recv(fd, buffer, length, flags) {
       for (;;) {
@@ -254,6 +258,7 @@ export function createKernel(library: Libc = loadLibc(), onFailure?: FailureObse
     timerfd_create: retried('timerfd_create'),
     timerfd_settime: (fd, flags, value) => settime(fd, flags, value, 0),
     sched_setaffinity: retried('sched_setaffinity'),
+    prctl: (option, value) => prctl(option, value, 0, 0, 0),
     monotonicMs: () => performance.now(),
   };
 }

@@ -27,6 +27,7 @@ t.test(
         'sys/timerfd.h',
         'time.h',
         'sys/ioctl.h',
+        'sys/prctl.h',
         'sys/socket.h',
       ],
       Object.values(groups).flatMap((group) => Object.keys(group)),

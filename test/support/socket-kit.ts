@@ -1,8 +1,10 @@
 import t, { type Test } from 'tap';
 import {
   createKernel,
+  Errno,
   type Kernel,
   localAddress,
+  NativeMemory,
   openConnection,
   openListener,
   orThrow,
@@ -83,6 +85,17 @@ export class SocketKit {
     this.close(fd);
     return { near, far: new RawPeer(this, far) };
   }
+}
+
+/** Asserts that a client's connection was reset. */
+export function expectReset(t: Test, { kernel }: SocketKit, fd: number): void {
+  const memory = new NativeMemory(1);
+  for (let attempt = 0; attempt < 1000; attempt++) {
+    const result = kernel.recv(fd, memory.address, 1, 0);
+    if (result !== -Errno.EAGAIN) return void t.equal(result, -Errno.ECONNRESET);
+    pause(1);
+  }
+  t.fail('nothing happened to the connection');
 }
 
 const sleeper = new Int32Array(new SharedArrayBuffer(4));

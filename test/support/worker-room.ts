@@ -3,6 +3,7 @@ import { EventLoop } from '#src/proxy/event-loop.js';
 import type { Flow } from '#src/proxy/flow.js';
 import { HeadPolicy } from '#src/proxy/head-policy.js';
 import {
+  type AdmissionSnapshot,
   type CloseReason,
   COUNTER_REGION_BYTES,
   Counter,
@@ -42,6 +43,8 @@ export interface RoomOptions {
   /** What the listener wants to see first: routes, PROXY headers. */
   readonly head?: Pick<ListenerSnapshot, 'routes' | 'acceptProxyFrom'>;
   readonly sendProxyProtocol?: 'v1' | 'v2';
+  /** Who may connect; everybody, by default. */
+  readonly admission?: AdmissionSnapshot;
 }
 
 /**
@@ -79,7 +82,10 @@ export class TestRoom implements WorkerRoom {
     const { timeouts, connectionsMax = 1000, logsAccess = false, family = 'inet' } = options;
     this.timeouts = { connectMs: 1000, headMs: 1000, idleMs: 10_000, ...timeouts };
     this.logsAccess = logsAccess;
-    this.log = pino({ base: null }, { write: (line) => this.lines.push(JSON.parse(line)) });
+    this.log = pino(
+      { base: null, level: 'debug' },
+      { write: (line) => this.lines.push(JSON.parse(line)) },
+    );
     this.clock = new EventLoop(
       this.kernel,
       this.counters,
@@ -103,6 +109,7 @@ export class TestRoom implements WorkerRoom {
       family,
       upstream: 0,
       ...options.head,
+      admission: options.admission,
     };
     const endpoints = options.endpoints ?? [this.origin.address];
     const { snapshot: origin, endpointTable } = plainUpstream('origin', endpoints);

@@ -1,15 +1,37 @@
-import { Errno, type Kernel, openConnection, type PipePool } from '../../splice/index.js';
+import {
+  Errno,
+  type Kernel,
+  openConnection,
+  type PipePool,
+  peerAddress,
+  TransparentSource,
+} from '../../splice/index.js';
 import type { Endpoint } from './endpoint.js';
 
 /**
  * Begins to connect to an endpoint.
  *
  * @param pipes where descriptors may be had when there are no others
+ * @param clientFd the client whose address the endpoint is to see; nothing for that of this machine
  * @returns a non-blocking socket, connected or connecting, or a negative error number
  */
-export function openEndpointSocket(kernel: Kernel, pipes: PipePool, endpoint: Endpoint): number {
-  const fd = openConnection(kernel, endpoint.sockaddr);
+export function openEndpointSocket(
+  kernel: Kernel,
+  pipes: PipePool,
+  endpoint: Endpoint,
+  clientFd?: number,
+): number {
+  const disguise = clientFd === undefined ? undefined : addressOf(kernel, clientFd);
+  const { sockaddr, plan } = endpoint;
+  const fd = openConnection(kernel, sockaddr, plan, disguise);
   if (fd !== -Errno.EMFILE && fd !== -Errno.ENFILE) return fd;
   // Pipes nobody uses are descriptors, too.
-  return pipes.releaseIdle() > 0 ? openConnection(kernel, endpoint.sockaddr) : fd;
+  return pipes.releaseIdle() > 0 ? openConnection(kernel, sockaddr, plan, disguise) : fd;
+}
+
+/** Of a client that has an address, and still has it. */
+function addressOf(kernel: Kernel, fd: number): TransparentSource | undefined {
+  const address = peerAddress(kernel, fd);
+  if (address === undefined || address.family === 'unix') return undefined;
+  return new TransparentSource(address.family, address.host);
 }

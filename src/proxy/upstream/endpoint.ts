@@ -1,4 +1,4 @@
-import { Sockaddr } from '../../splice/index.js';
+import { ConnectPlan, Sockaddr } from '../../splice/index.js';
 import type { EndpointSnapshot } from '../snapshot.js';
 import type { EndpointLedger } from './endpoint-ledger.js';
 import { EndpointState } from './endpoint-state.js';
@@ -22,6 +22,8 @@ export interface Moment {
  */
 export class Endpoint implements Candidate {
   readonly sockaddr: Sockaddr;
+  /** Socket options of its connections, where there are any. */
+  readonly plan: ConnectPlan | undefined;
   /** For log lines. */
   readonly text: string;
   readonly slot: number;
@@ -39,6 +41,7 @@ export class Endpoint implements Candidate {
     private readonly queue: EndpointQueue,
   ) {
     this.sockaddr = new Sockaddr(snapshot.address);
+    this.plan = snapshot.socket && new ConnectPlan(snapshot.socket);
     this.text = this.sockaddr.toString();
     this.slot = snapshot.slot;
     this.isBackup = snapshot.backup;

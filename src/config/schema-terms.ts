@@ -36,3 +36,20 @@ export function reference(to: string, description: Description) {
 export function text(keyword: Partial<KeywordArguments>, description: Partial<Description> = {}) {
   return Type.String({ ...keyword, ...description });
 }
+
+export function networks(description: Description) {
+  return Type.Optional(Type.Array(text({ network: true }), { minItems: 1, ...description }));
+}
+
+/** A user or a group. */
+export function account(title: string, description: string, example: string) {
+  return Type.Optional(
+    Type.String({
+      pattern: '^([a-zA-Z_][a-zA-Z0-9_.-]{0,31}|[0-9]{1,9})$',
+      names: 'a name or a number',
+      title,
+      description,
+      examples: [example],
+    } satisfies Description),
+  );
+}

@@ -1,0 +1,133 @@
+import { Sockaddr } from './address.js';
+import { Socket, SocketOption } from './constants.js';
+import { NativeMemory } from './memory.js';
+import type { Kernel } from './syscalls.js';
+
+const {
+  SOL_SOCKET,
+  SO_KEEPALIVE,
+  IPPROTO_TCP,
+  TCP_KEEPIDLE,
+  TCP_KEEPINTVL,
+  TCP_KEEPCNT,
+  TCP_USER_TIMEOUT,
+  IPPROTO_IP,
+  IP_TRANSPARENT,
+  IP_BIND_ADDRESS_NO_PORT,
+  IPPROTO_IPV6,
+  IPV6_TRANSPARENT,
+} = SocketOption;
+
+/** Probes of an idle connection: `man 7 tcp`, TCP_KEEPIDLE and its like. */
+export interface Keepalive {
+  /** Silence before the first probe, seconds, 1 to 32,767. */
+  readonly idleSeconds: number;
+  /** Between probes, seconds, 1 to 32,767. */
+  readonly intervalSeconds: number;
+  /** Probes without an answer that end the connection, 1 to 127. */
+  readonly count: number;
+}
+
+/** Options of a TCP connection, which accepted sockets inherit from their listener. */
+export interface StreamOptions {
+  readonly keepalive?: Keepalive | undefined;
+  /** How long data that was sent may stay unacknowledged. */
+  readonly userTimeoutMs?: number | undefined;
+}
+
+/** How a connection is made, beyond where to. */
+export interface ConnectOptions extends StreamOptions {
+  /** The local address, for endpoints of its family; port 0 leaves the port to the kernel. */
+  readonly source?: { readonly family: 'inet' | 'inet6'; readonly host: string } | undefined;
+  /**
+   * With a cookie from an earlier connection, connect(2) sends nothing: the SYN goes out with the
+   * first data (TCP_FASTOPEN_CONNECT). Not for protocols in which the server speaks first.
+   */
+  readonly fastOpen?: boolean | undefined;
+}
+
+const scratch = new NativeMemory(4);
+
+/** Sets an option whose value is an `int`. @returns 0, or a negative error number */
+export function setOption(
+  kernel: Kernel,
+  fd: number,
+  level: number,
+  name: number,
+  value: number,
+): number {
+  scratch.bytes.writeInt32LE(value, 0);
+  return kernel.setsockopt(fd, level, name, scratch.address, 4);
+}
+
+/** @returns 0, or the negative error number of the first option that was refused */
+export function setStreamOptions(kernel: Kernel, fd: number, options: StreamOptions): number {
+  const { keepalive, userTimeoutMs } = options;
+  const tcp = (name: number, value: number) => setOption(kernel, fd, IPPROTO_TCP, name, value);
+  let result = 0;
+  if (keepalive !== undefined) {
+    result ||= setOption(kernel, fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    result ||= tcp(TCP_KEEPIDLE, keepalive.idleSeconds);
+    result ||= tcp(TCP_KEEPINTVL, keepalive.intervalSeconds);
+    result ||= tcp(TCP_KEEPCNT, keepalive.count);
+  }
+  if (userTimeoutMs !== undefined) result ||= tcp(TCP_USER_TIMEOUT, userTimeoutMs);
+  return result;
+}
+
+/** Lets a socket have addresses that are not this machine's (CAP_NET_ADMIN). @returns as {@link setOption} */
+export function setTransparent(kernel: Kernel, fd: number, domain: number): number {
+  return domain === Socket.AF_INET6
+    ? setOption(kernel, fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1)
+    : setOption(kernel, fd, IPPROTO_IP, IP_TRANSPARENT, 1);
+}
+
+/**
+ * Binds a socket that is about to connect to a local address, and leaves the choice of the port to
+ * connect(2), which may take one that is in use for another destination (`man 7 ip`).
+ *
+ * @returns 0, or a negative error number
+ */
+export function bindSource(kernel: Kernel, fd: number, source: Sockaddr): number {
+  setOption(kernel, fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+  return kernel.bind(fd, source.memory.address, source.byteLength);
+}
+
+/** {@link ConnectOptions} made ready for every connection of an endpoint. */
+export class ConnectPlan {
+  private readonly source: Sockaddr | undefined;
+
+  constructor(readonly options: ConnectOptions) {
+    this.source = options.source && new Sockaddr({ ...options.source, port: 0 });
+  }
+
+  /** @returns 0, or a negative error number */
+  prepare(kernel: Kernel, fd: number, domain: number): number {
+    if (domain === Socket.AF_UNIX) return 0;
+    let result = setStreamOptions(kernel, fd, this.options);
+    if (this.options.fastOpen) {
+      result ||= setOption(kernel, fd, IPPROTO_TCP, SocketOption.TCP_FASTOPEN_CONNECT, 1);
+    }
+    if (this.source?.domain === domain) result ||= bindSource(kernel, fd, this.source);
+    return result;
+  }
+}
+
+/**
+ * Connects with the address of somebody else, a client (`man 7 ip`, IP_TRANSPARENT). The answers
+ * come back only where routing sends them here.
+ */
+export class TransparentSource {
+  private readonly source: Sockaddr;
+
+  /** @param host numeric */
+  constructor(family: 'inet' | 'inet6', host: string) {
+    this.source = new Sockaddr({ family, host, port: 0 });
+  }
+
+  /** @returns 0, also for an endpoint of another family; or a negative error number */
+  prepare(kernel: Kernel, fd: number, domain: number): number {
+    if (domain !== this.source.domain) return 0;
+    return setTransparent(kernel, fd, domain) || bindSource(kernel, fd, this.source);
+  }
+}
