@@ -1,6 +1,7 @@
 import { type Logger, pino } from 'pino';
 import { EventLoop } from '#src/proxy/event-loop.js';
 import type { Flow } from '#src/proxy/flow.js';
+import { HeadPolicy } from '#src/proxy/head-policy.js';
 import {
   type AdmissionSnapshot,
   type CloseReason,
@@ -39,6 +40,9 @@ export interface RoomOptions {
   /** Endpoints of the upstream; one that listens, by default. */
   readonly endpoints?: readonly SocketAddress[];
   readonly family?: SocketAddress['family'];
+  /** What the listener wants to see first: routes, PROXY headers. */
+  readonly head?: Pick<ListenerSnapshot, 'routes' | 'acceptProxyFrom'>;
+  readonly sendProxyProtocol?: 'v1' | 'v2';
   /** Who may connect; everybody, by default. */
   readonly admission?: AdmissionSnapshot;
 }
@@ -104,13 +108,19 @@ export class TestRoom implements WorkerRoom {
       address: formatAddress(address),
       family,
       upstream: 0,
+      ...options.head,
       admission: options.admission,
     };
     const endpoints = options.endpoints ?? [this.origin.address];
     const { snapshot: origin, endpointTable } = plainUpstream('origin', endpoints);
     const ledger = new EndpointLedger(endpointTable, 0);
     const { clock, log } = this;
-    this.listener = new Listener(this, snapshot, new Upstream(origin, { clock, log, ledger }));
+    const { sendProxyProtocol } = options;
+    const upstream = new Upstream(
+      { ...origin, ...(sendProxyProtocol && { sendProxyProtocol }) },
+      { clock, log, ledger },
+    );
+    this.listener = new Listener(this, snapshot, upstream, HeadPolicy.of(snapshot, [upstream]));
     this.listener.open();
   }
 
