@@ -2,7 +2,7 @@ import type { Config, ListenerConfig } from '../config/index.js';
 import { LISTENERS_MAX } from '../proxy/index.js';
 import type { Kernel } from '../splice/index.js';
 import type { InheritedListeners } from './inherited-listeners.js';
-import { type BoundAddress, bindAddress, removeSocketFile } from './listening.js';
+import { type BoundAddress, bindAddress, removeListenerFile } from './listening.js';
 
 /** What a configuration asks for, bound and not yet in use. */
 export interface BoundChange {
@@ -89,9 +89,9 @@ export class BoundListeners {
 
   /** Closes what was bound for a change that is not made. */
   abandon(added: readonly BoundAddress[]): void {
-    for (const { fds, address, isInherited } of added) {
-      for (const fd of fds) this.kernel.close(fd);
-      if (!isInherited) removeSocketFile(address);
+    for (const one of added) {
+      for (const fd of one.fds) this.kernel.close(fd);
+      removeListenerFile(one);
     }
   }
 }

@@ -172,6 +172,11 @@ export async function removeStaleSocket(path: string): Promise<void> {
   if (!isAlive) unlinkSync(path);
 }
 
+/** Removes the file of a listener's unix socket, unless the service manager bound it. */
+export function removeListenerFile({ address, isInherited }: BoundAddress): void {
+  if (!isInherited) removeSocketFile(address);
+}
+
 /** Removes a unix listener's file, as its creator should. */
 export function removeSocketFile(address: SocketAddress): void {
   if (address.family !== 'unix' || address.path.startsWith('@')) return;

@@ -5,7 +5,7 @@ import { makeAdmissions } from './admission.js';
 import type { BoundChange, BoundListeners } from './bound-listeners.js';
 import type { DataThread } from './data-thread.js';
 import type { DemoOrigins } from './demo-origins.js';
-import { bindErrorText, removeSocketFile } from './listening.js';
+import { bindErrorText, removeListenerFile } from './listening.js';
 import type { LogSink } from './log-sink.js';
 import type { Upstreams } from './upstreams/index.js';
 import { makeSnapshot } from './worker-snapshot.js';
@@ -60,7 +60,7 @@ export async function reload(site: ReloadSite, old: Config, wanted: Config): Pro
   }
   listeners.adopt(change);
   await tellWorkers(site, config);
-  for (const { address } of change.removed) removeSocketFile(address);
+  for (const one of change.removed) removeListenerFile(one);
   site.sink.logger.level = config.log.level;
   const changes = [...describe(old, config, change), ...notes];
   return { result: { ok: true, changes }, config };

@@ -11,7 +11,7 @@ import { DataThread } from './data-thread.js';
 import { DemoOrigins } from './demo-origins.js';
 import type { DiscoveryOptions } from './discovery/index.js';
 import { InheritedListeners } from './inherited-listeners.js';
-import { removeSocketFile } from './listening.js';
+import { removeListenerFile } from './listening.js';
 import { endFlow, listFlows } from './live-flows.js';
 import { LogSink } from './log-sink.js';
 import { dropPrivileges } from './privileges.js';
@@ -280,9 +280,7 @@ export class Supervisor {
     this.site.upstreams.stop();
     this.site.origins.close();
     this.admin?.close();
-    for (const one of this.site.listeners.all) {
-      if (!one.isInherited) removeSocketFile(one.address);
-    }
+    for (const one of this.site.listeners.all) removeListenerFile(one);
     this.site.sink.logger.info('stopped');
     await this.site.sink.close();
     const failure = failures.find((one) => one !== undefined);
