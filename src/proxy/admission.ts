@@ -1,4 +1,4 @@
-import { SockaddrIn, SockaddrIn6, Socket } from '../splice/index.js';
+import { hostLength, hostOffset } from '../splice/index.js';
 import { type Network, NetworkSet } from './network-set.js';
 import { ConnectionLimit } from './room.js';
 import { SourceLimit, sourceKey } from './source-limit.js';
@@ -25,9 +25,6 @@ export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 
 /** Admitted without a place in the count of sources. */
 export const NO_SOURCE = -1;
-
-/** `::ffff:0:0/96` (RFC 4291 §2.5.5.2): an IPv4 client of a dual-stack socket. */
-const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
 
 /**
  * Decides at accept4(2) whether a connection is served, by the address that call wrote: without a
@@ -68,19 +65,10 @@ export class Admission {
   /** @param sockaddr what accept4(2) wrote */
   decide(sockaddr: Buffer): Verdict {
     this.source = NO_SOURCE;
-    switch (sockaddr.readUInt16LE(SockaddrIn.family)) {
-      case Socket.AF_INET:
-        return this.decideBy(sockaddr, SockaddrIn.address, 4);
-      case Socket.AF_INET6: {
-        const from = SockaddrIn6.address;
-        const end = from + MAPPED.length;
-        const isMapped = sockaddr.compare(MAPPED, 0, MAPPED.length, from, end) === 0;
-        return isMapped ? this.decideBy(sockaddr, end, 4) : this.decideBy(sockaddr, from, 16);
-      }
-      default:
-        // The client of a unix socket: the permissions of its file have decided already.
-        return Verdict.Admitted;
-    }
+    const offset = hostOffset(sockaddr);
+    // The client of a unix socket: the permissions of its file have decided already.
+    if (offset < 0) return Verdict.Admitted;
+    return this.decideBy(sockaddr, offset, hostLength(offset));
   }
 
   private decideBy(bytes: Buffer, offset: number, length: 4 | 16): Verdict {

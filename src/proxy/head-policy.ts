@@ -1,20 +1,8 @@
-import {
-  type Kernel,
-  NativeMemory,
-  SockaddrIn,
-  SockaddrIn6,
-  SockaddrUn,
-  Socket,
-} from '../splice/index.js';
+import { hostLength, hostOffset, type Kernel, peerSockaddr } from '../splice/index.js';
 import { NetworkSet } from './network-set.js';
 import type { ListenerSnapshot } from './snapshot.js';
 import { type ClientHello, type ExpectedHead, HeadMemory, ServerNames } from './tcp/index.js';
 import type { Upstream } from './upstream/index.js';
-
-const peer = new NativeMemory(SockaddrUn.size);
-const peerLength = new NativeMemory(4);
-/** `::ffff:0:0/96` (RFC 4291 §2.5.5.2): an IPv4 client of a dual-stack socket. */
-const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
 
 const NOTHING: ExpectedHead = { proxyHeader: false, clientHello: false };
 
@@ -78,21 +66,8 @@ export class HeadPolicy {
 
   private isTrusted(kernel: Kernel, fd: number): boolean {
     if (this.senders.isEmpty) return false;
-    peerLength.bytes.writeInt32LE(SockaddrUn.size, 0);
-    if (kernel.getpeername(fd, peer.address, peerLength.address) < 0) return false;
-    const { bytes } = peer;
-    switch (bytes.readUInt16LE(0)) {
-      case Socket.AF_INET:
-        return this.senders.has(bytes, SockaddrIn.address, 4);
-      case Socket.AF_INET6: {
-        const from = SockaddrIn6.address;
-        const isMapped = bytes.compare(MAPPED, 0, MAPPED.length, from, from + MAPPED.length) === 0;
-        return isMapped
-          ? this.senders.has(bytes, from + MAPPED.length, 4)
-          : this.senders.has(bytes, from, 16);
-      }
-      default:
-        return false;
-    }
+    const sockaddr = peerSockaddr(kernel, fd);
+    const offset = sockaddr === undefined ? -1 : hostOffset(sockaddr);
+    return offset >= 0 && this.senders.has(sockaddr!, offset, hostLength(offset));
   }
 }

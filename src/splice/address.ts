@@ -128,16 +128,41 @@ export function decodeAddress(sockaddr: Buffer, length: number): SocketAddress {
   }
 }
 
+/** `::ffff:0:0/96` (RFC 4291 §2.5.5.2): an IPv4 client of a dual-stack socket. */
+const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
+
+/**
+ * Where the bytes of an IP address are in a sockaddr, an IPv4 address inside an IPv6 one included;
+ * {@link hostLength} says how many. Allocates nothing.
+ *
+ * @returns −1 for an address without a host: a unix one
+ */
+export function hostOffset(sockaddr: Buffer): number {
+  switch (sockaddr.readUInt16LE(0)) {
+    case Socket.AF_INET:
+      return SockaddrIn.address;
+    case Socket.AF_INET6: {
+      const from = SockaddrIn6.address;
+      const end = from + MAPPED.length;
+      return sockaddr.compare(MAPPED, 0, MAPPED.length, from, end) === 0 ? end : from;
+    }
+    default:
+      return -1;
+  }
+}
+
+/** @param offset what {@link hostOffset} answered, ≥ 0 */
+export function hostLength(offset: number): 4 | 16 {
+  return offset === SockaddrIn6.address ? 16 : 4;
+}
+
 function decodeInet6(sockaddr: Buffer): SocketAddress {
   const port = sockaddr.readUInt16BE(SockaddrIn6.port);
-  const groups = Array.from({ length: 8 }, (_, index) =>
-    sockaddr.readUInt16BE(SockaddrIn6.address + index * 2),
-  );
-  const isMapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;
-  if (isMapped) {
-    const host = sockaddr.subarray(SockaddrIn6.address + 12, SockaddrIn6.address + 16).join('.');
-    return { family: 'inet', host, port };
+  const offset = hostOffset(sockaddr);
+  if (hostLength(offset) === 4) {
+    return { family: 'inet', host: sockaddr.subarray(offset, offset + 4).join('.'), port };
   }
+  const groups = Array.from({ length: 8 }, (_, index) => sockaddr.readUInt16BE(offset + index * 2));
   const literal = groups.map((group) => group.toString(16)).join(':');
   const scope = sockaddr.readUInt32LE(SockaddrIn6.scopeId);
   const host = new URL(`http://[${literal}]`).hostname.slice(1, -1);

@@ -4,7 +4,14 @@
  * are few and by splice(2) while they are many. It knows nothing of proxies, configuration or
  * threads, and is the public package entry `headgate/splice`.
  */
-export { decodeAddress, formatAddress, Sockaddr, type SocketAddress } from './address.js';
+export {
+  decodeAddress,
+  formatAddress,
+  hostLength,
+  hostOffset,
+  Sockaddr,
+  type SocketAddress,
+} from './address.js';
 export { BufferPool } from './buffer-pool.js';
 export { Epoll, Misc, Socket, SocketOption, Splice } from './constants.js';
 export { EventPoll } from './epoll.js';
@@ -33,6 +40,7 @@ export {
   openConnection,
   openListener,
   peerAddress,
+  peerSockaddr,
   resetSocket,
   setListenOptions,
   takeSocketError,

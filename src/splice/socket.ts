@@ -157,9 +157,15 @@ export function localAddress(kernel: Kernel, fd: number): SocketAddress {
 
 /** The address a socket is connected to, or `undefined` when it is not, or not any more. */
 export function peerAddress(kernel: Kernel, fd: number): SocketAddress | undefined {
+  const sockaddr = peerSockaddr(kernel, fd);
+  return sockaddr && decodeAddress(sockaddr, scratchLength.bytes.readInt32LE(0));
+}
+
+/** The same as the kernel writes it, in memory that the next call of this room uses again. */
+export function peerSockaddr(kernel: Kernel, fd: number): Buffer | undefined {
   scratchLength.bytes.writeInt32LE(SockaddrUn.size, 0);
-  if (kernel.getpeername(fd, scratch.address, scratchLength.address) < 0) return undefined;
-  return decodeAddress(scratch.bytes, scratchLength.bytes.readInt32LE(0));
+  const result = kernel.getpeername(fd, scratch.address, scratchLength.address);
+  return result < 0 ? undefined : scratch.bytes;
 }
 
 /** What the kernel knows of a TCP connection's path. */
