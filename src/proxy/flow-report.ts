@@ -1,5 +1,6 @@
 import { formatAddress, type Pump, peerAddress } from '../splice/index.js';
 import { bytesMoved, type PathTaken, pathTaken } from './access-line.js';
+import { DialState } from './dial.js';
 import type { EventHandler } from './event-loop.js';
 import type { Flow } from './flow.js';
 import { FlowSide } from './flow-side.js';
@@ -18,7 +19,16 @@ export interface FlowQuery {
   readonly limit: number;
 }
 
-export type FlowStateName = keyof typeof FlowState;
+/** Where a flow is, in the words of the admin interface: its state, or how far its dial has come. */
+export const flowStateNames = [
+  'accepted',
+  'readingHead',
+  'queued',
+  'connecting',
+  'tunnelling',
+  'halfClosed',
+] as const;
+export type FlowStateName = (typeof flowStateNames)[number];
 
 /** `waiting`: nothing to move; `blocked`: bytes wait for the other side; `ended`: its FIN was passed on. */
 export type DirectionState = 'none' | 'waiting' | 'blocked' | 'ended';
@@ -56,10 +66,6 @@ export interface FlowList {
   /** How many match, described or not. */
   readonly matched: number;
 }
-
-const stateNames = Object.fromEntries(
-  Object.entries(FlowState).map(([name, state]) => [state, name]),
-) as Readonly<Record<FlowState, FlowStateName>>;
 
 /**
  * Describes the live flows of one worker. Only flows that are shown are described: the rest cost a
@@ -108,7 +114,7 @@ function* liveFlows(handlers: Iterable<EventHandler>): Generator<Flow> {
 function matches(flow: Flow, { listener, upstream, client, state }: FlowQuery): boolean {
   if (listener !== undefined && flow.listener.snapshot.name !== listener) return false;
   if (upstream !== undefined && flow.attempts?.upstream.name !== upstream) return false;
-  if (state !== undefined && stateNames[flow.state] !== state) return false;
+  if (state !== undefined && stateName(flow) !== state) return false;
   if (client === undefined) return true;
   const address = clientText(flow);
   return address === client || hostOf(address) === client;
@@ -122,13 +128,33 @@ function describe(worker: number, flow: Flow): FlowStatus {
     client: clientText(flow),
     ...(flow.attempts && { upstream: flow.attempts.upstream.name }),
     ...(flow.attempts?.endpoint && { endpoint: flow.attempts.endpoint.text }),
-    state: stateNames[flow.state],
+    state: stateName(flow),
     age_ms: Math.round(nowMs - flow.startedMs),
     idle_ms: Math.round(nowMs - flow.lastActivityMs),
     ...(flow.connectMs >= 0 && { connect_ms: Math.round(flow.connectMs * 1000) / 1000 }),
     up: describeDirection(flow.tunnel?.up, flow.tunnel?.isUpOver ?? false),
     down: describeDirection(flow.tunnel?.down, flow.tunnel?.isDownOver ?? false),
   };
+}
+
+function stateName({ state, dial }: Flow): FlowStateName {
+  switch (state) {
+    case FlowState.readingHead:
+      return 'readingHead';
+    case FlowState.dialling:
+      return dialStateName(dial!.state);
+    case FlowState.tunnelling:
+      return 'tunnelling';
+    case FlowState.halfClosed:
+      return 'halfClosed';
+    default:
+      return 'accepted';
+  }
+}
+
+function dialStateName(state: DialState): FlowStateName {
+  if (state === DialState.queued) return 'queued';
+  return state === DialState.choosing ? 'accepted' : 'connecting';
 }
 
 function describeDirection(pump: Pump | undefined, isOver: boolean): DirectionStatus {

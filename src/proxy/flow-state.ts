@@ -2,56 +2,47 @@
  * The life of a flow, in order.
  *
  * ```
- *                    queued
- *                     │ ▲  every endpoint is full
- *                     ▼ │
- *   readingHead ◀─▶ accepted ──▶ connecting ──▶ tunnelling ──▶ halfClosed ──▶ closing ──▶ closed
- *         │           │ ▲           │ │            │              │             ▲
- *         │           │ └───────────┘ │            │              │             │
- *         │           │  no luck: try │            │              │             │
- *         │           │  again        │            │              │             │
- *         └───────────┴───────────────┴────────────┴──────────────┴─────────────┘
- *                           error, reset, timeout, both directions ended
+ *   accepted ◀─▶ readingHead
+ *      │              │
+ *      ▼              │
+ *   dialling ──▶ tunnelling ──▶ halfClosed
+ *      │              │             │
+ *      └──────────────┴─────────────┴────▶ closing ──▶ closed
+ *        error, reset, timeout, both directions ended
  * ```
+ *
+ * How far a dialling flow has come is its dial's own affair: see `DialState`.
  */
 export const FlowState = {
-  /** The client is connected; there is no connection to an upstream, or not yet another one. */
+  /** The client is connected, and it is not known yet where the flow goes. */
   accepted: 0,
   /** A PROXY header or a ClientHello has to come first; only where the listener needs one. */
   readingHead: 1,
-  /** Every endpoint has as many connections as it may: the flow waits for a place. */
-  queued: 2,
-  /** connect(2) is under way; nothing but a head has been read from the client. */
-  connecting: 3,
+  /** A connection to the upstream is being made; nothing but a head has been read from the client. */
+  dialling: 2,
   /** Bytes move both ways. */
-  tunnelling: 4,
+  tunnelling: 3,
   /** One direction has ended and its FIN was passed on; the other goes on as long as it likes. */
-  halfClosed: 5,
+  halfClosed: 4,
   /** Sockets, pipes and buffers are being given back; nothing can stop it. */
-  closing: 6,
+  closing: 5,
   /** Nothing is left but the object. */
-  closed: 7,
+  closed: 6,
 } as const;
 export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 
 /** States that may follow each state. */
 export const successors: Readonly<Record<FlowState, readonly FlowState[]>> = {
-  [FlowState.accepted]: [
-    FlowState.readingHead,
-    FlowState.queued,
-    FlowState.connecting,
-    FlowState.closing,
-  ],
+  [FlowState.accepted]: [FlowState.readingHead, FlowState.dialling, FlowState.closing],
   [FlowState.readingHead]: [FlowState.accepted, FlowState.closing],
-  [FlowState.queued]: [FlowState.accepted, FlowState.closing],
-  [FlowState.connecting]: [FlowState.accepted, FlowState.tunnelling, FlowState.closing],
+  [FlowState.dialling]: [FlowState.tunnelling, FlowState.closing],
   [FlowState.tunnelling]: [FlowState.halfClosed, FlowState.closing],
   [FlowState.halfClosed]: [FlowState.closing],
   [FlowState.closing]: [FlowState.closed],
   [FlowState.closed]: [],
 };
 
-/** The same, a bit for each successor: every flow changes its state five times. */
+/** The same, a bit for each successor: every flow changes its state several times. */
 export const successorBits: readonly number[] = Object.values(successors).map((states) =>
   states.reduce<number>((bits, state) => bits | (1 << state), 0),
 );

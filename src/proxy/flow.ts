@@ -1,15 +1,8 @@
-import {
-  Epoll,
-  Errno,
-  formatAddress,
-  Nagle,
-  PlainTransport,
-  takeSocketError,
-} from '../splice/index.js';
+import { Epoll, formatAddress, PlainTransport, type Transport } from '../splice/index.js';
 import { accessLine } from './access-line.js';
 import { NO_SOURCE } from './admission.js';
-import { isPassing } from './connect-failure.js';
-import { type CloseReason, Counter, orderlyReasons } from './counters.js';
+import { type CloseReason, orderlyReasons } from './counters.js';
+import { Dial, type DialOwner } from './dial.js';
 import type { Task } from './event-loop.js';
 import { FlowHead, flowKey } from './flow-head.js';
 import { FlowSide } from './flow-side.js';
@@ -19,31 +12,22 @@ import { sendProxyHeader } from './proxy-sender.js';
 import type { WorkerRoom } from './room.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
 import { type SideName, Tunnel } from './tunnel.js';
-import {
-  Attempts,
-  type Endpoint,
-  openEndpointSocket,
-  Selection,
-  type Upstream,
-  type Waiter,
-} from './upstream/index.js';
+import type { Attempts, Upstream } from './upstream/index.js';
 
 const BROKEN_EVENTS = Epoll.EPOLLERR | Epoll.EPOLLHUP;
 
-/** A connection that could not even be tried, for want of a descriptor, is tried again so often. */
-const RETRY_MS = 50;
 /** After one side broke, the other may pause this long in taking the last bytes. */
 const LINGER_MS = 500;
 
 /**
  * One client connection and the upstream connection made for it, from accept to close.
  */
-export class Flow implements TimerOwner, Task, Waiter {
+export class Flow implements TimerOwner, Task, DialOwner {
   state: FlowState = FlowState.accepted;
   /** Why the flow ended; settled when it begins to close. */
   closeReason: CloseReason = 'done';
   /** Once it is known where the flow goes. */
-  attempts: Attempts | undefined;
+  dial: Dial | undefined;
   /** What the stream began with, where the listener looks at that. */
   head: FlowHead | undefined;
   /** The sender of a PROXY header: `clientText` is the client that it spoke of. */
@@ -56,13 +40,7 @@ export class Flow implements TimerOwner, Task, Waiter {
   readonly sequence: number;
   readonly startedMs: number;
   lastActivityMs: number;
-  /** When connect(2) was called, and how long it took; −1 before it has. */
-  private connectStartedMs = 0;
-  /** When there was a route, and connecting could begin. */
-  private routedMs: number;
-  connectMs = -1;
-
-  private readonly timer: Timer = new Timer(this);
+  readonly timer: Timer = new Timer(this);
   private isDeferred = false;
 
   /**
@@ -83,7 +61,16 @@ export class Flow implements TimerOwner, Task, Waiter {
     this.sequence = room.nextFlowSequence();
     this.startedMs = room.clock.nowMs;
     this.lastActivityMs = this.startedMs;
-    this.routedMs = this.startedMs;
+  }
+
+  /** Endpoints tried, and the one the flow goes to; nothing before it is known where. */
+  get attempts(): Attempts | undefined {
+    return this.dial?.attempts;
+  }
+
+  /** How long connecting took, milliseconds; −1 before it has. */
+  get connectMs(): number {
+    return this.dial === undefined ? -1 : this.dial.connectMs;
   }
 
   /** Starts the flow: it lives on events from here on. */
@@ -107,8 +94,7 @@ export class Flow implements TimerOwner, Task, Waiter {
         if (this.head!.advance(events)) this.headRead(events);
         return;
       case FlowState.accepted:
-      case FlowState.queued:
-      case FlowState.connecting:
+      case FlowState.dialling:
         // A FIN alone is no reason to stop: the client may be one that says all and then listens.
         if ((events & BROKEN_EVENTS) !== 0) this.terminate('client_reset');
         return;
@@ -128,13 +114,8 @@ export class Flow implements TimerOwner, Task, Waiter {
   onUpstreamEvents(events: number): void {
     this.lastActivityMs = this.room.clock.nowMs;
     switch (this.state) {
-      case FlowState.connecting:
-        if ((events & BROKEN_EVENTS) !== 0) {
-          const errno = takeSocketError(this.room.kernel, this.upstream!.transport.fd);
-          this.connectFailed(errno === 0 ? Errno.ECONNRESET : errno);
-        } else if ((events & Epoll.EPOLLOUT) !== 0) {
-          this.connected();
-        }
+      case FlowState.dialling:
+        this.dial!.onEvents(events);
         return;
       case FlowState.tunnelling:
       case FlowState.halfClosed:
@@ -143,7 +124,6 @@ export class Flow implements TimerOwner, Task, Waiter {
         return;
       case FlowState.accepted:
       case FlowState.readingHead:
-      case FlowState.queued:
       case FlowState.closing:
       case FlowState.closed:
         return;
@@ -163,19 +143,12 @@ export class Flow implements TimerOwner, Task, Waiter {
   onTimer(): void {
     const { clock, timeouts } = this.room;
     switch (this.state) {
-      case FlowState.accepted:
-        if (clock.nowMs >= this.routedMs + timeouts.connectMs) this.terminate('connect_timeout');
-        else this.connect();
-        return;
       case FlowState.readingHead:
         this.head!.expire();
         this.rejected('head_timeout');
         return;
-      case FlowState.queued:
-        this.terminate('queue_timeout');
-        return;
-      case FlowState.connecting:
-        this.connectFailed(Errno.ETIMEDOUT);
+      case FlowState.dialling:
+        this.dial!.onTimer();
         return;
       case FlowState.tunnelling:
       case FlowState.halfClosed: {
@@ -187,6 +160,7 @@ export class Flow implements TimerOwner, Task, Waiter {
         else clock.wheel.schedule(this.timer, deadlineMs);
         return;
       }
+      case FlowState.accepted:
       case FlowState.closing:
       case FlowState.closed:
         return;
@@ -212,7 +186,7 @@ export class Flow implements TimerOwner, Task, Waiter {
     if (room.logsAccess) accessLine(this);
     this.closeSide(this.client, isOrderly);
     if (this.upstream !== undefined) this.closeSide(this.upstream, isOrderly);
-    this.attempts?.end();
+    this.dial?.end();
     room.counters.countClosed(this.listener.snapshot.index, reason);
     room.connections.leave();
     this.listener.leave(this.source);
@@ -220,12 +194,33 @@ export class Flow implements TimerOwner, Task, Waiter {
     room.flowEnded(this.listener);
   }
 
-  /** The queue's call: there may be a place at an endpoint. */
-  onEndpointFree(): void {
-    const selection = this.attempts!.next();
-    if (selection === Selection.Full) return;
-    this.enter(FlowState.accepted);
-    this.connectTo(selection);
+  watch(transport: Transport): number {
+    this.upstream = new FlowSide(this.room.clock, this, transport, false);
+    return this.upstream.register();
+  }
+
+  unwatch(): void {
+    this.room.clock.forget(this.upstream!.transport.fd);
+    this.upstream = undefined;
+  }
+
+  greet(): CloseReason | undefined {
+    return sendProxyHeader(this);
+  }
+
+  onDialled(): void {
+    const { room, client, upstream } = this;
+    this.tunnel = new Tunnel(room, client, upstream!);
+    // The timer stands at the connect deadline and finds its way from there, unless that is too late.
+    if (room.timeouts.idleMs < room.timeouts.connectMs) {
+      room.clock.wheel.schedule(this.timer, room.clock.nowMs + room.timeouts.idleMs);
+    }
+    this.enter(FlowState.tunnelling);
+    this.pump();
+  }
+
+  onDialFailed(reason: CloseReason): void {
+    this.terminate(reason);
   }
 
   private readHead(head: FlowHead): void {
@@ -257,92 +252,12 @@ export class Flow implements TimerOwner, Task, Waiter {
   }
 
   private routeTo(upstream: Upstream): void {
-    this.attempts = new Attempts(upstream, upstream.isKeyed ? flowKey(this) : 0);
-    this.routedMs = this.room.clock.nowMs;
-    this.connect();
-  }
-
-  /** Its upstream is replaced: what is not connected yet goes on there. */
-  moveTo(upstream: Upstream): void {
-    if (!this.attempts!.moveTo(upstream)) this.terminate('queue_full');
-  }
-
-  private connect(): void {
-    const selection = this.attempts!.next();
-    if (selection === Selection.Full) this.queue();
-    else this.connectTo(selection);
-  }
-
-  private queue(): void {
-    const attempts = this.attempts!;
-    if (!attempts.wait(this)) {
-      this.terminate('queue_full');
-      return;
-    }
-    this.enter(FlowState.queued);
-    const { clock } = this.room;
-    clock.wheel.schedule(this.timer, clock.nowMs + attempts.upstream.queueTimeoutMs);
-  }
-
-  private connectTo(endpoint: Endpoint | typeof Selection.None): void {
-    if (endpoint === Selection.None) {
-      this.terminate(this.attempts!.failure);
-      return;
-    }
-    const { room } = this;
-    this.connectStartedMs = room.clock.nowMs;
-    room.clock.wheel.schedule(this.timer, this.connectStartedMs + room.timeouts.connectMs);
-    room.counters.values[Counter.connect_attempts]!++;
-    const disguise = this.listener.snapshot.transparent ? this.client.transport.fd : undefined;
-    const fd = openEndpointSocket(room.kernel, room.pipes, endpoint, disguise);
-    if (fd < 0) {
-      this.connectFailed(-fd);
-      return;
-    }
-    const isTcp = endpoint.sockaddr.address.family !== 'unix';
-    const transport = new PlainTransport(room.kernel, fd, isTcp, isTcp ? Nagle.unused : Nagle.off);
-    this.upstream = new FlowSide(room.clock, this, transport, false);
-    this.enter(FlowState.connecting);
-    if (this.upstream.register() < 0) this.terminate('error');
-  }
-
-  private connected(): void {
-    const { room, client, upstream } = this;
-    this.attempts!.connected();
-    this.connectMs = room.clock.nowMs - this.connectStartedMs;
-    room.counters.countConnected(this.connectMs);
-    const failure = sendProxyHeader(this);
-    if (failure !== undefined) {
-      this.terminate(failure);
-      return;
-    }
-    this.tunnel = new Tunnel(room, client, upstream!);
-    // The timer stands at the connect deadline and finds its way from there, unless that is too late.
-    if (room.timeouts.idleMs < room.timeouts.connectMs) {
-      room.clock.wheel.schedule(this.timer, room.clock.nowMs + room.timeouts.idleMs);
-    }
-    this.enter(FlowState.tunnelling);
-    this.pump();
-  }
-
-  /** @param errno positive */
-  private connectFailed(errno: number): void {
-    const { room } = this;
-    const attempts = this.attempts!;
-    room.counters.values[Counter.connect_failures]!++;
-    if (this.upstream !== undefined) {
-      this.closeSide(this.upstream, true);
-      this.upstream = undefined;
-    }
-    if (this.state === FlowState.connecting) this.enter(FlowState.accepted);
-    if (isPassing(errno)) {
-      attempts.release();
-      room.clock.wheel.schedule(this.timer, room.clock.nowMs + RETRY_MS);
-      return;
-    }
-    attempts.failed(errno);
-    if (attempts.mayContinue) this.connect();
-    else this.terminate(attempts.failure);
+    const { room, listener, client } = this;
+    const disguise = listener.snapshot.transparent ? client.transport.fd : undefined;
+    const key = upstream.isKeyed ? flowKey(this) : 0;
+    this.dial = new Dial(room, this, upstream, key, disguise);
+    this.enter(FlowState.dialling);
+    this.dial.begin();
   }
 
   /** Runs both directions and draws the consequences. */

@@ -14,13 +14,6 @@ export interface GatesSnapshot {
   readonly upstreams: readonly UpstreamSnapshot[];
 }
 
-/** States of a flow that may still go to another endpoint. */
-const unconnected: readonly FlowState[] = [
-  FlowState.accepted,
-  FlowState.queued,
-  FlowState.connecting,
-];
-
 /**
  * The listeners of one worker and the upstreams behind them, and how they are exchanged while flows
  * go on. A flow keeps the listener it came in by, and, once it is connected, the upstream it went
@@ -98,12 +91,13 @@ export class Gates {
   /** In the order they came, which is the order they wait in. */
   private moveFlows(): void {
     const byName = new Map(this.upstreams.map((one) => [one.name, one]));
-    for (const flow of unconnectedFlows(this.room.clock.registered())) {
-      const upstream = flow.attempts?.upstream;
-      const successor = upstream && byName.get(upstream.name);
+    for (const flow of diallingFlows(this.room.clock.registered())) {
+      const dial = flow.dial!;
+      const { upstream } = dial.attempts;
+      const successor = byName.get(upstream.name);
       if (successor === undefined || successor === upstream) continue;
       try {
-        flow.moveTo(successor);
+        dial.moveTo(successor);
       } catch (error) {
         flow.onException(error);
       }
@@ -111,10 +105,10 @@ export class Gates {
   }
 }
 
-function unconnectedFlows(handlers: Iterable<EventHandler>): Flow[] {
+function diallingFlows(handlers: Iterable<EventHandler>): Flow[] {
   const flows = new Set<Flow>();
   for (const handler of handlers) {
-    if (handler instanceof FlowSide && unconnected.includes(handler.flow.state)) {
+    if (handler instanceof FlowSide && handler.flow.state === FlowState.dialling) {
       flows.add(handler.flow);
     }
   }

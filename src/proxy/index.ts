@@ -24,9 +24,9 @@ export {
   type FlowQuery,
   type FlowStateName,
   type FlowStatus,
+  flowStateNames,
   mergeFlowLists,
 } from './flow-report.js';
-export { FlowState } from './flow-state.js';
 export type { FromWorker, ToWorker, WorkerAnswer, WorkerStart } from './messages.js';
 
 export type { Network } from './network-set.js';

@@ -1,3 +1,4 @@
+import { DialState } from '#src/proxy/dial.js';
 import { FlowState } from '#src/proxy/flow-state.js';
 import { Errno, type SocketAddress } from '#src/splice/index.js';
 import { payload } from '#test/support/random.js';
@@ -80,7 +81,7 @@ for (const [name, errno] of Object.entries({
       room.libc.fail('socket', errno, errno, errno);
       room.client();
       room.until(() => room.count('connect_attempts') === 1);
-      t.equal(room.flows()[0]!.state, FlowState.accepted);
+      t.equal(room.flows()[0]!.dial!.state, DialState.choosing);
       room.pass(300);
       t.equal(room.count('connect_attempts'), 4);
       room.until(() => room.flows()[0]?.state === FlowState.tunnelling);

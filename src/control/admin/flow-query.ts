@@ -1,9 +1,9 @@
-import { type FlowQuery, FlowState, type FlowStateName } from '../../proxy/index.js';
+import { type FlowQuery, type FlowStateName, flowStateNames } from '../../proxy/index.js';
 
 const LIMIT = 100;
 const LIMIT_MAX = 10_000;
 const SORTS: readonly string[] = ['age', 'bytes'] satisfies FlowQuery['sort'][];
-const STATES: readonly string[] = Object.keys(FlowState);
+const STATES: readonly string[] = flowStateNames;
 const KEYS = ['listener', 'upstream', 'client', 'state', 'sort', 'limit'];
 
 /**

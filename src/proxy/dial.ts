@@ -1,0 +1,233 @@
+import {
+  Epoll,
+  Errno,
+  Nagle,
+  PlainTransport,
+  type Transport,
+  takeSocketError,
+} from '../splice/index.js';
+import { isPassing } from './connect-failure.js';
+import { type CloseReason, Counter } from './counters.js';
+import type { WorkerRoom } from './room.js';
+import type { Timer } from './timer-wheel.js';
+import {
+  Attempts,
+  type Endpoint,
+  openEndpointSocket,
+  Selection,
+  type Upstream,
+  type Waiter,
+} from './upstream/index.js';
+
+const BROKEN_EVENTS = Epoll.EPOLLERR | Epoll.EPOLLHUP;
+
+/** A connection that could not even be tried, for want of a descriptor, is tried again so often. */
+const RETRY_MS = 50;
+
+/**
+ * How far a connection to an upstream has come.
+ *
+ * ```
+ *             every endpoint is full
+ *   queued ◀─────────────────────────▶ choosing ──▶ connecting ──▶ connected ──▶ over
+ *      │                                  │ ▲           │                         ▲
+ *      │                                  │ └───────────┤ no luck: try again      │
+ *      └──────────────────────────────────┴─────────────┴─────────────────────────┘
+ *                         nobody left to try, too late, or given up
+ * ```
+ */
+export const DialState = {
+  /** An endpoint is to be chosen, at once or when there are descriptors again. */
+  choosing: 0,
+  /** Every endpoint has as many connections as it may: waiting for a place. */
+  queued: 1,
+  /** connect(2) is under way. */
+  connecting: 2,
+  /** The connection belongs to the owner; the place at the endpoint is held until {@link Dial.end}. */
+  connected: 3,
+  /** Nothing is held any more. */
+  over: 4,
+} as const;
+export type DialState = (typeof DialState)[keyof typeof DialState];
+
+/** Who wants a connection to an upstream. */
+export interface DialOwner {
+  /** The dial's from `begin` until it has answered; the owner hands its expiry to `onTimer`. */
+  readonly timer: Timer;
+  /** Passes the events of this connection on to `onEvents`. @returns 0, or a negative error number */
+  watch(transport: Transport): number;
+  /** The connection came to nothing and is about to be closed. */
+  unwatch(): void;
+  /** Connected: says what has to come before anything else. @returns why that cannot be */
+  greet(): CloseReason | undefined;
+  /** The connection may carry bytes. */
+  onDialled(): void;
+  /** There will be none. */
+  onDialFailed(reason: CloseReason): void;
+  onException(error: unknown): void;
+}
+
+/**
+ * The making of one connection to an upstream: chooses an endpoint, waits for a place where all are
+ * full, connects, and tries others within `timeouts.connect` while there are any.
+ */
+export class Dial implements Waiter {
+  state: DialState = DialState.choosing;
+  readonly attempts: Attempts;
+  /** The connection being made, or made. */
+  transport: Transport | undefined;
+  /** How long the last connect(2) took; −1 before one has succeeded. */
+  connectMs = -1;
+  private connectStartedMs = 0;
+  /** Choosing goes on until the connect timeout after this. */
+  private readonly startedMs: number;
+
+  /**
+   * @param key what `Upstream.select` wants
+   * @param clientFd the client whose address endpoints are to see; nothing for that of this machine
+   */
+  constructor(
+    private readonly room: WorkerRoom,
+    private readonly owner: DialOwner,
+    upstream: Upstream,
+    key: number,
+    private readonly clientFd?: number,
+  ) {
+    this.attempts = new Attempts(upstream, key);
+    this.startedMs = room.clock.nowMs;
+  }
+
+  begin(): void {
+    this.choose();
+  }
+
+  /** @param events of the connection being made */
+  onEvents(events: number): void {
+    if (this.state !== DialState.connecting) return;
+    if ((events & BROKEN_EVENTS) !== 0) {
+      const errno = takeSocketError(this.room.kernel, this.transport!.fd);
+      this.failed(errno === 0 ? Errno.ECONNRESET : errno);
+    } else if ((events & Epoll.EPOLLOUT) !== 0) {
+      this.connected();
+    }
+  }
+
+  /** The owner's timer went off while the dial had it. */
+  onTimer(): void {
+    const { clock, timeouts } = this.room;
+    switch (this.state) {
+      case DialState.choosing:
+        if (clock.nowMs >= this.startedMs + timeouts.connectMs) this.giveUp('connect_timeout');
+        else this.choose();
+        return;
+      case DialState.queued:
+        this.giveUp('queue_timeout');
+        return;
+      case DialState.connecting:
+        this.failed(Errno.ETIMEDOUT);
+        return;
+      case DialState.connected:
+      case DialState.over:
+        return;
+    }
+  }
+
+  /** The queue's call: there may be a place at an endpoint. */
+  onEndpointFree(): void {
+    const selection = this.attempts.next();
+    if (selection === Selection.Full) return;
+    this.state = DialState.choosing;
+    this.connectTo(selection);
+  }
+
+  onException(error: unknown): void {
+    this.owner.onException(error);
+  }
+
+  /** The upstream is replaced: what is not connected yet goes on there. */
+  moveTo(upstream: Upstream): void {
+    if (!this.attempts.moveTo(upstream)) this.giveUp('queue_full');
+  }
+
+  /** Gives back the place at the endpoint or in the queue; the connection is the owner's to close. */
+  end(): void {
+    this.state = DialState.over;
+    this.attempts.end();
+  }
+
+  private choose(): void {
+    const selection = this.attempts.next();
+    if (selection === Selection.Full) this.queue();
+    else this.connectTo(selection);
+  }
+
+  private queue(): void {
+    const { attempts, owner } = this;
+    if (!attempts.wait(this)) {
+      this.giveUp('queue_full');
+      return;
+    }
+    this.state = DialState.queued;
+    const { clock } = this.room;
+    clock.wheel.schedule(owner.timer, clock.nowMs + attempts.upstream.queueTimeoutMs);
+  }
+
+  private connectTo(endpoint: Endpoint | typeof Selection.None): void {
+    if (endpoint === Selection.None) {
+      this.giveUp(this.attempts.failure);
+      return;
+    }
+    const { room, owner } = this;
+    this.connectStartedMs = room.clock.nowMs;
+    room.clock.wheel.schedule(owner.timer, this.connectStartedMs + room.timeouts.connectMs);
+    room.counters.values[Counter.connect_attempts]!++;
+    const fd = openEndpointSocket(room.kernel, room.pipes, endpoint, this.clientFd);
+    if (fd < 0) {
+      this.failed(-fd);
+      return;
+    }
+    const isTcp = endpoint.sockaddr.address.family !== 'unix';
+    this.transport = new PlainTransport(room.kernel, fd, isTcp, isTcp ? Nagle.unused : Nagle.off);
+    this.state = DialState.connecting;
+    if (owner.watch(this.transport) < 0) owner.onDialFailed('error');
+  }
+
+  private connected(): void {
+    const { room, owner } = this;
+    this.attempts.connected();
+    this.connectMs = room.clock.nowMs - this.connectStartedMs;
+    room.counters.countConnected(this.connectMs);
+    const failure = owner.greet();
+    if (failure !== undefined) {
+      owner.onDialFailed(failure);
+      return;
+    }
+    this.state = DialState.connected;
+    // The timer stays at the connect deadline, where the owner may find it or move it.
+    owner.onDialled();
+  }
+
+  /** @param errno positive */
+  private failed(errno: number): void {
+    const { room, attempts, owner } = this;
+    room.counters.values[Counter.connect_failures]!++;
+    if (this.transport !== undefined) {
+      owner.unwatch();
+      this.transport.close();
+      this.transport = undefined;
+    }
+    this.state = DialState.choosing;
+    if (isPassing(errno)) {
+      attempts.release();
+      room.clock.wheel.schedule(owner.timer, room.clock.nowMs + RETRY_MS);
+      return;
+    }
+    attempts.failed(errno);
+    if (attempts.mayContinue) this.choose();
+    else this.giveUp(attempts.failure);
+  }
+
+  private giveUp(reason: CloseReason): void {
+    this.owner.onDialFailed(reason);
+  }
+}
