@@ -4,6 +4,16 @@
  * way a connection becomes a `Transport`, and callers never ask which kind it is.
  */
 export {
+  bindOpenSsl,
+  Callback,
+  lastErrno,
+  loadOpenSsl,
+  type OpenSsl,
+  readString,
+  registerCallback,
+  type SymbolLibrary,
+} from './openssl.js';
+export {
   type CertificateSettings,
   type ClientAuthSettings,
   type ClientTlsSettings,
