@@ -24,8 +24,9 @@ export class LogSink implements DestinationStream {
   readonly logger: Logger;
   private readonly destination;
   private readonly prettify: ((line: string) => string) | undefined;
+  private isClosed = false;
 
-  /** @param fd where to write; standard error unless a test wants it elsewhere */
+  /** @param fd where to write, closed with the sink; standard error, unless a test wants it elsewhere */
   constructor(options: LogOptions, fd: number = STDERR) {
     this.destination = pino.destination({ fd, sync: false, maxLength: UNWRITTEN_BYTES_MAX });
     this.destination.on('drop', () => this.linesDropped++);
@@ -44,11 +45,13 @@ export class LogSink implements DestinationStream {
 
   /** @param line one JSON line with its newline */
   write(line: string): void {
+    if (this.isClosed) return;
     this.destination.write(this.prettify === undefined ? line : this.prettify(line));
   }
 
   /** @param lines any number of JSON lines, each with its newline */
   writeLines(lines: string): void {
+    if (this.isClosed) return;
     if (this.prettify === undefined) {
       this.destination.write(lines);
       return;
@@ -57,16 +60,23 @@ export class LogSink implements DestinationStream {
   }
 
   /**
-   * Writes out what is left.
+   * Writes out what is left; lines that come later go nowhere.
    * @param timeoutMs a reader that takes longer is not waited for
    */
   async close(timeoutMs = 500): Promise<void> {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    const { destination } = this;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, timeoutMs);
-      this.destination.flush(() => {
+      destination.once('close', () => {
         clearTimeout(timer);
         resolve();
       });
+      destination.end();
     });
+    // What was not destroyed is written by pino when the process exits: synchronously, and over and
+    // over until no error comes, which for a closed descriptor is for ever.
+    destination.destroy();
   }
 }
