@@ -1,28 +1,46 @@
 import type { Config, ListenerConfig } from '../config/index.js';
 import { type AdmissionSnapshot, SOURCE_LIMIT_BYTES } from '../proxy/index.js';
 
-/** Who may connect to which listener, by its name. */
-export type Admissions = ReadonlyMap<string, AdmissionSnapshot | undefined>;
-
-/** Made once for all workers: they count in the same memory. After a reload counts start anew. */
-export function makeAdmissions({ listeners }: Config): Admissions {
-  return new Map(listeners.map((listener) => [listener.name, makeAdmission(listener)]));
+/** The memory in which all workers count a listener's connections. */
+interface CountedTogether {
+  readonly connections: SharedArrayBuffer;
+  /** Once a limit needed it: it is half a megabyte. */
+  perSource: SharedArrayBuffer | undefined;
 }
 
-/** What all workers need to admit connections to a listener; `undefined` where everybody may connect. */
-export function makeAdmission(listener: ListenerConfig): AdmissionSnapshot | undefined {
-  const { allow, deny, limits } = listener;
-  const { connectionsMax, connectionsPerSourceMax } = limits;
-  const isOpen = allow.length === 0 && deny.length === 0;
-  if (isOpen && connectionsMax === null && connectionsPerSourceMax === null) return undefined;
-  return {
-    allow,
-    deny,
-    connections: sharedLimit(connectionsMax, Int32Array.BYTES_PER_ELEMENT),
-    connectionsPerSource: sharedLimit(connectionsPerSourceMax, SOURCE_LIMIT_BYTES),
-  };
-}
+/**
+ * Who may connect to which listener. What is counted belongs to a listener's name and outlives a
+ * reload, as its other counters do: connections that are there count against the limits that come.
+ *
+ * Connections are counted whether or not there is a limit, so that one which a reload brings is exact
+ * at once. Sources are counted only under a limit: clients who came before the first one are not in it.
+ */
+export class Admissions {
+  private readonly counted = new Map<string, CountedTogether>();
 
-function sharedLimit(max: number | null, bytes: number): AdmissionSnapshot['connections'] {
-  return max === null ? undefined : { max, shared: new SharedArrayBuffer(bytes) };
+  /** What all workers need to admit connections, by listener. */
+  of({ listeners }: Config): ReadonlyMap<string, AdmissionSnapshot> {
+    return new Map(listeners.map((listener) => [listener.name, this.admission(listener)]));
+  }
+
+  private admission({ name, allow, deny, limits }: ListenerConfig): AdmissionSnapshot {
+    const { connectionsMax, connectionsPerSourceMax } = limits;
+    const counted = this.counted.get(name) ?? {
+      connections: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
+      perSource: undefined,
+    };
+    this.counted.set(name, counted);
+    if (connectionsPerSourceMax !== null) {
+      counted.perSource ??= new SharedArrayBuffer(SOURCE_LIMIT_BYTES);
+    }
+    return {
+      allow,
+      deny,
+      connections: { max: connectionsMax ?? Number.POSITIVE_INFINITY, shared: counted.connections },
+      connectionsPerSource:
+        connectionsPerSourceMax === null
+          ? undefined
+          : { max: connectionsPerSourceMax, shared: counted.perSource! },
+    };
+  }
 }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../config/index.js';
 import type { ReloadResult } from './admin/index.js';
-import { makeAdmissions } from './admission.js';
+import type { Admissions } from './admission.js';
 import type { BoundChange, BoundListeners } from './bound-listeners.js';
 import type { DataThread } from './data-thread.js';
 import type { DemoOrigins } from './demo-origins.js';
@@ -17,6 +17,7 @@ const restartKeys = { workers: 'workers', pinWorkers: 'pin_workers', admin: 'adm
 export interface ReloadSite {
   readonly threads: readonly DataThread[];
   readonly listeners: BoundListeners;
+  readonly admissions: Admissions;
   readonly upstreams: Upstreams;
   readonly origins: DemoOrigins;
   readonly sink: LogSink;
@@ -74,7 +75,7 @@ async function tellWorkers(site: ReloadSite, config: Config): Promise<void> {
     listeners,
     upstreams: upstreams.snapshots,
     endpointTable,
-    admissions: makeAdmissions(config),
+    admissions: site.admissions.of(config),
   };
   await Promise.all(
     threads.map((thread, worker) =>

@@ -5,7 +5,7 @@ import { EndpointTable, type FlowList, type FlowQuery, SHARED_BYTES } from '../p
 import { createKernel } from '../splice/index.js';
 import type { AdminTarget, ReloadResult } from './admin/index.js';
 import { AdminEndpoint } from './admin-endpoint.js';
-import { makeAdmissions } from './admission.js';
+import { Admissions } from './admission.js';
 import { type BoundChange, BoundListeners } from './bound-listeners.js';
 import { DataThread } from './data-thread.js';
 import { DemoOrigins } from './demo-origins.js';
@@ -74,6 +74,7 @@ export class Supervisor {
     const kernel = createKernel();
     const workers = config.workers === 'auto' ? availableParallelism() : config.workers;
     const listeners = new BoundListeners(kernel, workers);
+    const admissions = new Admissions();
     const origins = new DemoOrigins();
     const endpointTable = EndpointTable.createMemory(workers);
     const threads: DataThread[] = [];
@@ -114,12 +115,12 @@ export class Supervisor {
       listeners,
       upstreams: upstreams.snapshots,
       endpointTable,
-      admissions: makeAdmissions(config),
+      admissions: admissions.of(config),
     };
     for (let worker = 0; worker < workers; worker++) {
       threads.push(new DataThread(kernel, makeSnapshot(parts, worker), shared, sink));
     }
-    const site = { threads, listeners, upstreams, origins, sink, endpointTable };
+    const site = { threads, listeners, admissions, upstreams, origins, sink, endpointTable };
     const supervisor = new Supervisor(config, site, admin, source);
     await admin?.serve(supervisor.adminTarget(), sink.logger);
     await Promise.all(threads.map(({ ready }) => ready));

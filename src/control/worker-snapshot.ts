@@ -1,7 +1,11 @@
 import { availableParallelism } from 'node:os';
 import type { Config } from '../config/index.js';
-import type { ListenerSnapshot, UpstreamSnapshot, WorkerSnapshot } from '../proxy/index.js';
-import type { Admissions } from './admission.js';
+import type {
+  AdmissionSnapshot,
+  ListenerSnapshot,
+  UpstreamSnapshot,
+  WorkerSnapshot,
+} from '../proxy/index.js';
 import type { BoundListeners } from './bound-listeners.js';
 import { listenerRoutes } from './listener-routes.js';
 
@@ -15,8 +19,8 @@ export interface SnapshotParts {
   readonly listeners: BoundListeners;
   readonly upstreams: readonly UpstreamSnapshot[];
   readonly endpointTable: SharedArrayBuffer;
-  /** Who may connect, by listener; nothing where everybody may. */
-  readonly admissions: Admissions;
+  /** Who may connect, by listener. */
+  readonly admissions: ReadonlyMap<string, AdmissionSnapshot>;
 }
 
 /** The configuration in force, as one worker is told it. */

@@ -1,72 +1,27 @@
 // Another configuration while connections go on: by SIGHUP, by the admin endpoint, by the API.
 import { writeFileSync } from 'node:fs';
-import net from 'node:net';
-import t, { type Test } from 'tap';
-import { type Headgate, start } from '#src/index.js';
+import t from 'tap';
+import { start } from '#src/index.js';
 import { sleep, until } from '#test/support/deadline.js';
 import { startHeadgate } from '#test/support/headgate.js';
-import { echo, Origin } from '#test/support/origin.js';
+import {
+  addressOf,
+  connect,
+  echoOrigin,
+  exchange,
+  freePort,
+  Load,
+  says,
+} from '#test/support/live-proxy.js';
+import type { Origin } from '#test/support/origin.js';
 import { temporaryDirectory } from '#test/support/rig.js';
 
 const timeout = { timeout: 60_000 };
 
-async function origin(t: Test): Promise<Origin> {
-  const origin = await Origin.listen('127.0.0.1:0', echo);
-  t.teardown(() => origin.close());
-  return origin;
-}
-
-/** A port nobody listens at now. */
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-function connect(t: Test, address: string): net.Socket {
-  const [host, port] = address.split(':') as [string, string];
-  const socket = net.connect({ host, port: Number(port) });
-  socket.on('error', () => {});
-  t.teardown(() => socket.destroy());
-  return socket;
-}
-
-/** Says something and waits for the echo. @returns whether it came back */
-function says(socket: net.Socket, word: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    let heard = '';
-    const onData = (data: Buffer): void => {
-      heard += data.toString('latin1');
-      if (heard.length >= word.length) done(heard === word);
-    };
-    const onEnd = (): void => done(false);
-    const done = (result: boolean): void => {
-      socket.off('data', onData).off('close', onEnd);
-      resolve(result);
-    };
-    socket.on('data', onData).on('close', onEnd);
-    socket.write(word);
-  });
-}
-
-/** One connection, one word, closed in order. */
-async function exchange(t: Test, address: string): Promise<boolean> {
-  const socket = connect(t, address);
-  const isWell = await says(socket, 'hello');
-  socket.destroy();
-  return isWell;
-}
-
-function addressOf(headgate: Headgate, listener: string): string {
-  return headgate.addresses.find((one) => one.listener === listener)!.address;
-}
-
 const head = 'workers: 2\nlog: { level: silent }\n';
 
 t.test('reload: under load no connection fails, and none is cut', timeout, async (t) => {
-  const [one, other] = [await origin(t), await origin(t)];
+  const [one, other] = [await echoOrigin(t), await echoOrigin(t)];
   const text = (endpoint: Origin, connections: number) => `${head}
 limits: { connections: ${connections} }
 listeners: { web: { bind: "127.0.0.1:0", tcp: { upstream: app } } }
@@ -77,27 +32,14 @@ upstreams: { app: { endpoints: ["${endpoint.address}"] } }`;
   const established = connect(t, address);
   t.ok(await says(established, 'before'));
 
-  let isOver = false;
-  const results: Promise<boolean>[] = [];
-  const load = (async () => {
-    while (!isOver) {
-      results.push(exchange(t, address));
-      await sleep(5);
-    }
-  })();
+  const load = new Load(() => exchange(t, address));
   for (let round = 0; round < 10; round++) {
     const result = await headgate.reload(text(round % 2 === 0 ? other : one, 2000 + round));
     t.match(result, { ok: true, changes: ['upstreams.app: changed', 'limits: changed'] });
     await sleep(200);
   }
-  isOver = true;
-  await load;
-  const outcomes = await Promise.all(results);
-  t.ok(outcomes.length > 200, `${outcomes.length} connections`);
-  t.strictSame(
-    outcomes.filter((isWell) => !isWell),
-    [],
-  );
+  t.equal(await load.end(), 0);
+  t.ok(load.count > 200, `${load.count} connections`);
   t.ok(one.accepted > 50 && other.accepted > 50, `${one.accepted} and ${other.accepted}`);
   t.equal(addressOf(headgate, 'web'), address, 'the port that was chosen stays');
   t.ok(await says(established, 'after'), 'the established flow goes on');
@@ -105,7 +47,7 @@ upstreams: { app: { endpoints: ["${endpoint.address}"] } }`;
 });
 
 t.test('reload: listeners come and go, flows stay', timeout, async (t) => {
-  const app = await origin(t);
+  const app = await echoOrigin(t);
   const [first, second] = [await freePort(), await freePort()];
   const unix = `${temporaryDirectory(t)}/pg.sock`;
   const text = (...listeners: [string, string][]) =>
@@ -140,21 +82,14 @@ upstreams: { app: { endpoints: ["${app.address}"] } }`;
 });
 
 t.test('reload: a listener beside it comes and goes under load', timeout, async (t) => {
-  const app = await origin(t);
+  const app = await echoOrigin(t);
   const [port, beside] = [await freePort(), await freePort()];
   const text = (...ports: number[]) =>
     `${head}listeners: { ${ports.map((port) => `l${port}: { bind: "127.0.0.1:${port}", tcp: { upstream: app } }`).join(', ')} }
 upstreams: { app: { endpoints: ["${app.address}"] } }`;
   const headgate = await start(text(port));
   t.teardown(() => headgate.close());
-  let isOver = false;
-  const results: Promise<boolean>[] = [];
-  const load = (async () => {
-    while (!isOver) {
-      results.push(exchange(t, `127.0.0.1:${port}`));
-      await sleep(5);
-    }
-  })();
+  const load = new Load(() => exchange(t, `127.0.0.1:${port}`));
   for (let round = 0; round < 6; round++) {
     t.match(await headgate.reload(text(port, beside)), { ok: true });
     // What is queued in a listener when it is removed is served, too.
@@ -165,13 +100,11 @@ upstreams: { app: { endpoints: ["${app.address}"] } }`;
     t.notOk(heard.includes(false));
     for (const one of late) one.destroy();
   }
-  isOver = true;
-  await load;
-  t.notOk((await Promise.all(results)).includes(false), `${results.length} connections`);
+  t.equal(await load.end(), 0, `of ${load.count} connections`);
 });
 
 t.test('reload: an address that is taken changes nothing', timeout, async (t) => {
-  const app = await origin(t);
+  const app = await echoOrigin(t);
   const port = await freePort();
   const text = (more: string, endpoints: string) => `${head}
 listeners: { a: { bind: ["127.0.0.1:0"${more}], tcp: { upstream: app } } }
@@ -186,7 +119,7 @@ upstreams: { app: { endpoints: ["${endpoints}"] } }`;
 });
 
 t.test('reload: what needs a restart is said, and the rest is done', timeout, async (t) => {
-  const app = await origin(t);
+  const app = await echoOrigin(t);
   const text = (keys: string) => `${keys}
 listeners: { a: { bind: "127.0.0.1:0", tcp: { upstream: app } } }
 upstreams: { app: { endpoints: ["${app.address}"] } }`;
@@ -205,7 +138,7 @@ upstreams: { app: { endpoints: ["${app.address}"] } }`;
 });
 
 t.test('reload: who waits for a place goes on waiting, and gets one', timeout, async (t) => {
-  const [one, other] = [await origin(t), await origin(t)];
+  const [one, other] = [await echoOrigin(t), await echoOrigin(t)];
   const text = (endpoints: string) => `${head}
 listeners: { a: { bind: "127.0.0.1:0", tcp: { upstream: app } } }
 upstreams: { app: { endpoints: [${endpoints}], connections: { per_endpoint: 1, queue_timeout: 30s } } }`;
@@ -224,7 +157,7 @@ upstreams: { app: { endpoints: [${endpoints}], connections: { per_endpoint: 1, q
 });
 
 t.test('reload: SIGHUP and POST /reload read the file again', timeout, async (t) => {
-  const [one, other] = [await origin(t), await origin(t)];
+  const [one, other] = [await echoOrigin(t), await echoOrigin(t)];
   const file = `${temporaryDirectory(t)}/headgate.yaml`;
   const adminPort = await freePort();
   const write = (endpoint: string) =>
