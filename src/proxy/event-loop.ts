@@ -7,12 +7,15 @@ import {
   TimerFd,
 } from '../splice/index.js';
 import { Counter, type Counters } from './counters.js';
+import type { Session } from './session.js';
 import { TimerWheel } from './timer-wheel.js';
 
 /** Who receives the events of one registered descriptor. */
 export interface EventHandler {
   /** Set by the loop at registration; events of an earlier one are dropped. */
   generation: number;
+  /** The session whose client this is, if it is one. */
+  readonly session?: Session | undefined;
   /** @param events EPOLL… bits */
   onEvents(events: number): void;
   /** Something threw while this handler was served: end what it stands for, and nothing else. */

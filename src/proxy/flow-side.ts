@@ -1,6 +1,8 @@
 import { Epoll, type Pump, type Transport } from '../splice/index.js';
 import type { EventHandler, EventLoop } from './event-loop.js';
 import type { Flow } from './flow.js';
+import { FlowSession } from './flow-session.js';
+import type { Session } from './session.js';
 
 const SOCKET_EVENTS =
   (Epoll.EPOLLIN | Epoll.EPOLLOUT | Epoll.EPOLLPRI | Epoll.EPOLLRDHUP | Epoll.EPOLLET) >>> 0;
@@ -24,6 +26,11 @@ export class FlowSide implements EventHandler {
     readonly transport: Transport,
     private readonly isClient: boolean,
   ) {}
+
+  /** A flow is there from its first registration to its last: its client's side stands for it. */
+  get session(): Session | undefined {
+    return this.isClient ? new FlowSession(this.flow) : undefined;
+  }
 
   /** @returns 0, or a negative error number */
   register(): number {

@@ -1,7 +1,4 @@
-import type { EventHandler } from './event-loop.js';
-import type { Flow } from './flow.js';
-import { FlowSide } from './flow-side.js';
-import { FlowState } from './flow-state.js';
+import { sessionsOf } from './flow-report.js';
 import { HeadPolicy } from './head-policy.js';
 import { Listener } from './listener.js';
 import type { WorkerRoom } from './room.js';
@@ -59,7 +56,7 @@ export class Gates {
       listener.upstream = this.upstreams[listener.snapshot.upstream]!;
       listener.head = HeadPolicy.of(listener.snapshot, this.upstreams);
     }
-    this.moveFlows();
+    this.moveSessions();
   }
 
   /** Sockets that stay keep what is queued in them; those that are not in the snapshot are emptied and closed. */
@@ -70,7 +67,7 @@ export class Gates {
     for (const [fd, listener] of earlier) if (this.listeners.has(fd)) listener.handOver();
     this.open();
     for (const [fd, listener] of earlier) if (!this.listeners.has(fd)) listener.close();
-    this.moveFlows();
+    this.moveSessions();
   }
 
   private makeUpstreams(snapshots: readonly UpstreamSnapshot[]): Upstream[] {
@@ -89,28 +86,19 @@ export class Gates {
   }
 
   /** In the order they came, which is the order they wait in. */
-  private moveFlows(): void {
+  private moveSessions(): void {
     const byName = new Map(this.upstreams.map((one) => [one.name, one]));
-    for (const flow of diallingFlows(this.room.clock.registered())) {
-      const dial = flow.dial!;
-      const { upstream } = dial.attempts;
-      const successor = byName.get(upstream.name);
-      if (successor === undefined || successor === upstream) continue;
+    const sessions = [...sessionsOf(this.room.clock.registered())]
+      .filter(({ isUnconnected }) => isUnconnected)
+      .sort((one, other) => one.sequence - other.sequence);
+    for (const session of sessions) {
+      const successor = session.upstream && byName.get(session.upstream.name);
+      if (successor === undefined || successor === session.upstream) continue;
       try {
-        dial.moveTo(successor);
+        session.moveTo(successor);
       } catch (error) {
-        flow.onException(error);
+        session.onException(error);
       }
     }
   }
-}
-
-function diallingFlows(handlers: Iterable<EventHandler>): Flow[] {
-  const flows = new Set<Flow>();
-  for (const handler of handlers) {
-    if (handler instanceof FlowSide && handler.flow.state === FlowState.dialling) {
-      flows.add(handler.flow);
-    }
-  }
-  return [...flows].sort((one, other) => one.sequence - other.sequence);
 }

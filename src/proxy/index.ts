@@ -17,19 +17,17 @@ export {
   LISTENERS_MAX,
   SHARED_BYTES,
 } from './counters.js';
+export type { DirectionState, DirectionStatus } from './direction-status.js';
 export {
-  type DirectionState,
-  type DirectionStatus,
   type FlowList,
   type FlowQuery,
-  type FlowStateName,
   type FlowStatus,
-  flowStateNames,
   mergeFlowLists,
 } from './flow-report.js';
 export type { FromWorker, ToWorker, WorkerAnswer, WorkerStart } from './messages.js';
 
 export type { Network } from './network-set.js';
+export { type SessionStateName, sessionStateNames } from './session-state.js';
 export {
   type EndpointSnapshot,
   type LimitsSnapshot,

@@ -13,8 +13,7 @@ import {
 } from '../splice/index.js';
 import { Counter, Counters } from './counters.js';
 import { type EventHandler, EventLoop } from './event-loop.js';
-import { findFlow, listFlows } from './flow-report.js';
-import { FlowSide } from './flow-side.js';
+import { findSession, listFlows, sessionsOf } from './flow-report.js';
 import { Gates } from './gates.js';
 import type { Listener } from './listener.js';
 import { LogBatch } from './log-batch.js';
@@ -145,14 +144,15 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
         this.clock.stop();
         return;
       case 'flows': {
-        const list = listFlows(this.number, this.clock.registered(), message.query);
+        const { clock } = this;
+        const list = listFlows(this.number, clock.registered(), message.query, clock.nowMs);
         this.send({ type: 'flows', id: message.id, list });
         return;
       }
       case 'endFlow': {
-        const flow = findFlow(this.clock.registered(), message.sequence);
-        flow?.terminate('ended_by_admin');
-        this.send({ type: 'flowEnded', id: message.id, found: flow !== undefined });
+        const session = findSession(this.clock.registered(), message.sequence);
+        session?.terminate('ended_by_admin');
+        this.send({ type: 'flowEnded', id: message.id, found: session !== undefined });
         return;
       }
     }
@@ -177,6 +177,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.isDraining = true;
     this.send({ type: 'draining' });
     this.clock.wheel.schedule(this.drainTimer, this.clock.nowMs + timeoutMs);
+    for (const session of sessionsOf(this.clock.registered())) session.drain();
     this.endIfIdle();
   }
 
@@ -185,9 +186,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   }
 
   private terminateFlows(reason: 'drain_timeout' | 'stopped'): void {
-    for (const handler of this.clock.registered()) {
-      if (handler instanceof FlowSide) handler.flow.terminate(reason);
-    }
+    for (const session of sessionsOf(this.clock.registered())) session.terminate(reason);
   }
 
   private updateGauges(): void {

@@ -1,4 +1,4 @@
-import { findFlow, listFlows, mergeFlowLists } from '#src/proxy/flow-report.js';
+import { findSession, listFlows, mergeFlowLists } from '#src/proxy/flow-report.js';
 import type { FlowList, FlowQuery } from '#src/proxy/index.js';
 import { Errno, formatAddress, localAddress } from '#src/splice/index.js';
 import { socketTest } from '#test/support/socket-kit.js';
@@ -7,7 +7,7 @@ import { nothingLeft, TestRoom } from '#test/support/worker-room.js';
 const everything: FlowQuery = { sort: 'age', limit: 100 };
 
 function list(room: TestRoom, query: Partial<FlowQuery> = {}): FlowList {
-  return listFlows(4, room.clock.registered(), { ...everything, ...query });
+  return listFlows(4, room.clock.registered(), { ...everything, ...query }, room.clock.nowMs);
 }
 
 for (const family of ['inet', 'inet6', 'unix'] as const) {
@@ -79,11 +79,11 @@ socketTest('flow report: a flow is found by its number, until it has ended', (t,
   const room = new TestRoom(kit);
   const { flow } = room.tunnel();
   const { flow: other } = room.tunnel();
-  t.equal(findFlow(room.clock.registered(), flow.sequence), flow);
-  t.equal(findFlow(room.clock.registered(), other.sequence), other);
-  t.equal(findFlow(room.clock.registered(), 99), undefined);
+  t.equal(findSession(room.clock.registered(), flow.sequence)?.sequence, 1);
+  t.equal(findSession(room.clock.registered(), other.sequence)?.sequence, 2);
+  t.equal(findSession(room.clock.registered(), 99), undefined);
   flow.terminate('ended_by_admin');
-  t.equal(findFlow(room.clock.registered(), flow.sequence), undefined);
+  t.equal(findSession(room.clock.registered(), flow.sequence), undefined);
   t.equal(room.closed('ended_by_admin'), 1);
   t.same(room.finish(), nothingLeft);
 });
@@ -95,7 +95,7 @@ socketTest('flow report: lists of several workers are put together in order', (t
   room.clock.turn();
   room.tunnel();
   const one = list(room);
-  const other = listFlows(5, room.clock.registered(), everything);
+  const other = listFlows(5, room.clock.registered(), everything, room.nowMs);
   const merged = mergeFlowLists([one, other], { ...everything, limit: 3 });
   t.equal(merged.matched, 4);
   t.strictSame(

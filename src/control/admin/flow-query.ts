@@ -1,9 +1,9 @@
-import { type FlowQuery, type FlowStateName, flowStateNames } from '../../proxy/index.js';
+import { type FlowQuery, type SessionStateName, sessionStateNames } from '../../proxy/index.js';
 
 const LIMIT = 100;
 const LIMIT_MAX = 10_000;
 const SORTS: readonly string[] = ['age', 'bytes'] satisfies FlowQuery['sort'][];
-const STATES: readonly string[] = flowStateNames;
+const STATES: readonly string[] = sessionStateNames;
 const KEYS = ['listener', 'upstream', 'client', 'state', 'sort', 'limit'];
 
 /**
@@ -30,7 +30,7 @@ export function parseFlowQuery(parameters: URLSearchParams): FlowQuery | string 
     ...(listener !== undefined && { listener }),
     ...(upstream !== undefined && { upstream }),
     ...(client !== undefined && { client }),
-    ...(state !== undefined && { state: state as FlowStateName }),
+    ...(state !== undefined && { state: state as SessionStateName }),
     sort: (sort as FlowQuery['sort'] | undefined) ?? 'age',
     limit: limit === undefined ? LIMIT : Number(limit),
   };

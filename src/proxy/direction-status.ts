@@ -1,0 +1,22 @@
+import type { Pump } from '../splice/index.js';
+import { bytesMoved, type PathTaken, pathTaken } from './access-line.js';
+
+/** `waiting`: nothing to move; `blocked`: bytes wait for the other side; `ended`: its FIN was passed on. */
+export type DirectionState = 'none' | 'waiting' | 'blocked' | 'ended';
+
+/** One direction of a live session. */
+export interface DirectionStatus {
+  readonly bytes: number;
+  readonly path: PathTaken;
+  readonly state: DirectionState;
+}
+
+export function describeDirection(pump: Pump | undefined, isOver: boolean): DirectionStatus {
+  return { bytes: bytesMoved(pump), path: pathTaken(pump), state: directionState(pump, isOver) };
+}
+
+function directionState(pump: Pump | undefined, isOver: boolean): DirectionState {
+  if (pump === undefined) return 'none';
+  if (isOver) return 'ended';
+  return pump.isHolding ? 'blocked' : 'waiting';
+}

@@ -1,0 +1,13 @@
+/** What a session is doing, in the words of the admin interface. */
+export const sessionStateNames = [
+  /** It is not known yet where the client goes, or which endpoint. */
+  'accepted',
+  /** What tells where it goes is being read. */
+  'readingHead',
+  /** Every endpoint is full. */
+  'queued',
+  'connecting',
+  'tunnelling',
+  'halfClosed',
+] as const;
+export type SessionStateName = (typeof sessionStateNames)[number];
