@@ -64,6 +64,7 @@ function innerSections(schema, path) {
   if (schema.items) return innerSections(schema.items, `${path}[]`);
   const [named] = Object.values(schema.patternProperties ?? {});
   if (!named) return [];
+  if (!named.properties) return innerSections(named, `${path}.NAME`);
   const described = { description: `A name is ${schema.names}.`, ...named };
   return sections(described, `${path}.NAME`, `\`${path}.NAME\``);
 }

@@ -1,4 +1,5 @@
 import { parseBindAddress, parseListenAddress } from './address.js';
+import { toHttp } from './http-config.js';
 import { parseNetwork } from './network.js';
 import { valid } from './parsed.js';
 import { parseDuration, parseSize } from './quantity.js';
@@ -14,7 +15,9 @@ import { toUpstream } from './upstream-config.js';
 export type Config = ReturnType<typeof toConfig>;
 export type ListenerConfig = Config['listeners'][number];
 export type UpstreamConfig = Config['upstreams'][number];
-export type TcpRouteConfig = ListenerConfig['tcp']['routes'][number];
+export type TcpRouteConfig = NonNullable<ListenerConfig['tcp']>['routes'][number];
+export type HttpConfig = NonNullable<ListenerConfig['http']>;
+export type HttpRouteConfig = HttpConfig['routes'][number];
 export type AdminConfig = NonNullable<Config['admin']>;
 
 /** Turns a file that was found valid, defaults filled in, into the configuration. */
@@ -49,7 +52,9 @@ export function toConfig(file: ConfigFile) {
       acceptProxyFrom: (listener.accept_proxy_protocol?.from ?? []).map((text) =>
         valid(parseNetwork(text)),
       ),
-      tcp: { routes: toRoutes(listener.tcp) },
+      /** Exactly one of the two is not null. */
+      tcp: listener.tcp === undefined ? null : { routes: toRoutes(listener.tcp) },
+      http: listener.http === undefined ? null : toHttp(listener.http),
     })),
     upstreams: Object.entries(file.upstreams).map(([name, one]) => toUpstream(name, one)),
   };
@@ -69,7 +74,7 @@ function toAdmission({ allow, deny, limits }: ConfigFile['listeners'][string]) {
 }
 
 /** One upstream for everything is a default route, and nothing else. */
-function toRoutes({ upstream, routes }: ConfigFile['listeners'][string]['tcp']) {
+function toRoutes({ upstream, routes }: NonNullable<ConfigFile['listeners'][string]['tcp']>) {
   return (routes ?? [{ upstream: upstream! }]).map(({ sni = [], alpn, upstream }) => ({
     /** Names and wildcards; none for the default. */
     serverNames: [sni].flat().map((text) => valid(parseServerName(text))),

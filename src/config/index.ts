@@ -3,8 +3,9 @@
  * a place for each part (`document.ts`, over `syntax.ts` and `node-reader.ts`), how a value that does not fit
  * becomes a message for people (`validation.ts`), and the complete, plain object that the rest of the program
  * works from (`config.ts`). All that is wrong with a file is found in one run and told as
- * `file:line:column: what is wrong, what was expected`. Only `schema.ts`, `config.ts`, `bind-clash.ts` and `route-order.ts` know
- * any key: a new one begins in the schema.
+ * `file:line:column: what is wrong, what was expected`. Only the schema, what makes the
+ * configuration of it (`config.ts`), and the rules about several keys (`bind-clash.ts`, `route-order.ts`, `http-rules.ts`) know any
+ * key: a new one begins in the schema.
  */
 export {
   type Address,
@@ -18,6 +19,8 @@ export {
 export type {
   AdminConfig,
   Config,
+  HttpConfig,
+  HttpRouteConfig,
   ListenerConfig,
   TcpRouteConfig,
   UpstreamConfig,
@@ -31,6 +34,7 @@ export {
   withoutDot,
 } from './endpoint-name.js';
 export { type EndpointTarget, parseEndpointTarget } from './endpoint-target.js';
+export { type Template, type TemplateVariable, templateVariables } from './header-template.js';
 export { type Loaded, type LoadOptions, loadConfig, readConfig } from './load.js';
 export { type Network, parseNetwork } from './network.js';
 export type { Parsed } from './parsed.js';

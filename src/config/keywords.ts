@@ -1,10 +1,15 @@
 import type { FuncKeywordDefinition } from 'ajv';
 import { LISTEN_ADDRESS, parseBindAddress, parseListenAddress } from './address.js';
 import { ENDPOINT_TARGET, parseEndpointTarget } from './endpoint-target.js';
+import { FIELD_PATTERN, parseRemovableField } from './field-name.js';
+import { parseTemplate, TEMPLATE } from './header-template.js';
+import { HOST_PATTERN, parseHostPattern } from './host-pattern.js';
 import { HOST, NETWORK, parseHostAddress, parseNetwork } from './network.js';
 import { accepted, type Parsed, refused } from './parsed.js';
+import { PATH, PATH_PATTERN, parsePath, parsePathPattern } from './path-pattern.js';
 import { CERTIFICATE_FILE, readCertificateFile } from './pem-file.js';
 import { DURATION, parseDuration, parseSize, SIZE } from './quantity.js';
+import { parseRegularExpression, REGULAR_EXPRESSION } from './regular-expression.js';
 import { parseServerName, SERVER_NAME } from './server-name.js';
 import { parseStatusRanges, STATUS_RANGES } from './status-ranges.js';
 import { expectedWord } from './suggestion.js';
@@ -27,6 +32,12 @@ export interface KeywordArguments {
   /** The top-level key whose keys are the names that may be referred to. */
   reference: string;
   serverName: true;
+  hostPattern: true;
+  path: true;
+  pathPattern: true;
+  regularExpression: true;
+  template: 'request' | 'response';
+  fieldName: 'removable';
 }
 
 /** A keyword of our own: a kind of text. It gives its own reason when it refuses a value. */
@@ -89,6 +100,36 @@ const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Nam
     types: ['string'],
     expected: () => SERVER_NAME,
     parse: parseServerName,
+  },
+  hostPattern: {
+    types: ['string'],
+    expected: () => HOST_PATTERN,
+    parse: parseHostPattern,
+  },
+  path: {
+    types: ['string'],
+    expected: () => PATH,
+    parse: (text) => parsePath(text),
+  },
+  pathPattern: {
+    types: ['string'],
+    expected: () => PATH_PATTERN,
+    parse: parsePathPattern,
+  },
+  regularExpression: {
+    types: ['string'],
+    expected: () => REGULAR_EXPRESSION,
+    parse: parseRegularExpression,
+  },
+  template: {
+    types: ['string'],
+    expected: () => TEMPLATE,
+    parse: parseTemplate,
+  },
+  fieldName: {
+    types: ['string'],
+    expected: () => FIELD_PATTERN,
+    parse: parseRemovableField,
   },
 };
 

@@ -7,6 +7,7 @@ import { type Config, toConfig } from './config.js';
 import { withDefaults } from './defaults.js';
 import { readDocument, type SourceDocument } from './document.js';
 import type { Environment } from './environment.js';
+import { findHttpMistakes } from './http-rules.js';
 import { inOrder, type Problem } from './problem.js';
 import { configSchema } from './published-schema.js';
 import { findUnreachableRoutes } from './route-order.js';
@@ -47,6 +48,7 @@ export function loadConfig(text: string, options: LoadOptions = {}): Loaded {
     ...findBindClashes(source.value),
     ...findAdminExposure(source.value),
     ...findUnreachableRoutes(source.value),
+    ...findHttpMistakes(source.value),
   ];
   const problems = [
     ...source.complaints.map(({ offset, message }) => ({ ...source.position(offset), message })),

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { httpProxying } from './http-schema.js';
 import { admissionKeys, listenerSocket } from './listener-schema.js';
 import {
   account,
@@ -207,9 +208,10 @@ const listener = Type.Object(
     ...admissionKeys,
     socket: listenerSocket,
     accept_proxy_protocol: Type.Optional(acceptProxyProtocol),
-    tcp: tcpForwarding,
+    tcp: Type.Optional(tcpForwarding),
+    http: Type.Optional(httpProxying),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, oneOf: [{ required: ['tcp'] }, { required: ['http'] }] },
 );
 
 /** The configuration file, as JSON Schema draft 2020-12 with a few keywords of its own (`keywords.ts`). */
@@ -257,7 +259,8 @@ export const configSchema = Type.Object(
     limits: optional(limits),
     listeners: Type.Record(NAME, listener, {
       title: 'listeners',
-      description: 'Where connections are accepted, by name, and what happens to them.',
+      description:
+        'Where connections are accepted, by name, and what happens to them. Each has either `tcp` or `http`.',
       additionalProperties: false,
       minProperties: 1,
       names: NAMES,

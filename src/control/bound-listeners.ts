@@ -47,6 +47,8 @@ export class BoundListeners {
    *   many listeners since the start. Nothing has changed then.
    */
   async prepare({ listeners }: Config, inherited?: InheritedListeners): Promise<BoundChange> {
+    const unserved = listeners.find(({ http }) => http !== null);
+    if (unserved) throw new Error(`listener ${unserved.name}: http is not served by this version`);
     const newNames = listeners.filter(({ name }) => this.indexOf(name) < 0);
     if (this.numbered.length + newNames.length > LISTENERS_MAX) {
       throw new RangeError(`more than ${LISTENERS_MAX} listeners since the start`);

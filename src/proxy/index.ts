@@ -24,6 +24,7 @@ export {
   type FlowStatus,
   mergeFlowLists,
 } from './flow-report.js';
+export type { HttpRouteSnapshot, HttpSnapshot } from './http/http-snapshot.js';
 export type { FromWorker, ToWorker, WorkerAnswer, WorkerStart } from './messages.js';
 
 export type { Network } from './network-set.js';

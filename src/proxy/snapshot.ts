@@ -1,5 +1,6 @@
 import type { ConnectOptions, SocketAddress } from '../splice/index.js';
 import type { AdmissionSnapshot } from './admission.js';
+import type { HttpSnapshot } from './http/http-snapshot.js';
 import type { Network } from './network-set.js';
 import type { ProxyVersion } from './proxy-sender.js';
 import type { ServerNameRule } from './tcp/index.js';
@@ -34,10 +35,12 @@ export interface ListenerSnapshot {
   /** For log lines: the address as bound. */
   readonly address: string;
   readonly family: SocketAddress['family'];
-  /** Position in {@link WorkerSnapshot.upstreams}; where there are routes, the first one's. */
+  /** Position in {@link WorkerSnapshot.upstreams}; with routes, the first one's; −1 with `http`. */
   readonly upstream: number;
   /** Where streams go by their ClientHello; absent: all go to `upstream`, unseen. */
   readonly routes?: readonly RouteSnapshot[];
+  /** What is done with requests; absent: bytes are passed on. */
+  readonly http?: HttpSnapshot;
   /** Networks whose connections begin with a PROXY header. */
   readonly acceptProxyFrom?: readonly Network[];
   /** Absent where everybody may connect, in any number. */

@@ -47,6 +47,7 @@ t.test('load: everything left out has its default', async (t) => {
           },
           acceptProxyFrom: [],
           tcp: { routes: [{ serverNames: [], alpn: null, upstream: 'app' }] },
+          http: null,
         },
       ],
       upstreams: [
@@ -101,7 +102,7 @@ upstreams:
       name,
       bind.map((address) => address.text).join(),
       backlog,
-      tcp.routes[0]!.upstream,
+      tcp?.routes[0]?.upstream,
     ]),
     [
       ['b', '*:1,unix:@b', 9, 'y'],

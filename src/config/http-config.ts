@@ -1,0 +1,140 @@
+import { parseRemovableField } from './field-name.js';
+import { parseTemplate, type Template } from './header-template.js';
+import { parseHostPattern } from './host-pattern.js';
+import { parseNetwork } from './network.js';
+import { valid } from './parsed.js';
+import { parsePath, parsePathPattern } from './path-pattern.js';
+import type { ConfigFile } from './schema.js';
+import { parseServerName } from './server-name.js';
+
+type HttpFile = NonNullable<ConfigFile['listeners'][string]['http']>;
+type RouteFile = NonNullable<HttpFile['routes']>[number];
+type MatchFile = NonNullable<RouteFile['match']>;
+type ValueFile = boolean | string | { regex: string };
+type EditsFile = NonNullable<RouteFile['request_headers']>;
+
+/** A listener's `http` that was found valid, as the program uses it. */
+export function toHttp(file: HttpFile) {
+  const { routes, trusted_proxies = [], forwarded, request_id, via } = file;
+  return {
+    routes:
+      routes === undefined
+        ? [
+            {
+              ...plainRoute,
+              name: '0',
+              action: forwardTo([{ upstream: file.upstream!, weight: 1 }]),
+            },
+          ]
+        : routes.map(toRoute),
+    trustedProxies: trusted_proxies.map((text) => valid(parseNetwork(text))),
+    xForwarded: forwarded === 'x_forwarded' || forwarded === 'both',
+    forwarded: forwarded === 'rfc7239' || forwarded === 'both',
+    requestId: request_id,
+    /** null: no such field. */
+    via: via === false ? null : via,
+  };
+}
+
+function toRoute(file: RouteFile, index: number) {
+  return {
+    name: file.name ?? String(index),
+    match: toMatch(file.match ?? {}),
+    action: toAction(file),
+    requestHeaders: toEdits(file.request_headers),
+    responseHeaders: toEdits(file.response_headers),
+    prefix: toPrefix(file),
+    host: toHost(file.host),
+    retries: file.retries,
+  };
+}
+
+/** A route of which nothing was said but where it goes. */
+const plainRoute = {
+  match: toMatch({}),
+  requestHeaders: toEdits(undefined),
+  responseHeaders: toEdits(undefined),
+  prefix: null,
+  host: 'preserve' as const,
+  retries: 1,
+};
+
+/** Empty lists and null: whatever the request is. */
+function toMatch(file: MatchFile) {
+  return {
+    hosts: list(file.host).map((text) => valid(parseHostPattern(text))),
+    paths: list(file.path).map((one) =>
+      typeof one === 'string'
+        ? valid(parsePathPattern(one))
+        : { kind: 'regex' as const, text: one.regex },
+    ),
+    methods: file.methods ?? [],
+    headers: toFields(file.headers, (name) => name.toLowerCase()),
+    query: toFields(file.query),
+    cookies: toFields(file.cookies),
+    source: (file.source ?? []).map((text) => valid(parseNetwork(text))),
+    serverNames: list(file.sni).map((text) => valid(parseServerName(text))),
+    tlsSubject: file.tls_subject === undefined ? null : toValue(file.tls_subject),
+  };
+}
+
+function toFields(file: Record<string, ValueFile> | undefined, spell = (name: string) => name) {
+  return Object.entries(file ?? {}).map(([name, value]) => ({
+    name: spell(name),
+    value: toValue(value),
+  }));
+}
+
+/** What a value must be: there, not there, this text, or what the expression finds. */
+function toValue(file: ValueFile) {
+  if (typeof file === 'boolean') return { kind: file ? ('any' as const) : ('none' as const) };
+  if (typeof file === 'string') return { kind: 'exact' as const, text: file };
+  return { kind: 'regex' as const, text: file.regex };
+}
+
+function toAction({ upstream, split, redirect, respond }: RouteFile) {
+  if (upstream !== undefined) return forwardTo([{ upstream, weight: 1 }]);
+  if (split !== undefined) return forwardTo(split);
+  if (redirect !== undefined) {
+    const { to, status } =
+      typeof redirect === 'string' ? { to: redirect, status: 302 as const } : redirect;
+    return { kind: 'redirect' as const, to: valid(parseTemplate(to)), status };
+  }
+  const { status, body, headers } = respond!;
+  return { kind: 'respond' as const, status, body, headers: toTemplates(headers) };
+}
+
+function forwardTo(targets: { upstream: string; weight: number }[]) {
+  return { kind: 'forward' as const, targets };
+}
+
+function toEdits({ set, add, remove = [] }: EditsFile = {}) {
+  return {
+    set: toTemplates(set),
+    add: toTemplates(add),
+    /** Lower case; those that end in a star are beginnings. */
+    remove: remove.map((text) => valid(parseRemovableField(text))),
+  };
+}
+
+function toTemplates(file: Record<string, string> = {}) {
+  return Object.entries(file).map(([name, text]) => ({ name, value: valid(parseTemplate(text)) }));
+}
+
+/** Without the slash at the end, so that "/" is nothing at all. */
+function toPrefix({ strip_prefix: strip, replace_prefix: replace }: RouteFile) {
+  if (strip === undefined && replace === undefined) return null;
+  const from = replace?.from ?? strip!;
+  const to = replace?.to ?? '/';
+  const withoutSlash = (path: string) => valid(parsePath(path)).replace(/\/$/, '');
+  return { from: withoutSlash(from), to: withoutSlash(to) };
+}
+
+function toHost(text: string): 'preserve' | 'upstream' | Template {
+  return text === 'preserve' || text === 'upstream' ? text : valid(parseTemplate(text));
+}
+
+function list<Item>(file: Item | Item[] | undefined): Item[] {
+  if (file === undefined) return [];
+  return Array.isArray(file) ? file : [file];
+}

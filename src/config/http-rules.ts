@@ -1,0 +1,153 @@
+import { hopFields, reserved } from './field-name.js';
+import { parseHostPattern } from './host-pattern.js';
+import { parsePathPattern } from './path-pattern.js';
+import { keyPointer, pointerPath } from './pointer.js';
+import { type Finding, show } from './validation.js';
+
+/** Combinations of keys in a listener's `http` that mean nothing, or cannot be. The value may be invalid otherwise. */
+export function findHttpMistakes(file: unknown): Finding[] {
+  return entries(property(file, 'listeners')).flatMap(([name, listener]) => {
+    const routes = property(property(listener, 'http'), 'routes');
+    const pointer = `${keyPointer('/listeners', name)}/http/routes`;
+    if (!Array.isArray(routes)) return [];
+    return [
+      ...findUnreachable(routes, pointer),
+      ...routes.flatMap((route, index) => findInRoute(route, keyPointer(pointer, index))),
+    ];
+  });
+}
+
+/** Keys that only requests to an upstream have a use for. */
+const FORWARDING_KEYS = ['request_headers', 'strip_prefix', 'replace_prefix', 'host', 'retries'];
+
+function findInRoute(route: unknown, pointer: string): Finding[] {
+  const findings: Finding[] = [];
+  const keys = entries(route).map(([key]) => key);
+  if (keys.includes('strip_prefix') && keys.includes('replace_prefix')) {
+    const message = `${pointerPath(pointer)} has "strip_prefix" and "replace_prefix", expected at most one of them`;
+    findings.push(finding(keyPointer(pointer, 'replace_prefix'), message, 'key'));
+  }
+  const direct = ['redirect', 'respond'].find((key) => keys.includes(key));
+  if (direct !== undefined) {
+    for (const key of keys.filter((one) => FORWARDING_KEYS.includes(one))) {
+      const message = `${pointerPath(pointer)} has "${key}" and "${direct}": nothing is forwarded, expected no "${key}"`;
+      findings.push(finding(keyPointer(pointer, key), message, 'key'));
+    }
+  }
+  const split = property(route, 'split');
+  if (Array.isArray(split) && split.length > 0) {
+    const isNothing = split.every((target) => property(target, 'weight') === 0);
+    if (isNothing) {
+      const message = `${pointerPath(keyPointer(pointer, 'split'))} has weights of 0 only, expected one above`;
+      findings.push(finding(keyPointer(pointer, 'split'), message));
+    }
+  }
+  return [...findings, ...findReservedFields(route, pointer)];
+}
+
+function findReservedFields(route: unknown, pointer: string): Finding[] {
+  const tables = [
+    ['request_headers', 'set'],
+    ['request_headers', 'add'],
+    ['response_headers', 'set'],
+    ['response_headers', 'add'],
+    ['respond', 'headers'],
+  ] as const;
+  return tables.flatMap(([of, table]) => {
+    const at = keyPointer(keyPointer(pointer, of), table);
+    return entries(property(property(route, of), table)).flatMap(([name]) => {
+      const lower = name.toLowerCase();
+      const reason = of === 'request_headers' || hopFields.has(lower) ? reserved(lower) : null;
+      if (reason === null) return [];
+      const message = `${show(name)} in ${pointerPath(at)} cannot be set: ${reason}, expected another field`;
+      return [finding(keyPointer(at, name), message, 'key')];
+    });
+  });
+}
+
+/** Routes behind one that takes everything they could: in the order of the file, the first one that fits wins. */
+function findUnreachable(routes: readonly unknown[], pointer: string): Finding[] {
+  const findings: Finding[] = [];
+  /** Hosts and paths that a route takes whatever else the request is, and which. */
+  const claims = new Map<string, string>();
+  routes.forEach((route, index) => {
+    const at = keyPointer(pointer, index);
+    const match = property(route, 'match');
+    if (!isMapping(route)) return;
+    const hosts = patterns(property(match, 'host'), spellHost);
+    const paths = patterns(property(match, 'path'), spellPath);
+    const pairs = hosts.flatMap((host) => paths.map((path) => [host, path] as const));
+    const rivals = pairs.map(([host, path]) => rivalOf(claims, host, path));
+    if (pairs.length > 0 && rivals.every((rival) => rival !== undefined)) {
+      const message = `${pointerPath(at)} is never reached: ${pointerPath(rivals[0]!)} takes all of its requests, expected it before that one`;
+      findings.push(finding(at, message));
+    }
+    const isConditional = entries(match).some(([key]) => key !== 'host' && key !== 'path');
+    if (isConditional) return;
+    for (const [host, path] of pairs) {
+      const key = `${host} ${path}`;
+      if (!claims.has(key)) claims.set(key, at);
+    }
+  });
+  return findings;
+}
+
+const ANY_HOST = '*';
+const ANY_PATH = '/*';
+
+/** An earlier claim of the same host or any, and the same path or a beginning of it. */
+function rivalOf(claims: ReadonlyMap<string, string>, host: string, path: string) {
+  for (const one of new Set([host, ANY_HOST])) {
+    const same = claims.get(`${one} ${path}`);
+    if (same !== undefined) return same;
+    if (!path.startsWith('/')) {
+      const all = claims.get(`${one} ${ANY_PATH}`);
+      if (all !== undefined) return all;
+      continue;
+    }
+    const fixed = path.replace(/\*.*$/, '');
+    for (let length = fixed.length; length > 0; length--) {
+      const wider = claims.get(`${one} ${fixed.slice(0, length)}*`);
+      if (wider !== undefined) return wider;
+    }
+  }
+  return undefined;
+}
+
+/** The patterns as they are compared; nothing where one of them cannot be read. */
+function patterns(value: unknown, spell: (one: unknown) => string | undefined): string[] {
+  const spelled = (Array.isArray(value) ? value : [value]).map(spell);
+  return spelled.includes(undefined) ? [] : (spelled as string[]);
+}
+
+function spellHost(value: unknown): string | undefined {
+  if (value === undefined) return ANY_HOST;
+  const parsed = typeof value === 'string' ? parseHostPattern(value) : undefined;
+  return parsed?.ok ? parsed.value : undefined;
+}
+
+function spellPath(value: unknown): string | undefined {
+  if (value === undefined) return ANY_PATH;
+  const regex = property(value, 'regex');
+  if (typeof regex === 'string') return `~${regex}`;
+  const parsed = typeof value === 'string' ? parsePathPattern(value) : undefined;
+  if (!parsed?.ok) return undefined;
+  const { kind, text } = parsed.value;
+  return kind === 'prefix' ? `${text}*` : text;
+}
+
+function finding(pointer: string, message: string, at: Finding['at'] = 'value'): Finding {
+  return { pointer, at, message, absence: false };
+}
+
+function isMapping(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function property(value: unknown, name: string): unknown {
+  return entries(value).find(([key]) => key === name)?.[1];
+}
+
+function entries(value: unknown): [string, unknown][] {
+  return typeof value === 'object' && value !== null ? Object.entries(value) : [];
+}

@@ -1,0 +1,127 @@
+import type { Network } from '../network-set.js';
+
+/**
+ * What a listener does with requests, as a worker is told it: plain data that crosses the thread
+ * boundary by structured clone, compiled there once.
+ */
+export interface HttpSnapshot {
+  /** In the order of the configuration: the first one that fits is taken. */
+  readonly routes: readonly HttpRouteSnapshot[];
+  /** Whose forwarding fields are believed. */
+  readonly trustedProxies: readonly Network[];
+  /** Whether upstreams get `X-Forwarded-For`, `-Proto` and `-Host`. */
+  readonly xForwarded: boolean;
+  /** Whether upstreams get `Forwarded` (RFC 7239). */
+  readonly forwarded: boolean;
+  readonly requestId: RequestIdPolicy;
+  /** What the proxy calls itself in `Via`; null: no such field. */
+  readonly via: string | null;
+}
+
+/** Whether `X-Request-Id` of the client is kept, is always made anew, or is none of our business. */
+export type RequestIdPolicy = 'keep' | 'make' | 'off';
+
+export interface HttpRouteSnapshot {
+  /** For log lines, metrics and `$route`. */
+  readonly name: string;
+  readonly match: MatchSnapshot;
+  readonly action: ActionSnapshot;
+  readonly requestHeaders: HeaderEditsSnapshot;
+  readonly responseHeaders: HeaderEditsSnapshot;
+  /** The beginning of the path that is replaced; neither ends in a slash, so "" is the root. */
+  readonly prefix: { readonly from: string; readonly to: string } | null;
+  /** The Host that the upstream is told. */
+  readonly host: 'preserve' | 'upstream' | Template;
+  /** Further attempts at other endpoints. */
+  readonly retries: number;
+}
+
+/** What a request must be; an empty list and null ask for nothing. */
+export interface MatchSnapshot {
+  /** Names in lower case, `*.example.com`, addresses (IPv6 in brackets), or `*`. */
+  readonly hosts: readonly string[];
+  readonly paths: readonly PathPatternSnapshot[];
+  readonly methods: readonly string[];
+  /** Names in lower case. */
+  readonly headers: readonly FieldMatchSnapshot[];
+  readonly query: readonly FieldMatchSnapshot[];
+  readonly cookies: readonly FieldMatchSnapshot[];
+  readonly source: readonly Network[];
+  readonly serverNames: readonly string[];
+  readonly tlsSubject: ValueMatchSnapshot | null;
+}
+
+export interface PathPatternSnapshot {
+  /**
+   * `prefix`: the path begins with it; `glob`: `*` is anything but a slash, `**` anything; `regex`: RE2
+   * syntax, found anywhere.
+   */
+  readonly kind: 'exact' | 'prefix' | 'glob' | 'regex';
+  /** Spelled as paths are compared: see {@link CanonicalPath}. */
+  readonly text: string;
+}
+
+export interface FieldMatchSnapshot {
+  readonly name: string;
+  readonly value: ValueMatchSnapshot;
+}
+
+export type ValueMatchSnapshot =
+  | { readonly kind: 'any' | 'none' }
+  | { readonly kind: 'exact' | 'regex'; readonly text: string };
+
+export type ActionSnapshot = ForwardSnapshot | RedirectSnapshot | RespondSnapshot;
+
+export interface ForwardSnapshot {
+  readonly kind: 'forward';
+  /** Positions in the worker's upstreams, and their shares; at least one is above 0. */
+  readonly targets: readonly { readonly upstream: number; readonly weight: number }[];
+}
+
+export interface RedirectSnapshot {
+  readonly kind: 'redirect';
+  readonly to: Template;
+  readonly status: number;
+}
+
+export interface RespondSnapshot {
+  readonly kind: 'respond';
+  readonly status: number;
+  readonly body: string;
+  readonly headers: readonly FieldSnapshot[];
+}
+
+/** `remove` comes first, then `set` and `add`. */
+export interface HeaderEditsSnapshot {
+  readonly set: readonly FieldSnapshot[];
+  readonly add: readonly FieldSnapshot[];
+  /** Lower case; those that end in a star are beginnings of names. */
+  readonly remove: readonly string[];
+}
+
+export interface FieldSnapshot {
+  /** As it is written. */
+  readonly name: string;
+  readonly value: Template;
+}
+
+/** A text with holes, in order; adjacent literals are one. */
+export type Template = readonly (string | { readonly variable: TemplateVariable })[];
+
+export type TemplateVariable =
+  | 'client_ip'
+  | 'client_port'
+  | 'host'
+  | 'listener'
+  | 'method'
+  | 'path'
+  | 'peer_ip'
+  | 'query'
+  | 'request_id'
+  | 'route'
+  | 'scheme'
+  | 'sni'
+  | 'tls_subject'
+  | 'tls_version'
+  | 'upstream'
+  | 'uri';

@@ -1,0 +1,155 @@
+import t from 'tap';
+import { type HttpConfig, loadConfig } from '#src/config/index.js';
+
+/** What becomes of a listener's `http`. */
+function httpOf(http: object): HttpConfig {
+  const loaded = loadConfig(
+    JSON.stringify({
+      listeners: { web: { bind: '127.0.0.1:80', http } },
+      upstreams: { app: { demo: true }, api: { demo: true } },
+    }),
+  );
+  if (!loaded.ok) throw new Error(loaded.problems.map(({ message }) => message).join('; '));
+  return loaded.config.listeners[0]!.http!;
+}
+
+const noEdits = { set: [], add: [], remove: [] };
+const anything = {
+  hosts: [],
+  paths: [],
+  methods: [],
+  headers: [],
+  query: [],
+  cookies: [],
+  source: [],
+  serverNames: [],
+  tlsSubject: null,
+};
+const forwardedTo = (...names: string[]) => ({
+  kind: 'forward',
+  targets: names.map((upstream) => ({ upstream, weight: 1 })),
+});
+
+t.test('http: one upstream is one route with every default', async (t) => {
+  t.strictSame(httpOf({ upstream: 'app' }), {
+    routes: [
+      {
+        name: '0',
+        match: anything,
+        action: forwardedTo('app'),
+        requestHeaders: noEdits,
+        responseHeaders: noEdits,
+        prefix: null,
+        host: 'preserve',
+        retries: 1,
+      },
+    ],
+    trustedProxies: [],
+    xForwarded: true,
+    forwarded: false,
+    requestId: 'keep',
+    via: 'headgate',
+  });
+  t.strictSame(httpOf({ upstream: 'app' }), httpOf({ routes: [{ upstream: 'app' }] }));
+});
+
+t.test('http: what a request must be is spelled as it is compared', async (t) => {
+  const { routes } = httpOf({
+    routes: [
+      {
+        match: {
+          host: ['API.example.com', '*.Bücher.example', '[2001:DB8::0001]', '::1', '10.0.0.1'],
+          path: ['/v1/*', '/v1*', '/*', '/a%7eb', '/a%2fb', '/a b/é', '/x*y', '/a/**/b', '/%2A'],
+          headers: { 'X-A': '1', 'x-b': true, 'x-c': false, 'x-d': { regex: '^a' } },
+          query: { V: 'x y' },
+          cookies: { Beta: true },
+        },
+        upstream: 'app',
+      },
+    ],
+  });
+  const { hosts, paths, headers, query, cookies } = routes[0]!.match;
+  t.strictSame(hosts, [
+    'api.example.com',
+    '*.xn--bcher-kva.example',
+    '[2001:db8::1]',
+    '[::1]',
+    '10.0.0.1',
+  ]);
+  t.strictSame(
+    paths.map(({ kind, text }) => `${kind} ${text}`),
+    [
+      'prefix /v1/',
+      'prefix /v1',
+      'prefix /',
+      'exact /a~b',
+      'exact /a%2Fb',
+      'exact /a%20b/%C3%A9',
+      'glob /x*y',
+      'glob /a/**/b',
+      'exact /%2A',
+    ],
+  );
+  t.strictSame(headers, [
+    { name: 'x-a', value: { kind: 'exact', text: '1' } },
+    { name: 'x-b', value: { kind: 'any' } },
+    { name: 'x-c', value: { kind: 'none' } },
+    { name: 'x-d', value: { kind: 'regex', text: '^a' } },
+  ]);
+  t.strictSame(query, [{ name: 'V', value: { kind: 'exact', text: 'x y' } }]);
+  t.strictSame(cookies, [{ name: 'Beta', value: { kind: 'any' } }]);
+});
+
+t.test('http: texts with variables are taken apart', async (t) => {
+  const templates = {
+    '': [],
+    plain: ['plain'],
+    $host: [{ variable: 'host' }],
+    'a $client_ip,$request_id.': [
+      'a ',
+      { variable: 'client_ip' },
+      ',',
+      { variable: 'request_id' },
+      '.',
+    ],
+    // `$${` is how a file says `${`.
+    '$${host}s': [{ variable: 'host' }, 's'],
+    '5$$ $$host': ['5$ $host'],
+  };
+  const set = Object.fromEntries(Object.keys(templates).map((text, n) => [`x-${n}`, text]));
+  const [route] = httpOf({ routes: [{ upstream: 'app', request_headers: { set } }] }).routes;
+  t.strictSame(
+    route!.requestHeaders.set.map(({ value }) => value),
+    Object.values(templates),
+  );
+});
+
+t.test('http: prefixes have no slash at the end, and nothing stands for the root', async (t) => {
+  const prefixOf = (route: object) =>
+    httpOf({ routes: [{ upstream: 'app', ...route }] }).routes[0]!.prefix;
+  t.strictSame(prefixOf({ strip_prefix: '/v1' }), { from: '/v1', to: '' });
+  t.strictSame(prefixOf({ strip_prefix: '/v1/' }), { from: '/v1', to: '' });
+  t.strictSame(prefixOf({ replace_prefix: { from: '/', to: '/app/' } }), { from: '', to: '/app' });
+});
+
+t.test('http: routes are told by their names, or else by their positions', async (t) => {
+  const { routes } = httpOf({
+    routes: [
+      { match: { path: '/a' }, split: [{ upstream: 'app' }, { upstream: 'api' }], name: 'both' },
+      { match: { path: '/b' }, redirect: '/c' },
+      { respond: {} },
+    ],
+  });
+  t.strictSame(
+    routes.map(({ name }) => name),
+    ['both', '1', '2'],
+  );
+  t.strictSame(
+    routes.map(({ action }) => action),
+    [
+      forwardedTo('app', 'api'),
+      { kind: 'redirect', to: ['/c'], status: 302 },
+      { kind: 'respond', status: 200, body: '', headers: [] },
+    ],
+  );
+});
