@@ -78,8 +78,8 @@ export const Splice = {
 } as const;
 
 /**
- * `man 2 eventfd`, `man 2 timerfd_create`, `man 2 ioctl_tty`, `man 2 prctl`; linux/time.h,
- * asm-generic/ioctls.h, linux/prctl.h
+ * `man 2 eventfd`, `man 2 timerfd_create`, `man 2 ioctl_tty`, `man 2 poll`, `man 2 prctl`;
+ * linux/time.h, asm-generic/ioctls.h, asm-generic/poll.h, linux/prctl.h
  */
 export const Misc = {
   CLOCK_MONOTONIC: 1,
@@ -88,5 +88,6 @@ export const Misc = {
   EFD_NONBLOCK: 0o4000,
   EFD_CLOEXEC: 0o2000000,
   FIONREAD: 0x541b,
+  POLLOUT: 0x4,
   PR_SET_NO_NEW_PRIVS: 38,
 } as const;

@@ -20,6 +20,8 @@ export const Errno = {
   EPIPE: 32,
   ENOSYS: 38,
   EPROTO: 71,
+  EBADMSG: 74,
+  EMSGSIZE: 90,
   ENOPROTOOPT: 92,
   EOPNOTSUPP: 95,
   EADDRINUSE: 98,
@@ -35,6 +37,7 @@ export const Errno = {
   EHOSTDOWN: 112,
   EHOSTUNREACH: 113,
   EINPROGRESS: 115,
+  EKEYEXPIRED: 127,
 } as const;
 
 const names = new Map<number, string>();

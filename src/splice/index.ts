@@ -55,9 +55,13 @@ export {
   TransparentSource,
 } from './stream-options.js';
 export {
+  Cmsghdr,
   EpollEvent,
+  Iovec,
   Itimerspec,
   Linger,
+  Msghdr,
+  Pollfd,
   SockaddrIn,
   SockaddrIn6,
   SockaddrUn,

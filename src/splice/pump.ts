@@ -54,8 +54,8 @@ export interface PumpRoom {
   readonly clock: Clock;
 }
 
-// Reads that fill the buffer, in a row, before a pump begins to splice: two tell a bulk transfer
-// from a long message. Splices below SMALL_SPLICE_BYTES, in a row, before it copies again: a copy
+// Full reads, in a row, before a pump begins to splice: two tell a bulk transfer from a long message.
+// Full is what fills the buffer, or is as much as the source ever gives at once. Splices below SMALL_SPLICE_BYTES, in a row, before it copies again: a copy
 // of that size costs less than the second system call. docs/benchmarks.md has the measurements.
 const FULL_READS_MAX = 2;
 const SMALL_SPLICES_MAX = 8;
@@ -98,13 +98,17 @@ export class Pump {
   private mayEverSplice = true;
   /** Reads in a row that speak for the other mode. */
   private streak = 0;
+  /** Bytes of a read from which it counts as full. */
+  private readonly fullReadBytes: number;
 
   constructor(
     private readonly room: PumpRoom,
     private readonly meter: PumpMeter,
     readonly source: Transport,
     readonly sink: Transport,
-  ) {}
+  ) {
+    this.fullReadBytes = Math.min(room.buffers.bufferBytes, source.bulkReadBytes);
+  }
 
   /** True while bytes that were read wait for the sink. */
   get isHolding(): boolean {
@@ -176,7 +180,7 @@ export class Pump {
     this.copiedBytes += read;
     this.meter[PumpSlot.CopyBytes]! += read;
     this.meter[PumpSlot.CopyOperations]!++;
-    if (read < byteLength) this.streak = 0;
+    if (read < this.fullReadBytes) this.streak = 0;
     else if (++this.streak >= FULL_READS_MAX && this.mayEverSplice) this.switchTo(true);
     return read;
   }

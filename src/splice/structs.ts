@@ -34,3 +34,22 @@ export const TcpInfo = { size: 232, rtt: 68, totalRetrans: 100 } as const;
 
 /** linux/time_types.h `struct itimerspec` with 64-bit fields: interval, then value */
 export const Itimerspec = { size: 32, valueSec: 16, valueNsec: 24 } as const;
+
+/** bits/types/struct_iovec.h: where the bytes are, and how many */
+export const Iovec = { size: 16, base: 0, length: 8 } as const;
+
+/** bits/socket.h `struct msghdr` */
+export const Msghdr = {
+  size: 56,
+  iov: 16,
+  iovlen: 24,
+  control: 32,
+  controllen: 40,
+  flags: 48,
+} as const;
+
+/** bits/socket.h `struct cmsghdr`; `data` is where CMSG_DATA points, `len` counts the header */
+export const Cmsghdr = { size: 16, len: 0, level: 8, type: 12, data: 16 } as const;
+
+/** bits/poll.h `struct pollfd` */
+export const Pollfd = { size: 8, fd: 0, events: 4, revents: 6 } as const;

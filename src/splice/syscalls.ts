@@ -11,6 +11,9 @@ import { Errno } from './errno.js';
 export interface Kernel {
   recv(fd: number, buffer: number, length: number, flags: number): number;
   send(fd: number, buffer: number, length: number, flags: number): number;
+  /** With a control message; the same for sendmsg: see {@link Msghdr}. */
+  recvmsg(fd: number, message: number, flags: number): number;
+  sendmsg(fd: number, message: number, flags: number): number;
   read(fd: number, buffer: number, length: number): number;
   write(fd: number, buffer: number, length: number): number;
   /** splice(2) between a pipe and a socket: both offsets are NULL. */
@@ -33,6 +36,7 @@ export interface Kernel {
   epoll_ctl(epoll: number, operation: number, fd: number, event: number): number;
   /** Interrupted, it answers 0 events: the caller works out its timeout anew. */
   epoll_wait(epoll: number, events: number, eventsMax: number, timeoutMs: number): number;
+  poll(fds: number, count: number, timeoutMs: number): number;
   eventfd(initial: number, flags: number): number;
   timerfd_create(clock: number, flags: number): number;
   /** The old value is not asked for. */
@@ -64,6 +68,8 @@ export interface Libc {
 const prototypes: Readonly<Record<SyscallName, string>> = {
   recv: 'long recv(int, uintptr_t, size_t, int)',
   send: 'long send(int, uintptr_t, size_t, int)',
+  recvmsg: 'long recvmsg(int, uintptr_t, int)',
+  sendmsg: 'long sendmsg(int, uintptr_t, int)',
   read: 'long read(int, uintptr_t, size_t)',
   write: 'long write(int, uintptr_t, size_t)',
   splice: 'long splice(int, uintptr_t, int, uintptr_t, size_t, uint)',
@@ -84,6 +90,7 @@ const prototypes: Readonly<Record<SyscallName, string>> = {
   epoll_create1: 'int epoll_create1(int)',
   epoll_ctl: 'int epoll_ctl(int, int, int, uintptr_t)',
   epoll_wait: 'int epoll_wait(int, uintptr_t, int, int)',
+  poll: 'int poll(uintptr_t, ulong, int)',
   eventfd: 'int eventfd(uint, int)',
   timerfd_create: 'int timerfd_create(int, int)',
   timerfd_settime: 'int timerfd_settime(int, int, uintptr_t, uintptr_t)',
@@ -247,6 +254,9 @@ export function createKernel(library: Libc = loadLibc(), onFailure?: FailureObse
       const error = failed('connect');
       return error === -Errno.EINTR ? -Errno.EINPROGRESS : error;
     },
+    recvmsg: retried('recvmsg'),
+    sendmsg: retried('sendmsg'),
+    poll: retried('poll'),
     pipe2: retried('pipe2'),
     fcntl: retried('fcntl'),
     ioctl: retried('ioctl'),

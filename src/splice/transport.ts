@@ -29,6 +29,11 @@ export interface Transport {
   writable: boolean;
   /** Error number of the last `Failed` or `NotSpliceable`, positive; 0 before any. */
   errno: number;
+  /**
+   * A read that gives as much, or fills its buffer, speaks of a bulk transfer. Where the bytes come
+   * in records, that is the largest record.
+   */
+  readonly bulkReadBytes: number;
 
   /**
    * Reads up to `length` bytes to `address`.
@@ -52,7 +57,11 @@ export interface Transport {
    * @returns bytes moved, or Blocked, NotSpliceable, Failed
    */
   spliceFrom(pipe: Pipe, more: boolean): number;
-  /** Says end of stream to the peer; reading goes on. @returns 0, or Failed */
+  /**
+   * Says end of stream to the peer; reading goes on.
+   * @returns 0; Blocked while what was written is not on its way yet, so that the end would overtake
+   *   it: to be called again once writable; or Failed
+   */
   shutdownWrite(): number;
   /** Takes over what epoll reported for the descriptor. */
   notice(events: number): void;

@@ -4,6 +4,18 @@
  * way a connection becomes a `Transport`, and callers never ask which kind it is.
  */
 export {
+  type CipherSuite,
+  type KernelCipher,
+  kernelCiphers,
+  kernelSuite,
+} from './cipher-suites.js';
+export {
+  CRYPTO_INFO_BYTES_MAX,
+  type CryptoInfoLayout,
+  cryptoInfoLayout,
+  writeCryptoInfo,
+} from './crypto-info.js';
+export {
   bindOpenSsl,
   Callback,
   lastErrno,
@@ -22,3 +34,12 @@ export {
   type ServerTlsSettings,
   TlsVersion,
 } from './settings.js';
+export {
+  nextSecret,
+  prf,
+  type TrafficKey,
+  type TrafficKeys,
+  tls12Keys,
+  tls13Key,
+  wipe,
+} from './traffic-keys.js';

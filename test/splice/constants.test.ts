@@ -22,6 +22,7 @@ t.test(
         'fcntl.h',
         'netinet/in.h',
         'netinet/tcp.h',
+        'poll.h',
         'sys/epoll.h',
         'sys/eventfd.h',
         'sys/timerfd.h',

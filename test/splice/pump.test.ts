@@ -1,6 +1,7 @@
 import {
   Errno,
   errnoName,
+  PlainTransport,
   PumpResult,
   type SocketAddress,
   Splice,
@@ -74,6 +75,25 @@ for (const family of families) {
     t.same(rig.finish(), nothingTaken);
   });
 }
+
+socketTest('pump: of a source with records, whole ones begin splicing', async (t, kit) => {
+  const rig = new PumpRig(kit, {
+    transport: (kernel, fd, isTcp) =>
+      Object.assign(new PlainTransport(kernel, fd, isTcp), { bulkReadBytes: BUFFER / 2 }),
+  });
+  const send = (bytes: number): void => {
+    rig.transfer(payload(bytes, bytes), rig.receiver.receivedBytes + bytes);
+  };
+  send(BUFFER / 2);
+  send(BUFFER / 2 - 1);
+  send(BUFFER / 2);
+  t.equal(rig.pump.splicedBytes, 0, 'not two in a row');
+  send(BUFFER / 2);
+  send(BUFFER / 2);
+  t.equal(rig.pump.copiedBytes, 2 * BUFFER - 1);
+  t.equal(rig.pump.splicedBytes, BUFFER / 2);
+  t.same(rig.finish(), nothingTaken);
+});
 
 socketTest('pump: full reads with a short one between them go on copying', async (t, kit) => {
   const rig = new PumpRig(kit);

@@ -1,8 +1,12 @@
 import koffi from 'koffi';
 import t from 'tap';
 import {
+  Cmsghdr,
   EpollEvent,
+  Iovec,
   Linger,
+  Msghdr,
+  Pollfd,
   SockaddrIn,
   SockaddrIn6,
   SockaddrUn,
@@ -37,6 +41,26 @@ const sockaddrUn = koffi.struct('sockaddr_un', {
 });
 
 const linger = koffi.struct('linger', { l_onoff: 'int', l_linger: 'int' });
+
+const iovec = koffi.struct('iovec', { iov_base: 'void *', iov_len: 'size_t' });
+
+const msghdr = koffi.struct('msghdr', {
+  msg_name: 'void *',
+  msg_namelen: 'uint32_t',
+  msg_iov: 'void *',
+  msg_iovlen: 'size_t',
+  msg_control: 'void *',
+  msg_controllen: 'size_t',
+  msg_flags: 'int',
+});
+
+const cmsghdr = koffi.struct('cmsghdr', {
+  cmsg_len: 'size_t',
+  cmsg_level: 'int',
+  cmsg_type: 'int',
+});
+
+const pollfd = koffi.struct('pollfd', { fd: 'int', events: 'short', revents: 'short' });
 
 const tcpInfo = koffi.struct('tcp_info', {
   ...fields('uint8_t', 'state ca_state retransmits probes backoff options wscales flags'),
@@ -113,6 +137,32 @@ const layouts: readonly Layout[] = [
     names: { rtt: 'rtt', totalRetrans: 'total_retrans' },
     prefix: 'tcpi_',
   },
+  { name: 'iovec', ours: Iovec, theirs: iovec, names: { base: 'iov_base', length: 'iov_len' } },
+  {
+    name: 'msghdr',
+    ours: Msghdr,
+    theirs: msghdr,
+    names: {
+      iov: 'msg_iov',
+      iovlen: 'msg_iovlen',
+      control: 'msg_control',
+      controllen: 'msg_controllen',
+      flags: 'msg_flags',
+    },
+  },
+  {
+    name: 'cmsghdr',
+    ours: Cmsghdr,
+    theirs: cmsghdr,
+    names: { len: 'cmsg_len', level: 'cmsg_level', type: 'cmsg_type' },
+    others: ['data'],
+  },
+  {
+    name: 'pollfd',
+    ours: Pollfd,
+    theirs: pollfd,
+    names: { fd: 'fd', events: 'events', revents: 'revents' },
+  },
 ];
 
 for (const { name, ours, theirs, names, others = [] } of layouts) {
@@ -137,12 +187,15 @@ t.test(
     const offset = (name: string, field: string): string =>
       `__builtin_offsetof(struct ${name}, ${field})`;
     const values = evaluate(
-      ['sys/epoll.h', 'netinet/in.h', 'sys/un.h', 'sys/socket.h', 'linux/tcp.h'],
-      layouts.flatMap(({ name, names, prefix = '' }) => [
-        `sizeof(struct ${name})`,
-        ...Object.values(names).map((field) => offset(name, prefix + field)),
-      ]),
+      ['sys/epoll.h', 'netinet/in.h', 'sys/un.h', 'sys/socket.h', 'linux/tcp.h', 'poll.h'],
+      layouts
+        .flatMap(({ name, names, prefix = '' }) => [
+          `sizeof(struct ${name})`,
+          ...Object.values(names).map((field) => offset(name, prefix + field)),
+        ])
+        .concat('CMSG_LEN(0)'),
     );
+    t.equal(Cmsghdr.data, values.get('CMSG_LEN(0)'), 'CMSG_DATA');
     for (const { name, ours, names, prefix = '' } of layouts) {
       const size = values.get(`sizeof(struct ${name})`)!;
       // tcp_info grows with every kernel; what we ask for is a prefix of it.

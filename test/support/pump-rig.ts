@@ -29,6 +29,8 @@ export interface RigOptions {
   readonly bufferBytes?: number;
   readonly pipeBytes?: number;
   readonly pipeMemoryBytes?: number;
+  /** Makes the two sides; plain ones unless told. */
+  readonly transport?: (kernel: Kernel, fd: number, isTcp: boolean) => Transport;
 }
 
 /**
@@ -62,8 +64,9 @@ export class PumpRig {
     this.sender = from.far;
     this.receiver = to.far;
     const isTcp = family !== 'unix';
-    this.source = new PlainTransport(this.kernel, from.near, isTcp);
-    this.sink = new PlainTransport(this.kernel, to.near, isTcp);
+    const { transport = plain } = options;
+    this.source = transport(this.kernel, from.near, isTcp);
+    this.sink = transport(this.kernel, to.near, isTcp);
     const room = {
       kernel: this.kernel,
       pipes: this.pipes,
@@ -142,6 +145,10 @@ export class PumpRig {
       pipeCapacityBytes: this.pipes.gauges.capacityBytes,
     };
   }
+}
+
+function plain(kernel: Kernel, fd: number, isTcp: boolean): Transport {
+  return new PlainTransport(kernel, fd, isTcp);
 }
 
 /** What {@link PumpRig.finish} must answer. */
