@@ -34,8 +34,8 @@ export const Counter = Object.fromEntries(
 
 /**
  * Why a flow ended. `done`: both sides had said all they wanted; the `connect_…` reasons say what
- * became of the last attempt; `no_endpoint`: there was none to try; `denied`: the listener's networks
- * say no; `source_limit`: the client has as many as it may; `queue_…`: all endpoints were full;
+ * became of the last attempt; `no_endpoint`: there was none to try; `drained`: the proxy is stopping, and
+ * the client had said nothing yet; `denied`: the listener's networks say no; `source_limit`: the client has as many as it may; `queue_…`: all endpoints were full;
  * `head_…`: what routing needs was wrong, or did not come in time.
  */
 export const closeReasons = [
@@ -54,6 +54,7 @@ export const closeReasons = [
   'queue_full',
   'queue_timeout',
   'idle_timeout',
+  'drained',
   'drain_timeout',
   'stopped',
   'ended_by_admin',
@@ -65,6 +66,7 @@ export type CloseReason = (typeof closeReasons)[number];
 export const orderlyReasons: ReadonlySet<CloseReason> = new Set([
   'done',
   'idle_timeout',
+  'drained',
   'head_rejected',
   'head_timeout',
 ]);

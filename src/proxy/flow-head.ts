@@ -40,6 +40,11 @@ export class FlowHead {
     return this.rejection && rejectionName(this.rejection);
   }
 
+  /** A part of it has come. To be asked only while it is read. */
+  get hasBegun(): boolean {
+    return this.reader!.hasBegun;
+  }
+
   /**
    * Takes what has come. Not to be called after it answered true.
    *

@@ -62,8 +62,9 @@ export class FlowSession implements Session {
     this.flow.dial!.moveTo(upstream);
   }
 
-  /** A flow is under way as long as it lives. */
-  drain(): void {}
+  drain(): void {
+    this.flow.drain();
+  }
 
   terminate(reason: CloseReason): void {
     this.flow.terminate(reason);

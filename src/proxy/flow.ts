@@ -18,6 +18,8 @@ const BROKEN_EVENTS = Epoll.EPOLLERR | Epoll.EPOLLHUP;
 
 /** After one side broke, the other may pause this long in taking the last bytes. */
 const LINGER_MS = 500;
+/** A client that has only just connected may still be about to speak, although the proxy is stopping. */
+const SILENCE_MS = 1000;
 
 /**
  * One client connection and the upstream connection made for it, from accept to close.
@@ -144,8 +146,7 @@ export class Flow implements TimerOwner, Task, DialOwner {
     const { clock, timeouts } = this.room;
     switch (this.state) {
       case FlowState.readingHead:
-        this.head!.expire();
-        this.rejected('head_timeout');
+        this.headDue();
         return;
       case FlowState.dialling:
         this.dial!.onTimer();
@@ -172,6 +173,17 @@ export class Flow implements TimerOwner, Task, DialOwner {
   onException(error: unknown): void {
     this.room.log.error({ err: error, listener: this.listener.snapshot.name }, 'flow failed');
     this.terminate('error');
+  }
+
+  /**
+   * The proxy is stopping. What has begun goes on; a client that has not said a word, where one is
+   * needed, is waited for no longer than a moment.
+   */
+  drain(): void {
+    if (this.state !== FlowState.readingHead) return;
+    const { clock, timeouts } = this.room;
+    const dueMs = this.startedMs + Math.min(SILENCE_MS, timeouts.headMs);
+    clock.wheel.schedule(this.timer, Math.max(dueMs, clock.nowMs));
   }
 
   /** Ends the flow now; with a reset, unless it ends the way both sides expect. */
@@ -228,6 +240,23 @@ export class Flow implements TimerOwner, Task, DialOwner {
     this.enter(FlowState.readingHead);
     const { clock, timeouts } = this.room;
     clock.wheel.schedule(this.timer, clock.nowMs + timeouts.headMs);
+    if (this.room.isDraining) this.drain();
+  }
+
+  /** The time for the head is up, or the proxy is stopping and the client was silent for a while. */
+  private headDue(): void {
+    const { clock, timeouts } = this.room;
+    const deadlineMs = this.startedMs + timeouts.headMs;
+    // What came this very moment counts: its event is not here yet.
+    if (clock.nowMs < deadlineMs && this.head!.advance(0)) this.headRead(0);
+    else if (clock.nowMs >= deadlineMs) this.headExpired();
+    else if (this.head!.hasBegun) clock.wheel.schedule(this.timer, deadlineMs);
+    else this.terminate('drained');
+  }
+
+  private headExpired(): void {
+    this.head!.expire();
+    this.rejected('head_timeout');
   }
 
   /** @param events with which the last of the head came */

@@ -14,6 +14,8 @@ export interface WorkerRoom extends PumpRoom {
   /** One log line for each flow that ended. */
   readonly logsAccess: boolean;
   readonly timeouts: TimeoutsSnapshot;
+  /** Nothing new is accepted: what has not begun should end soon. */
+  readonly isDraining: boolean;
   /** Flows of all workers, against the limit of the process. */
   readonly connections: ConnectionLimit;
   /** A number no other flow of this worker has had. */

@@ -52,7 +52,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   private readonly drainTimer = new Timer(this);
   private readonly number: number;
   private flowSequence = 0;
-  private isDraining = false;
+  isDraining = false;
 
   /** @param libc the C library; a test hands in one that injects faults */
   constructor(start: WorkerStart, libc: Libc = loadLibc()) {

@@ -167,3 +167,53 @@ socketTest('flow head: a client has one key, seen or told', async (t) => {
   t.equal(sourceKeyOf(source), sourceKeyOf({ ...source, port: 1 } as typeof source));
   t.equal(sourceKeyOf(source), sourceKeyOf(mapped));
 });
+
+socketTest('flow head: draining lets go of who says nothing, and of nobody else', (t, kit) => {
+  const room = new TestRoom(kit, { ...routed, timeouts: { headMs: 5000 } });
+  const [silent, late, partial, whole] = [0, 1, 2, 3].map(() => room.client());
+  room.until(() => room.flows().length === 4);
+  partial!.send(named.subarray(0, 40));
+  room.settle();
+  for (const flow of room.flows()) flow.drain();
+  room.pass(600);
+  whole!.send(named);
+  room.until(() => room.count('connect_attempts') === 1);
+  room.pass(300);
+  t.equal(room.closed('drained'), 0, 'who has just come may be about to speak');
+  // In the socket, and its event not yet heard of, when the time is up.
+  room.libc.script('epoll_wait', () => 0);
+  late!.send(named);
+  room.pass(200);
+  room.libc.script('epoll_wait', (args, real) => real(...args.with(3, 0)));
+  t.equal(room.closed('drained'), 1);
+  t.equal(room.count('connect_attempts'), 2);
+  room.settle();
+  t.ok(silent!.receive() === 0 && silent!.isEnded, 'with a FIN');
+  partial!.send(named.subarray(40));
+  room.until(() => room.count('connect_attempts') === 3);
+  t.same(room.finish(), nothingLeft);
+});
+
+socketTest('flow head: who comes while draining is waited for a moment, too', (t, kit) => {
+  const room = new TestRoom(kit, { ...routed, timeouts: { headMs: 5000 } });
+  room.isDraining = true;
+  room.client();
+  room.until(() => room.flows().length === 1);
+  room.pass(1100);
+  t.equal(room.closed('drained'), 1);
+  t.same(room.finish(), nothingLeft);
+});
+
+socketTest('flow head: half a head has the rest of its time, also while draining', (t, kit) => {
+  const room = new TestRoom(kit, { ...routed, timeouts: { headMs: 2000 } });
+  room.client().send(named.subarray(0, 40));
+  room.until(() => room.flows().length === 1);
+  room.settle();
+  for (const flow of room.flows()) flow.drain();
+  room.pass(1500);
+  t.equal(room.closed('head_timeout'), 0);
+  room.pass(600);
+  t.equal(room.closed('head_timeout'), 1);
+  t.equal(rejected(room, Rejection.head_timeout), 1);
+  t.same(room.finish(), nothingLeft);
+});

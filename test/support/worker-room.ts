@@ -63,6 +63,7 @@ export class TestRoom implements WorkerRoom {
   readonly log: Logger;
   readonly logsAccess: boolean;
   readonly timeouts: TimeoutsSnapshot;
+  isDraining = false;
   readonly connections: ConnectionLimit;
   readonly listener: Listener;
   readonly address: SocketAddress;

@@ -101,6 +101,11 @@ export class HeadReader {
     this.state = expected.proxyHeader ? HeadState.proxyHeader : this.afterProxyHeader();
   }
 
+  /** A part of the head has come. */
+  get hasBegun(): boolean {
+    return this.wantedBytes > 0 || this.proxyHeader !== undefined;
+  }
+
   /**
    * Reads as much of the head as there is.
    *
