@@ -18,6 +18,23 @@ export interface Kernel {
   write(fd: number, buffer: number, length: number): number;
   /** splice(2) between a pipe and a socket: both offsets are NULL. */
   splice(fdIn: number, fdOut: number, length: number, flags: number): number;
+  /** Both are pipes; the bytes stay in the first. */
+  tee(pipeIn: number, pipeOut: number, length: number, flags: number): number;
+  /** Memory into a pipe by reference, or a pipe's bytes into memory. */
+  vmsplice(pipe: number, iovecs: number, iovecCount: number, flags: number): number;
+  /** @param offset address of a 64-bit offset, moved on by the call; 0 for the file's own */
+  sendfile(fdOut: number, fdIn: number, offset: number, length: number): number;
+  /** Offsets as for sendfile; the flags are 0. */
+  copy_file_range(
+    fdIn: number,
+    offsetIn: number,
+    fdOut: number,
+    offsetOut: number,
+    length: number,
+  ): number;
+  pread(fd: number, buffer: number, length: number, offset: number): number;
+  pwrite(fd: number, buffer: number, length: number, offset: number): number;
+  statx(directory: number, path: number, flags: number, mask: number, result: number): number;
   pipe2(fds: number, flags: number): number;
   fcntl(fd: number, command: number, argument: number): number;
   ioctl(fd: number, request: number, argument: number): number;
@@ -73,6 +90,13 @@ const prototypes: Readonly<Record<SyscallName, string>> = {
   read: 'long read(int, uintptr_t, size_t)',
   write: 'long write(int, uintptr_t, size_t)',
   splice: 'long splice(int, uintptr_t, int, uintptr_t, size_t, uint)',
+  tee: 'long tee(int, int, size_t, uint)',
+  vmsplice: 'long vmsplice(int, uintptr_t, size_t, uint)',
+  sendfile: 'long sendfile(int, int, uintptr_t, size_t)',
+  copy_file_range: 'long copy_file_range(int, uintptr_t, int, uintptr_t, size_t, uint)',
+  pread: 'long pread(int, uintptr_t, size_t, int64_t)',
+  pwrite: 'long pwrite(int, uintptr_t, size_t, int64_t)',
+  statx: 'int statx(int, uintptr_t, int, uint, uintptr_t)',
   pipe2: 'int pipe2(uintptr_t, int)',
   fcntl: 'int fcntl(int, int, long)',
   ioctl: 'int ioctl(int, ulong, uintptr_t)',
@@ -182,6 +206,7 @@ export function createKernel(library: Libc = loadLibc(), onFailure?: FailureObse
   // monomorphic, and no array of arguments.
   const { recv, send, read, write, splice, epoll_wait, epoll_ctl, accept4, close, connect } = calls;
   const settime = retried('timerfd_settime');
+  const copyFileRange = retried('copy_file_range');
   const prctl = retried('prctl');
   return {
     recv(fd, buffer, length, flags) {
@@ -257,6 +282,14 @@ export function createKernel(library: Libc = loadLibc(), onFailure?: FailureObse
     recvmsg: retried('recvmsg'),
     sendmsg: retried('sendmsg'),
     poll: retried('poll'),
+    tee: retried('tee'),
+    vmsplice: retried('vmsplice'),
+    sendfile: retried('sendfile'),
+    copy_file_range: (fdIn, offsetIn, fdOut, offsetOut, length) =>
+      copyFileRange(fdIn, offsetIn, fdOut, offsetOut, length, 0),
+    pread: retried('pread'),
+    pwrite: retried('pwrite'),
+    statx: retried('statx'),
     pipe2: retried('pipe2'),
     fcntl: retried('fcntl'),
     ioctl: retried('ioctl'),
