@@ -66,6 +66,7 @@ export const Splice = {
   SPLICE_F_MOVE: 1,
   SPLICE_F_NONBLOCK: 2,
   SPLICE_F_MORE: 4,
+  SPLICE_F_GIFT: 8,
   O_NONBLOCK: 0o4000,
   O_CLOEXEC: 0o2000000,
   F_SETFD: 2,
@@ -90,4 +91,39 @@ export const Misc = {
   FIONREAD: 0x541b,
   POLLOUT: 0x4,
   PR_SET_NO_NEW_PRIVS: 38,
+} as const;
+
+/**
+ * `man 2 openat2`, `man 2 statx`, `man 2 posix_fadvise`; linux/openat2.h, linux/stat.h, linux/fcntl.h,
+ * linux/fadvise.h (the same on x86-64, arm64 and riscv64)
+ */
+export const File = {
+  AT_EMPTY_PATH: 0x1000,
+  O_RDONLY: 0,
+  O_WRONLY: 1,
+  O_RDWR: 2,
+  O_CREAT: 0o100,
+  O_EXCL: 0o200,
+  O_TRUNC: 0o1000,
+  O_APPEND: 0o2000,
+  O_PATH: 0o10000000,
+  RESOLVE_NO_XDEV: 0x01,
+  RESOLVE_NO_MAGICLINKS: 0x02,
+  RESOLVE_NO_SYMLINKS: 0x04,
+  RESOLVE_BENEATH: 0x08,
+  STATX_BASIC_STATS: 0x7ff,
+  S_IFMT: 0o170000,
+  S_IFREG: 0o100000,
+  S_IFDIR: 0o040000,
+  POSIX_FADV_NORMAL: 0,
+  POSIX_FADV_RANDOM: 1,
+  POSIX_FADV_SEQUENTIAL: 2,
+  POSIX_FADV_WILLNEED: 3,
+  POSIX_FADV_DONTNEED: 4,
+} as const;
+
+/** Numbers of calls without a wrapper in every C library; arch/x86 and include/uapi/asm-generic. */
+export const SyscallNumber = {
+  openat2: 437,
+  fadvise64: process.arch === 'x64' ? 221 : 223,
 } as const;

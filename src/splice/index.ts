@@ -13,11 +13,15 @@ export {
   type SocketAddress,
 } from './address.js';
 export { BufferPool } from './buffer-pool.js';
-export { Epoll, Misc, Socket, SocketOption, Splice } from './constants.js';
+export { Epoll, File, Misc, Socket, SocketOption, Splice } from './constants.js';
 export { EventPoll } from './epoll.js';
 export { Errno, errnoName, orThrow, SystemCallError } from './errno.js';
 export { EventFd } from './eventfd.js';
+export { adviseFile, type FileAdvice } from './file-advice.js';
+export { copyFile, type FileCopied, type FileCopyOptions, type FileCopyPath } from './file-copy.js';
+export { type FileStatus, fileStatus } from './file-status.js';
 export { NativeMemory } from './memory.js';
+export { openBeneath } from './open-beneath.js';
 export { isSpliceRefusal, openPipe, Pipe } from './pipe.js';
 export { PipePool, type PipePoolGauges } from './pipe-pool.js';
 export { Nagle, PlainTransport } from './plain-transport.js';
@@ -61,10 +65,12 @@ export {
   Itimerspec,
   Linger,
   Msghdr,
+  OpenHow,
   Pollfd,
   SockaddrIn,
   SockaddrIn6,
   SockaddrUn,
+  Statx,
   TcpInfo,
 } from './structs.js';
 export {
@@ -78,5 +84,6 @@ export {
   type SyscallName,
   syscallNames,
 } from './syscalls.js';
+export { teePipe } from './tee.js';
 export { TimerFd } from './timerfd.js';
 export { Outcome, type Transport } from './transport.js';

@@ -53,3 +53,17 @@ export const Cmsghdr = { size: 16, len: 0, level: 8, type: 12, data: 16 } as con
 
 /** bits/poll.h `struct pollfd` */
 export const Pollfd = { size: 8, fd: 0, events: 4, revents: 6 } as const;
+/** linux/openat2.h `struct open_how`: three 64-bit fields */
+export const OpenHow = { size: 24, flags: 0, mode: 8, resolve: 16 } as const;
+
+/** linux/stat.h `struct statx`, the fields a file is told by; times are seconds (64 bits) and nanoseconds (32) */
+export const Statx = {
+  size: 256,
+  mode: 28,
+  inode: 32,
+  fileSize: 40,
+  modifiedSec: 112,
+  modifiedNsec: 120,
+  deviceMajor: 136,
+  deviceMinor: 140,
+} as const;

@@ -34,6 +34,7 @@ export interface Kernel {
   ): number;
   pread(fd: number, buffer: number, length: number, offset: number): number;
   pwrite(fd: number, buffer: number, length: number, offset: number): number;
+  lseek(fd: number, offset: number, whence: number): number;
   statx(directory: number, path: number, flags: number, mask: number, result: number): number;
   pipe2(fds: number, flags: number): number;
   fcntl(fd: number, command: number, argument: number): number;
@@ -96,6 +97,7 @@ const prototypes: Readonly<Record<SyscallName, string>> = {
   copy_file_range: 'long copy_file_range(int, uintptr_t, int, uintptr_t, size_t, uint)',
   pread: 'long pread(int, uintptr_t, size_t, int64_t)',
   pwrite: 'long pwrite(int, uintptr_t, size_t, int64_t)',
+  lseek: 'long lseek(int, long, int)',
   statx: 'int statx(int, uintptr_t, int, uint, uintptr_t)',
   pipe2: 'int pipe2(uintptr_t, int)',
   fcntl: 'int fcntl(int, int, long)',
@@ -204,7 +206,8 @@ export function createKernel(library: Libc = loadLibc(), onFailure?: FailureObse
 
   // The calls of every event are written out: each has its own call site, which V8 keeps
   // monomorphic, and no array of arguments.
-  const { recv, send, read, write, splice, epoll_wait, epoll_ctl, accept4, close, connect } = calls;
+  const { recv, send, read, write, splice, sendfile } = calls;
+  const { epoll_wait, epoll_ctl, accept4, close, connect } = calls;
   const settime = retried('timerfd_settime');
   const copyFileRange = retried('copy_file_range');
   const prctl = retried('prctl');
@@ -241,6 +244,13 @@ export function createKernel(library: Libc = loadLibc(), onFailure?: FailureObse
       for (;;) {
         let result = splice(fdIn, 0, fdOut, 0, length, flags);
         if (result < 0) result = failed('splice');
+        if (result !== -Errno.EINTR) return result;
+      }
+    },
+    sendfile(fdOut, fdIn, offset, length) {
+      for (;;) {
+        let result = sendfile(fdOut, fdIn, offset, length);
+        if (result < 0) result = failed('sendfile');
         if (result !== -Errno.EINTR) return result;
       }
     },
@@ -284,11 +294,11 @@ export function createKernel(library: Libc = loadLibc(), onFailure?: FailureObse
     poll: retried('poll'),
     tee: retried('tee'),
     vmsplice: retried('vmsplice'),
-    sendfile: retried('sendfile'),
     copy_file_range: (fdIn, offsetIn, fdOut, offsetOut, length) =>
       copyFileRange(fdIn, offsetIn, fdOut, offsetOut, length, 0),
     pread: retried('pread'),
     pwrite: retried('pwrite'),
+    lseek: retried('lseek'),
     statx: retried('statx'),
     pipe2: retried('pipe2'),
     fcntl: retried('fcntl'),

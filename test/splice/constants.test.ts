@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import t from 'tap';
-import { Epoll, Errno, Misc, Socket, SocketOption, Splice } from '#src/splice/index.js';
+import { Epoll, Errno, File, Misc, Socket, SocketOption, Splice } from '#src/splice/index.js';
 import { evaluate, hasCompiler } from '#test/support/c-program.js';
 
 const groups: Readonly<Record<string, Readonly<Record<string, number>>>> = {
@@ -9,6 +9,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   Epoll,
   Splice,
   Misc,
+  File,
   Errno,
 };
 
@@ -29,6 +30,8 @@ t.test(
         'time.h',
         'sys/ioctl.h',
         'sys/prctl.h',
+        'sys/stat.h',
+        'linux/openat2.h',
         'sys/socket.h',
       ],
       Object.values(groups).flatMap((group) => Object.keys(group)),

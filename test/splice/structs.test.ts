@@ -6,10 +6,12 @@ import {
   Iovec,
   Linger,
   Msghdr,
+  OpenHow,
   Pollfd,
   SockaddrIn,
   SockaddrIn6,
   SockaddrUn,
+  Statx,
   TcpInfo,
 } from '#src/splice/index.js';
 import { evaluate, hasCompiler } from '#test/support/c-program.js';
@@ -74,6 +76,28 @@ const tcpInfo = koffi.struct('tcp_info', {
   ...fields('uint32_t', 'delivered delivered_ce'),
   ...fields('uint64_t', 'bytes_sent bytes_retrans'),
   ...fields('uint32_t', 'dsack_dups reord_seen rcv_ooopack snd_wnd'),
+});
+
+const openHow = koffi.struct('open_how', fields('uint64_t', 'flags mode resolve'));
+
+const statxTimestamp = koffi.struct('statx_timestamp', {
+  tv_sec: 'int64_t',
+  tv_nsec: 'uint32_t',
+  reserved: 'int32_t',
+});
+
+const statx = koffi.struct('statx', {
+  ...fields('uint32_t', 'stx_mask stx_blksize'),
+  stx_attributes: 'uint64_t',
+  ...fields('uint32_t', 'stx_nlink stx_uid stx_gid'),
+  ...fields('uint16_t', 'stx_mode spare0'),
+  ...fields('uint64_t', 'stx_ino stx_size stx_blocks stx_attributes_mask'),
+  stx_atime: statxTimestamp,
+  stx_btime: statxTimestamp,
+  stx_ctime: statxTimestamp,
+  stx_mtime: statxTimestamp,
+  ...fields('uint32_t', 'stx_rdev_major stx_rdev_minor stx_dev_major stx_dev_minor'),
+  spare: koffi.array('uint64_t', 14),
 });
 
 function fields(type: string, names: string): Record<string, string> {
@@ -163,17 +187,43 @@ const layouts: readonly Layout[] = [
     theirs: pollfd,
     names: { fd: 'fd', events: 'events', revents: 'revents' },
   },
+  {
+    name: 'open_how',
+    ours: OpenHow,
+    theirs: openHow,
+    names: { flags: 'flags', mode: 'mode', resolve: 'resolve' },
+  },
+  {
+    name: 'statx',
+    ours: Statx,
+    theirs: statx,
+    names: {
+      mode: 'stx_mode',
+      inode: 'stx_ino',
+      fileSize: 'stx_size',
+      modifiedSec: 'stx_mtime.tv_sec',
+      modifiedNsec: 'stx_mtime.tv_nsec',
+      deviceMajor: 'stx_dev_major',
+      deviceMinor: 'stx_dev_minor',
+    },
+  },
 ];
 
 for (const { name, ours, theirs, names, others = [] } of layouts) {
   t.test(`structs: ${name} is laid out as the C declaration says`, async (t) => {
     t.equal(ours.size, koffi.sizeof(theirs), 'size');
     for (const [field, cName] of Object.entries(names)) {
-      t.equal(ours[field], koffi.offsetof(theirs, cName), field);
+      t.equal(ours[field], offsetOf(theirs, cName), field);
     }
     const covered = ['size', ...Object.keys(names), ...others];
     t.same(Object.keys(ours).sort(), covered.sort(), 'every member is held against something');
   });
+}
+
+/** @param path a field, or a field of a field: `stx_mtime.tv_sec` */
+function offsetOf(type: ReturnType<typeof koffi.struct>, path: string): number {
+  const [field, inner] = path.split('.') as [string, string?];
+  return koffi.offsetof(type, field) + (inner ? koffi.offsetof(statxTimestamp, inner) : 0);
 }
 
 t.test('structs: sun_path has the length of the C declaration', async (t) => {
@@ -187,7 +237,17 @@ t.test(
     const offset = (name: string, field: string): string =>
       `__builtin_offsetof(struct ${name}, ${field})`;
     const values = evaluate(
-      ['sys/epoll.h', 'netinet/in.h', 'sys/un.h', 'sys/socket.h', 'linux/tcp.h', 'poll.h'],
+      [
+        'sys/epoll.h',
+        'netinet/in.h',
+        'sys/un.h',
+        'sys/socket.h',
+        'linux/tcp.h',
+        'poll.h',
+        'linux/openat2.h',
+        'sys/uio.h',
+        'sys/stat.h',
+      ],
       layouts
         .flatMap(({ name, names, prefix = '' }) => [
           `sizeof(struct ${name})`,

@@ -1,0 +1,53 @@
+import { File, SyscallNumber } from './constants.js';
+import { NativeMemory } from './memory.js';
+import { OpenHow } from './structs.js';
+import type { Kernel } from './syscalls.js';
+
+/** PATH_MAX (linux/limits.h), with the NUL at the end. */
+const PATH_BYTES_MAX = 4096;
+const ENAMETOOLONG = 36;
+const EINVAL = 22;
+
+const how = new NativeMemory(OpenHow.size);
+const pathBytes = new NativeMemory(PATH_BYTES_MAX);
+
+/**
+ * Opens a path below a directory and never outside of it: the kernel resolves every component, so that
+ * neither `..`, nor an absolute path or symlink, nor a directory that is renamed meanwhile leads out
+ * (openat2(2), RESOLVE_BENEATH), and nothing of /proc is followed (RESOLVE_NO_MAGICLINKS).
+ *
+ * @param directory a descriptor of the directory; O_PATH will do
+ * @param path relative to it; NUL bytes are refused with EINVAL
+ * @param flags O_… of open(2); O_CLOEXEC is added
+ * @param mode of a file that O_CREAT makes
+ * @returns a descriptor, or a negative error number: EXDEV for a path that leads out, ELOOP, ENOENT, EACCES,
+ *   EAGAIN when a rename raced with it (try again), ENOSYS before Linux 5.6
+ */
+export function openBeneath(
+  kernel: Kernel,
+  directory: number,
+  path: string,
+  flags: number,
+  mode = 0,
+): number {
+  const length = pathBytes.bytes.write(path, 0, PATH_BYTES_MAX - 1);
+  if (length < Buffer.byteLength(path)) return -ENAMETOOLONG;
+  if (path.includes('\0')) return -EINVAL;
+  pathBytes.bytes[length] = 0;
+  // O_CLOEXEC and O_NONBLOCK: opening a FIFO must not wait for its other end.
+  writeUint64(OpenHow.flags, flags | 0o2000000);
+  writeUint64(OpenHow.mode, mode);
+  writeUint64(OpenHow.resolve, File.RESOLVE_BENEATH | File.RESOLVE_NO_MAGICLINKS);
+  return kernel.syscall(
+    SyscallNumber.openat2,
+    directory,
+    pathBytes.address,
+    how.address,
+    OpenHow.size,
+  );
+}
+
+function writeUint64(offset: number, value: number): void {
+  how.bytes.writeUInt32LE(value >>> 0, offset);
+  how.bytes.writeUInt32LE(0, offset + 4);
+}

@@ -1,0 +1,197 @@
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import {
+  adviseFile,
+  copyFile,
+  createKernel,
+  Errno,
+  errnoName,
+  File,
+  fileStatus,
+  NativeMemory,
+  openBeneath,
+} from '#src/splice/index.js';
+import { ScriptedLibc } from '#test/support/scripted-libc.js';
+import { socketTest } from '#test/support/socket-kit.js';
+
+const kernel = createKernel();
+const EXDEV = 18;
+
+function sha(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** A directory with a file inside, a secret beside it, and a descriptor of the directory. */
+function house(): { root: string; fd: number } {
+  const top = t.testdir({ root: { inside: 'inside', sub: { deep: 'deep' } }, secret: 'secret' });
+  const root = join(top, 'root');
+  return { root, fd: openSync(root, File.O_PATH) };
+}
+
+socketTest('open beneath: what is below the directory is opened', async (t) => {
+  const { fd } = house();
+  for (const path of ['inside', 'sub/deep', './sub/../inside', 'sub/./deep']) {
+    const opened = openBeneath(kernel, fd, path, File.O_RDONLY);
+    t.ok(opened >= 0, path);
+    closeSync(opened);
+  }
+  closeSync(fd);
+});
+
+socketTest('open beneath: nothing leads out, by whatever name', async (t) => {
+  const { root, fd } = house();
+  symlinkSync('../secret', join(root, 'out'));
+  symlinkSync('/etc/passwd', join(root, 'absolute'));
+  symlinkSync('..', join(root, 'up'));
+  symlinkSync('/proc/self/root/etc/passwd', join(root, 'magic'));
+  symlinkSync('inside', join(root, 'within'));
+  for (const path of [
+    '../secret',
+    '/etc/passwd',
+    'sub/../../secret',
+    'out',
+    'absolute',
+    'magic',
+    'up/secret',
+  ]) {
+    t.equal(errnoName(-openBeneath(kernel, fd, path, File.O_RDONLY)), 'EXDEV', path);
+  }
+  t.equal(openBeneath(kernel, fd, 'inside\0/../../secret', File.O_RDONLY), -Errno.EINVAL);
+  t.equal(errnoName(-openBeneath(kernel, fd, 'a'.repeat(5000), File.O_RDONLY)), 'ENAMETOOLONG');
+  t.equal(openBeneath(kernel, fd, 'none', File.O_RDONLY), -Errno.ENOENT);
+  const within = openBeneath(kernel, fd, 'within', File.O_RDONLY);
+  t.ok(within >= 0, 'a link that stays inside is followed');
+  closeSync(within);
+  closeSync(fd);
+});
+
+socketTest('open beneath: a directory that moves away takes nobody out', async (t) => {
+  const { root, fd } = house();
+  const sub = openBeneath(kernel, fd, 'sub', File.O_PATH);
+  mkdirSync(join(root, '..', 'elsewhere'));
+  renameSync(join(root, 'sub'), join(root, '..', 'elsewhere', 'sub'));
+  t.equal(openBeneath(kernel, sub, '../secret', File.O_RDONLY), -EXDEV);
+  t.equal(openBeneath(kernel, fd, 'sub/deep', File.O_RDONLY), -Errno.ENOENT);
+  closeSync(sub);
+  closeSync(fd);
+});
+
+socketTest('file status: says what Node’s stat says', async (t) => {
+  const { root, fd } = house();
+  const file = openBeneath(kernel, fd, 'inside', File.O_RDONLY);
+  truncateSync(join(root, 'inside'), 5 * 1024 ** 3);
+  const status = fileStatus(kernel, file);
+  if (typeof status === 'number') throw new Error(errnoName(-status));
+  const known = fstatSync(file, { bigint: true });
+  t.equal(status.size, 5 * 1024 ** 3, 'sizes above 4 GiB, too');
+  t.equal(status.inode, known.ino);
+  t.equal(BigInt(status.modifiedSec), known.mtimeNs / 1_000_000_000n);
+  t.equal(BigInt(status.modifiedNsec), known.mtimeNs % 1_000_000_000n);
+  t.ok(status.isRegular && !status.isDirectory);
+  const directory = fileStatus(kernel, fd);
+  t.ok(typeof directory === 'object' && directory.isDirectory && !directory.isRegular);
+  t.equal(fileStatus(kernel, -1), -Errno.EBADF);
+  closeSync(file);
+  closeSync(fd);
+});
+
+socketTest('file advice: is taken for files, refused for anything else', async (t) => {
+  const { fd } = house();
+  const file = openBeneath(kernel, fd, 'inside', File.O_RDONLY);
+  for (const advice of ['normal', 'random', 'sequential', 'willneed', 'dontneed'] as const) {
+    t.equal(adviseFile(kernel, file, advice), 0, advice);
+  }
+  t.ok(adviseFile(kernel, -1, 'normal') < 0);
+  closeSync(file);
+  closeSync(fd);
+});
+
+/** Refuses the first ways, as another filesystem or an older kernel would. */
+const refusals = {
+  nothing: [],
+  copy_file_range: ['copy_file_range'],
+  'copy_file_range and sendfile': ['copy_file_range', 'sendfile'],
+} as const;
+const paths = { 0: 'copy_file_range', 1: 'sendfile', 2: 'copy' } as const;
+
+for (const [refused, calls] of Object.entries(refusals)) {
+  for (const errno of ['EXDEV', 'EINVAL', 'ENOSYS', 'EOPNOTSUPP', 'EPERM'] as const) {
+    socketTest(`file copy: exact with ${refused} refused (${errno})`, async (t) => {
+      const directory = t.testdir({});
+      const bytes = randomBytes(1_000_003);
+      writeFileSync(join(directory, 'from'), bytes);
+      const from = openSync(join(directory, 'from'), 'r');
+      const to = openSync(join(directory, 'to'), 'w');
+      const libc = new ScriptedLibc();
+      for (const call of calls)
+        libc.script(call, () => -(errno === 'EXDEV' ? EXDEV : Errno[errno]));
+      const copied = copyFile(createKernel(libc), from, to);
+      t.same(copied, { bytes: bytes.length, path: paths[calls.length as 0 | 1 | 2] });
+      t.equal(sha(readFileSync(join(directory, 'to'))), sha(bytes));
+      closeSync(from);
+      closeSync(to);
+    });
+  }
+}
+
+socketTest('file copy: a part, from one offset to another, past 4 GiB', async (t) => {
+  const directory = t.testdir({});
+  const bytes = randomBytes(300_000);
+  const from = openSync(join(directory, 'from'), 'w+');
+  const to = openSync(join(directory, 'to'), 'w+');
+  const fromOffset = 4 * 1024 ** 3 + 7;
+  writeAt(from, bytes, fromOffset);
+  for (const refused of [[], ['copy_file_range'], ['copy_file_range', 'sendfile']] as const) {
+    const libc = new ScriptedLibc();
+    for (const call of refused) libc.script(call, () => -EXDEV);
+    const toOffset = 5 * 1024 ** 3 + 100 * refused.length;
+    const copied = copyFile(createKernel(libc), from, to, {
+      fromOffset,
+      toOffset,
+      length: 200_000,
+    });
+    t.equal(typeof copied === 'object' && copied.bytes, 200_000);
+    t.equal(sha(readAt(to, 200_000, toOffset)), sha(bytes.subarray(0, 200_000)), refused.join());
+  }
+  t.equal(statSync(join(directory, 'to')).size, 5 * 1024 ** 3 + 200_200);
+  closeSync(from);
+  closeSync(to);
+});
+
+socketTest('file copy: an error that is none of the path’s ends it', async (t) => {
+  const libc = new ScriptedLibc();
+  const ENOSPC = 28;
+  libc.script('copy_file_range', () => -ENOSPC);
+  t.equal(copyFile(createKernel(libc), 0, 1), -ENOSPC);
+  t.equal(libc.count('sendfile'), 0);
+});
+
+function writeAt(fd: number, bytes: Buffer, offset: number): void {
+  const { address } = nativeCopy(bytes);
+  if (kernel.pwrite(fd, address, bytes.length, offset) !== bytes.length) throw new Error('short');
+}
+
+function readAt(fd: number, length: number, offset: number): Buffer {
+  const memory = nativeCopy(Buffer.alloc(length));
+  if (kernel.pread(fd, memory.address, length, offset) !== length) throw new Error('short');
+  return memory.bytes;
+}
+
+function nativeCopy(bytes: Buffer): NativeMemory {
+  const memory = new NativeMemory(bytes.length);
+  memory.bytes.set(bytes);
+  return memory;
+}
