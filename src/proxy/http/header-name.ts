@@ -1,0 +1,135 @@
+import { CASE_BIT } from './characters.js';
+
+/**
+ * Names of fields that the parser tells apart, as numbers; 0 is any other name. Those that say how a
+ * message is framed and passed on come first: see {@link LAST_FRAMING_NAME}.
+ */
+export const HeaderName = {
+  other: 0,
+  host: 1,
+  connection: 2,
+  content_length: 3,
+  transfer_encoding: 4,
+  upgrade: 5,
+  expect: 6,
+
+  keep_alive: 7,
+  proxy_connection: 8,
+  te: 9,
+  trailer: 10,
+  proxy_authenticate: 11,
+  proxy_authorization: 12,
+  via: 13,
+  forwarded: 14,
+  x_forwarded_for: 15,
+  x_forwarded_proto: 16,
+  x_forwarded_host: 17,
+  x_forwarded_port: 18,
+  x_real_ip: 19,
+  x_request_id: 20,
+  traceparent: 21,
+  tracestate: 22,
+  accept: 23,
+  accept_encoding: 24,
+  accept_language: 25,
+  accept_ranges: 26,
+  access_control_allow_origin: 27,
+  age: 28,
+  authorization: 29,
+  cache_control: 30,
+  content_encoding: 31,
+  content_range: 32,
+  content_type: 33,
+  cookie: 34,
+  date: 35,
+  etag: 36,
+  if_match: 37,
+  if_modified_since: 38,
+  if_none_match: 39,
+  last_modified: 40,
+  location: 41,
+  max_forwards: 42,
+  origin: 43,
+  pragma: 44,
+  range: 45,
+  referer: 46,
+  retry_after: 47,
+  sec_websocket_accept: 48,
+  sec_websocket_extensions: 49,
+  sec_websocket_key: 50,
+  sec_websocket_protocol: 51,
+  sec_websocket_version: 52,
+  server: 53,
+  set_cookie: 54,
+  strict_transport_security: 55,
+  user_agent: 56,
+  vary: 57,
+  www_authenticate: 58,
+  http2_settings: 59,
+} as const;
+export type HeaderName = (typeof HeaderName)[keyof typeof HeaderName];
+
+/** Names up to this one change how a message is read; the parser looks at their values at once. */
+export const LAST_FRAMING_NAME = HeaderName.expect;
+
+/** As they are written in lower case, by number; 0 has none. */
+export const headerNames: readonly string[] = Object.keys(HeaderName).map((key) =>
+  key === 'other' ? '' : key.replaceAll('_', '-'),
+);
+
+const SLOTS = 1024;
+const SLOT_MASK = SLOTS - 1;
+
+/** All names one after the other, in lower case, and where each begins. */
+const letters = Buffer.from(headerNames.join(''), 'latin1');
+const starts = new Uint16Array(headerNames.length + 1);
+for (const [id, name] of headerNames.entries()) starts[id + 1] = starts[id]! + name.length;
+
+/** Multipliers for length, first and last letter but one, for which no two names share a slot. */
+const [byLength, byFirst, byLate] = perfectMultipliers();
+const slots = new Uint8Array(SLOTS);
+for (const [id, name] of headerNames.entries()) {
+  if (id > 0) slots[slotOf(name.length, name.charCodeAt(0), name.charCodeAt(name.length - 2))] = id;
+}
+
+/**
+ * The number of the name in bytes[start, end), in any case.
+ *
+ * Length, first letter and last but one leave one candidate, which is then compared. The comparison sets
+ * {@link CASE_BIT}: among the bytes of a token only a letter becomes a letter that way, and only `-` is `-`.
+ *
+ * @param bytes bytes[start, end) is a token of at least one byte
+ */
+export function headerNameOf(bytes: Buffer, start: number, end: number): number {
+  const length = end - start;
+  if (length < 2) return HeaderName.other;
+  const first = bytes[start]! | CASE_BIT;
+  const late = bytes[end - 2]! | CASE_BIT;
+  const id = slots[slotOf(length, first, late)]!;
+  const offset = starts[id]!;
+  if (starts[id + 1]! - offset !== length) return HeaderName.other;
+  for (let index = 0; index < length; index++) {
+    if ((bytes[start + index]! | CASE_BIT) !== letters[offset + index]!) return HeaderName.other;
+  }
+  return id;
+}
+
+function slotOf(length: number, first: number, late: number): number {
+  return (length * byLength + first * byFirst + late * byLate) & SLOT_MASK;
+}
+
+/** Tries small odd numbers, once, when the module is loaded. */
+function perfectMultipliers(): [number, number, number] {
+  const keys = headerNames
+    .slice(1)
+    .map((name) => [name.length, name.charCodeAt(0), name.charCodeAt(name.length - 2)] as const);
+  for (let a = 1; a < 128; a += 2) {
+    for (let b = 1; b < 128; b += 2) {
+      for (let c = 1; c < 128; c += 2) {
+        const used = new Set(keys.map(([x, y, z]) => (x * a + y * b + z * c) & SLOT_MASK));
+        if (used.size === keys.length) return [a, b, c];
+      }
+    }
+  }
+  throw new Error('two header names have the same length, first letter and last but one');
+}

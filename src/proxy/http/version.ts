@@ -1,0 +1,33 @@
+import { DIGIT_0, DIGIT_9, LF } from './characters.js';
+import { HttpRejection } from './http-rejection.js';
+
+const VERSION = 'HTTP/1.1';
+export const VERSION_BYTES = VERSION.length;
+const MAJOR_AT = 5;
+const MINOR_AT = 7;
+
+/**
+ * Reads `HTTP/1.0` or `HTTP/1.1` (RFC 9112 §2.3).
+ *
+ * @param next the byte that must follow
+ * @returns the minor version; a negative rejection. While the following byte is not there, an answer of 0 or
+ *   above means only that nothing is wrong so far.
+ */
+export function readVersion(bytes: Buffer, start: number, end: number, next: number): number {
+  const available = Math.min(end - start, VERSION_BYTES);
+  for (let index = 0; index < available; index++) {
+    const byte = bytes[start + index]!;
+    const isDigit = byte >= DIGIT_0 && byte <= DIGIT_9;
+    const isRight =
+      index === MAJOR_AT || index === MINOR_AT ? isDigit : byte === VERSION.charCodeAt(index);
+    if (!isRight) return -HttpRejection.version_malformed;
+  }
+  if (end - start <= VERSION_BYTES) return 0;
+  const behind = bytes[start + VERSION_BYTES]!;
+  if (behind === LF) return -HttpRejection.bare_lf;
+  const minor = bytes[start + MINOR_AT]! - DIGIT_0;
+  if (bytes[start + MAJOR_AT] !== DIGIT_0 + 1 || minor > 1) {
+    return -HttpRejection.version_unsupported;
+  }
+  return behind === next ? minor : -HttpRejection.version_malformed;
+}

@@ -1,0 +1,64 @@
+// Golden cases: wire bytes and what is to be read from them, in the files of cases/.
+//
+//   ### what the case shows
+//   GET / HTTP/1.1\r\n
+//   Host: a.example\r\n
+//   \r\n
+//   ----
+//   consumed 37
+//   …
+//
+// In the bytes, `\r`, `\n`, `\t`, `\\` and `\xHH` are escapes, and the line ends of the file itself mean nothing.
+// `{x*100}` repeats what stands before the star. UPDATE=1 writes what was read below the line of dashes.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+
+export interface GoldenCase {
+  readonly name: string;
+  readonly wire: string;
+  readonly bytes: Buffer;
+  readonly expected: string;
+}
+
+// Tests run compiled, from build/test; the cases stay where they are.
+const folder = new URL('../../../../test/proxy/http/cases/', import.meta.url);
+
+export function caseFiles(prefix: string): string[] {
+  return readdirSync(folder).filter((name) => name.startsWith(prefix));
+}
+
+export function readCases(file: string): GoldenCase[] {
+  const text = readFileSync(new URL(file, folder), 'utf8');
+  return text
+    .split(/^### /m)
+    .slice(1)
+    .map((section) => {
+      const lineEnd = section.indexOf('\n');
+      const [wire, expected = ''] = section.slice(lineEnd + 1).split(/^----\n/m);
+      return {
+        name: section.slice(0, lineEnd),
+        wire: wire!,
+        bytes: bytesOf(wire!),
+        expected: expected.trim(),
+      };
+    });
+}
+
+/** Writes the file anew with what was read; the comment above the first case stays. */
+export function writeCases(file: string, found: readonly (GoldenCase & { found: string })[]): void {
+  const url = new URL(file, folder);
+  const comment = readFileSync(url, 'utf8').split(/^### /m)[0]!;
+  const sections = found.map(({ name, wire, found }) => `### ${name}\n${wire}----\n${found}\n`);
+  writeFileSync(url, comment + sections.join('\n'));
+}
+
+export function bytesOf(wire: string): Buffer {
+  const text = wire
+    .replaceAll('\n', '')
+    .replace(/\{(.*?)\*(\d+)\}/g, (_, what: string, times: string) => what.repeat(Number(times)))
+    .replace(/\\(?:([rnt\\])|x([0-9a-f]{2}))/g, (_, letter?: string, hex?: string) =>
+      hex === undefined
+        ? { r: '\r', n: '\n', t: '\t', '\\': '\\' }[letter!]!
+        : String.fromCharCode(Number.parseInt(hex, 16)),
+    );
+  return Buffer.from(text, 'latin1');
+}
