@@ -144,9 +144,18 @@ export class Dial implements Waiter {
     this.owner.onException(error);
   }
 
-  /** The upstream is replaced: what is not connected yet goes on there. */
+  /**
+   * The upstream is replaced: what is not connected yet goes on there. A connection being made to an
+   * endpoint that is not part of it any more is given up, and nothing held against the endpoint.
+   */
   moveTo(upstream: Upstream): void {
-    if (!this.attempts.moveTo(upstream)) this.giveUp('queue_full');
+    const { attempts } = this;
+    if (!attempts.moveTo(upstream)) this.giveUp('queue_full');
+    else if (this.state === DialState.connecting && !attempts.isEndpointKept) {
+      this.abandon();
+      attempts.release();
+      this.choose();
+    }
   }
 
   /** Gives back the place at the endpoint or in the queue; the connection is the owner's to close. */
@@ -211,12 +220,7 @@ export class Dial implements Waiter {
   private failed(errno: number): void {
     const { room, attempts, owner } = this;
     room.counters.values[Counter.connect_failures]!++;
-    if (this.transport !== undefined) {
-      owner.unwatch();
-      this.transport.close();
-      this.transport = undefined;
-    }
-    this.state = DialState.choosing;
+    this.abandon();
     if (isPassing(errno)) {
       attempts.release();
       room.clock.wheel.schedule(owner.timer, room.clock.nowMs + RETRY_MS);
@@ -225,6 +229,15 @@ export class Dial implements Waiter {
     attempts.failed(errno);
     if (attempts.mayContinue) this.choose();
     else this.giveUp(attempts.failure);
+  }
+
+  /** Closes the connection being made, if there is one. */
+  private abandon(): void {
+    this.state = DialState.choosing;
+    if (this.transport === undefined) return;
+    this.owner.unwatch();
+    this.transport.close();
+    this.transport = undefined;
   }
 
   private giveUp(reason: CloseReason): void {

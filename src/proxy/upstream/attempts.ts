@@ -39,6 +39,11 @@ export class Attempts {
     return this.tried.length < Math.min(ATTEMPTS_MAX, this.upstream.endpoints.length);
   }
 
+  /** The endpoint chosen last is one of the upstream's as it is now. */
+  get isEndpointKept(): boolean {
+    return this.upstream.endpoints.some(({ slot }) => slot === this.endpoint!.slot);
+  }
+
   /** Chooses an endpoint that was not tried yet. Unless it is Full, a flow that waits has waited. */
   next(): Selection {
     const { upstream, queuePlace } = this;
