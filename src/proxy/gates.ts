@@ -3,6 +3,7 @@ import { HeadPolicy } from './head-policy.js';
 import { Listener } from './listener.js';
 import type { WorkerRoom } from './room.js';
 import type { ListenerSnapshot, UpstreamSnapshot } from './snapshot.js';
+import { Timer, type TimerOwner } from './timer-wheel.js';
 import { type EndpointLedger, Upstream } from './upstream/index.js';
 
 /** The part of a snapshot that says where connections come in and where they go. */
@@ -11,15 +12,22 @@ export interface GatesSnapshot {
   readonly upstreams: readonly UpstreamSnapshot[];
 }
 
+/** What a handshake may take: round trips around the globe, and more. */
+const RETIRE_MS = 500;
+
 /**
  * The listeners of one worker and the upstreams behind them, and how they are exchanged while flows
  * go on. A flow keeps the listener it came in by, and, once it is connected, the upstream it went
  * to; what waits or is connecting goes on with the upstream of the same name.
  */
-export class Gates {
+export class Gates implements TimerOwner {
   /** By descriptor. */
   private listeners: Map<number, Listener>;
   private upstreams: Upstream[];
+  /** Not found by new clients any more, and not closed yet. */
+  private retired: Listener[] = [];
+  private whenClosed: (() => void)[] = [];
+  private readonly timer = new Timer(this);
 
   constructor(
     private readonly room: WorkerRoom,
@@ -39,9 +47,20 @@ export class Gates {
     this.listeners.get(snapshot.fd)?.resume();
   }
 
-  /** Takes what the kernel has queued, then accepts nothing more. */
+  /** Takes what the kernel has queued and who is on the way; nobody else finds a listener any more. */
+  retire(): void {
+    this.retireAll(this.listeners.values());
+  }
+
+  /** Closes every listener. */
   close(): void {
     for (const listener of this.listeners.values()) listener.close();
+    this.closeRetired();
+  }
+
+  /** Those who were on the way when a listener retired have had their time. */
+  onTimer(): void {
+    this.closeRetired();
   }
 
   /** What has taken an upstream's place since a flow began to read its head. */
@@ -59,15 +78,42 @@ export class Gates {
     this.moveSessions();
   }
 
-  /** Sockets that stay keep what is queued in them; those that are not in the snapshot are emptied and closed. */
-  configure({ listeners, upstreams }: GatesSnapshot): void {
+  /**
+   * Sockets that stay keep what is queued in them; those that are not in the snapshot are emptied and
+   * closed.
+   *
+   * @param onDone called when they are, which may be a moment later
+   */
+  configure({ listeners, upstreams }: GatesSnapshot, onDone: () => void): void {
     const earlier = this.listeners;
     this.upstreams = this.makeUpstreams(upstreams);
     this.listeners = this.makeListeners(listeners);
     for (const [fd, listener] of earlier) if (this.listeners.has(fd)) listener.handOver();
     this.open();
-    for (const [fd, listener] of earlier) if (!this.listeners.has(fd)) listener.close();
+    const gone = [...earlier.values()].filter(({ snapshot }) => !this.listeners.has(snapshot.fd));
+    for (const listener of gone) listener.upstream = this.current(listener.upstream);
+    this.retireAll(gone);
     this.moveSessions();
+    if (this.retired.length === 0) onDone();
+    else this.whenClosed.push(onDone);
+  }
+
+  private retireAll(listeners: Iterable<Listener>): void {
+    for (const listener of listeners) if (listener.retire()) this.retired.push(listener);
+    const { clock } = this.room;
+    if (this.retired.length > 0) clock.wheel.schedule(this.timer, clock.nowMs + RETIRE_MS);
+  }
+
+  private closeRetired(): void {
+    this.room.clock.wheel.cancel(this.timer);
+    for (const listener of this.retired) listener.close();
+    this.retired = [];
+    for (const onDone of this.whenClosed) onDone();
+    this.whenClosed = [];
+  }
+
+  onException(error: unknown): void {
+    this.room.log.error({ err: error }, 'listeners that retired could not be closed');
   }
 
   private makeUpstreams(snapshots: readonly UpstreamSnapshot[]): Upstream[] {

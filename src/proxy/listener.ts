@@ -4,6 +4,7 @@ import {
   Errno,
   errnoName,
   formatAddress,
+  hideListener,
   NativeMemory,
   resetSocket,
   SockaddrUn,
@@ -22,8 +23,8 @@ import type { Upstream } from './upstream/index.js';
 const ACCEPT_FLAGS = Socket.SOCK_NONBLOCK | Socket.SOCK_CLOEXEC;
 /** Connections taken from one listener before other events get their turn. */
 const ACCEPTS_A_TURN_MAX = 64;
-/** A listener that closes takes this many turns' worth at most: 65,536, the largest queue there is. */
-const CLOSING_TURNS_MAX = 1024;
+/** A listener that retires takes this many turns' worth at most: 65,536, the largest queue there is. */
+const RETIRING_TURNS_MAX = 1024;
 /** A paused listener tries again this often, besides whenever a flow ends. */
 const PAUSE_MS = 100;
 /** The reason of a pause is logged at most this often. */
@@ -42,6 +43,8 @@ const peerLength = new NativeMemory(4);
  *       │           a flow ended, or 100 ms passed           │
  *       └───────────────────▶ closed ◀───────────────────────┘
  * ```
+ *
+ * On its way to `closed` it may retire: it goes on as it was, but the kernel brings no new clients.
  *
  * It is level-triggered, unlike all other descriptors: an accept4(2) that finds nothing is among the
  * dearest calls here, because the kernel makes a socket before it looks, and level-triggered events
@@ -99,13 +102,29 @@ export class Listener implements EventHandler, TimerOwner {
     this.admission?.leave(source);
   }
 
-  /** Takes what the kernel has queued, then closes the socket. */
-  close(): void {
-    if (this.isClosed) return;
-    // Bounded, because clients may come as fast as they are accepted.
-    for (let turn = 0; turn < CLOSING_TURNS_MAX; turn++) {
+  /**
+   * Ends accepting so that nobody who was on the way is reset: new clients do not find the socket any
+   * more, what is queued is taken, and what is still shaking hands comes.
+   *
+   * @returns false where the socket could not be hidden, and is closed; else it is to be closed when
+   *   handshakes have had their time
+   */
+  retire(): boolean {
+    const { family, isShared, fd } = this.snapshot;
+    // A socket that is not ours alone serves others after us.
+    const mayHide = family !== 'unix' && !isShared;
+    const isHidden = mayHide && hideListener(this.room.kernel, fd) >= 0;
+    // Bounded, because without that clients may come as fast as they are accepted.
+    for (let turn = 0; turn < RETIRING_TURNS_MAX; turn++) {
       if (this.acceptUpTo(ACCEPTS_A_TURN_MAX) === 0) break;
     }
+    if (!isHidden) this.close();
+    return isHidden;
+  }
+
+  /** Closes the socket. Whom the kernel still has queued it resets. */
+  close(): void {
+    if (this.isClosed) return;
     this.isClosed = true;
     this.room.clock.wheel.cancel(this.resumeTimer);
     this.room.clock.forget(this.snapshot.fd);

@@ -45,7 +45,7 @@ export type FromWorker =
   | { readonly type: 'ready' }
   /** Whole log lines, newlines included. */
   | { readonly type: 'log'; readonly lines: string; readonly bytes: number }
-  /** The listeners are closed: nothing new is accepted. */
+  /** No new client finds a listener any more. */
   | { readonly type: 'draining' }
   /** The loop has ended and every descriptor of the worker is closed. */
   | { readonly type: 'ended' };

@@ -134,8 +134,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
         this.gates.replaceUpstreams(message.upstreams);
         return;
       case 'configure':
-        this.configure(message.snapshot);
-        this.send({ type: 'configured', id: message.id });
+        this.configure(message.snapshot, () => this.send({ type: 'configured', id: message.id }));
         return;
       case 'stop':
         this.isDraining = true;
@@ -159,21 +158,25 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   }
 
   /** What flows look up each time is new at once; listeners and upstreams are exchanged. */
-  private configure(snapshot: WorkerSnapshot): void {
+  private configure(snapshot: WorkerSnapshot, onDone: () => void): void {
     // What drains has closed its listeners for good.
-    if (this.isDraining) return;
+    if (this.isDraining) {
+      onDone();
+      return;
+    }
     const { limits, log, timeouts } = snapshot;
     this.log.level = log.level;
     this.logsAccess = log.access;
     this.timeouts = timeouts;
     this.connections.max = limits.connectionsMax;
     this.pipes.memoryBytes = limits.pipeMemoryBytes;
-    this.gates.configure(snapshot);
+    this.gates.configure(snapshot, onDone);
   }
 
   private drain(timeoutMs: number): void {
     if (this.isDraining) return;
-    this.gates.close();
+    this.gates.retire();
+    // Not before: the first of those who were queued may end at once, and is not the last.
     this.isDraining = true;
     this.send({ type: 'draining' });
     this.clock.wheel.schedule(this.drainTimer, this.clock.nowMs + timeoutMs);
@@ -206,6 +209,9 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   }
 
   private close(): void {
+    this.gates.close();
+    // Who came in the very turn in which the last flow ended.
+    this.terminateFlows('stopped');
     this.pipes.releaseIdle();
     this.updateGauges();
     this.clock.forget(this.bell.fd);

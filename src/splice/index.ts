@@ -38,6 +38,7 @@ export {
 export {
   type ConnectionQuality,
   connectionQuality,
+  hideListener,
   type ListenOptions,
   localAddress,
   openBound,

@@ -131,6 +131,22 @@ export function openConnection(
   return result;
 }
 
+/** Indices are given from 1 up; no machine has come this far. */
+const NO_INTERFACE = 0x7fffffff;
+
+/**
+ * Hides a listening TCP socket: SYNs do not find it any more, but another one at their address, or
+ * nobody. Handshakes that have begun end here, because they were bound to the socket, and not to the
+ * interface, when they did (`ireq->ir_iif`, net/ipv4/tcp_input.c). There is no way back without
+ * CAP_NET_RAW.
+ *
+ * @returns 0, or a negative error number (SO_BINDTOIFINDEX is there from Linux 5.1)
+ */
+export function hideListener(kernel: Kernel, fd: number): number {
+  const { SOL_SOCKET, SO_BINDTOIFINDEX } = SocketOption;
+  return setOption(kernel, fd, SOL_SOCKET, SO_BINDTOIFINDEX, NO_INTERFACE);
+}
+
 /** Closes a socket with RST: its peer learns that not all was well, and nothing lingers in TIME_WAIT. */
 export function resetSocket(kernel: Kernel, fd: number): void {
   const { SOL_SOCKET, SO_LINGER } = SocketOption;

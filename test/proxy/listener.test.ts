@@ -1,4 +1,4 @@
-import { Errno, errnoName, takeSocketError } from '#src/splice/index.js';
+import { Errno, errnoName, openListener, Sockaddr, takeSocketError } from '#src/splice/index.js';
 import type { RawPeer } from '#test/support/raw-peer.js';
 import { socketTest } from '#test/support/socket-kit.js';
 import { nothingLeft, TestRoom } from '#test/support/worker-room.js';
@@ -125,24 +125,56 @@ for (const errno of [Errno.EACCES, Errno.EINVAL]) {
       // Nor does closing wait for a queue that never empties.
       let calls = 0;
       room.libc.script('accept4', () => (++calls > 1000 ? -Errno.EAGAIN : -errno));
-      room.listener.close();
+      room.listener.retire();
       t.ok(calls < 200, `${calls} calls`);
       t.same(room.finish(), nothingLeft);
     },
   );
 }
 
-socketTest('listener: closing takes what the kernel has queued', async (t, kit) => {
+socketTest('listener: retiring takes what the kernel has queued', async (t, kit) => {
   const room = new TestRoom(kit);
   clients(room, 30);
-  room.listener.close();
+  t.equal(room.listener.retire(), true);
   t.equal(room.counters.acceptedBy(0), 30);
-  room.listener.close();
   const late = room.client();
   room.settle();
-  t.equal(takeSocketError(kit.kernel, late.fd), Errno.ECONNREFUSED, 'nobody listens');
+  t.equal(takeSocketError(kit.kernel, late.fd), Errno.ECONNREFUSED, 'nobody finds it');
+  room.listener.close();
+  room.listener.close();
   t.same(room.finish(), nothingLeft);
 });
+
+socketTest('listener: new clients go to whom else the address has', async (t, kit) => {
+  const room = new TestRoom(kit);
+  const { address } = room;
+  if (address.family === 'unix') throw new Error('TCP only');
+  const wide = new Sockaddr({ ...address, host: '0.0.0.0' });
+  const options = { backlog: 8, reusePort: true, ipv6Only: false };
+  const other = kit.own(openListener(kit.kernel, wide, options));
+  clients(room, 3);
+  room.listener.retire();
+  t.equal(room.counters.acceptedBy(0), 3, 'who came before');
+  clients(room, 2);
+  t.ok(kit.accept(other) >= 0 && kit.accept(other) >= 0, 'who came after');
+  t.equal(room.counters.acceptedBy(0), 3);
+  t.same(room.finish(), nothingLeft);
+});
+
+for (const [why, options] of [
+  ['of a kernel that cannot hide it', {}],
+  ['at a unix socket', { family: 'unix' }],
+] as const) {
+  socketTest(`listener: one ${why} is emptied and closed`, async (t, kit) => {
+    const room = new TestRoom(kit, options);
+    room.libc.fail('setsockopt', Errno.ENOPROTOOPT);
+    clients(room, 5);
+    t.equal(room.listener.retire(), false);
+    t.equal(room.counters.acceptedBy(0), 5);
+    t.equal(room.libc.count('setsockopt'), 'family' in options ? 0 : 1);
+    t.same(room.finish(), nothingLeft);
+  });
+}
 
 socketTest('listener: a closed one is not resumed', async (t, kit) => {
   const room = new TestRoom(kit);

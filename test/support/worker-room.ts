@@ -226,7 +226,7 @@ function listening(
 ): { fd: number; address: SocketAddress } {
   const probe = kit.listener(family);
   kit.close(probe.fd);
-  const options = { backlog: 64, reusePort: false, ipv6Only: true };
+  const options = { backlog: 64, reusePort: family !== 'unix', ipv6Only: true };
   const fd = openListener(kit.kernel, new Sockaddr(probe.address), options);
   return { fd, address: localAddress(kit.kernel, fd) };
 }
