@@ -6,6 +6,7 @@ import {
   COLON,
   DIGIT_0,
   DIGIT_9,
+  DOT,
   isIPv6,
   isRegisteredName,
 } from './characters.js';
@@ -49,7 +50,12 @@ export class Authority {
       if (at - start > IPV6_BYTES_MAX || !isAddress(bytes, start + 1, at)) return false;
       at++;
     } else {
-      while (at < end && isRegisteredName[bytes[at]!] === 1) at++;
+      for (let before = DOT; at < end && isRegisteredName[bytes[at]!] === 1; at++) {
+        const byte = bytes[at]!;
+        // An empty label: only the root's, at the end, may be.
+        if (byte === DOT && before === DOT) return false;
+        before = byte;
+      }
       if (at === start || at - start > HOST_BYTES_MAX) return false;
     }
     this.hostEnd = at;

@@ -17,7 +17,7 @@ export function readContentLength(bytes: Buffer, start: number, end: number): nu
   for (let at = start; at < end; at++) {
     const byte = bytes[at]!;
     if (byte < DIGIT_0 || byte > DIGIT_9) return -HttpRejection.content_length_malformed;
-    if (at - start < DIGITS_MAX) value = value * 10 + byte - DIGIT_0;
+    if (at - start < DIGITS_MAX) value = value * 10 + (byte - DIGIT_0);
   }
   const isTooLarge = end - start > DIGITS_MAX || value > Number.MAX_SAFE_INTEGER;
   return isTooLarge ? -HttpRejection.content_length_too_large : value;

@@ -5,7 +5,9 @@
  * same bytes could come to different conclusions (RFC 9112 §11.2).
  */
 export { ChunkScanner } from './chunk-scanner.js';
+export { type ErrorAnswer, ErrorResponses, type ErrorText } from './error-response.js';
 export { HeaderName, headerNames } from './header-name.js';
+export { httpDate } from './http-date.js';
 export {
   HttpRejection,
   type HttpRejectionName,
@@ -16,6 +18,7 @@ export {
 } from './http-rejection.js';
 export { Framing, MessageHead } from './message-head.js';
 export { Method, methodNames } from './method.js';
+export { reasonPhrase } from './reason-phrase.js';
 export { type HeadLimits, RequestHead } from './request-head.js';
 export { Scheme, TargetForm } from './request-target.js';
 export { ResponseHead } from './response-head.js';

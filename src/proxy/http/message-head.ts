@@ -1,7 +1,7 @@
 import { COLON, CR, isFieldValue, isToken, isWhiteSpace, LF } from './characters.js';
 import { type ConnectionOptions, readConnection } from './connection-options.js';
 import { readContentLength } from './content-length.js';
-import { HeaderName, headerNameOf, LAST_FRAMING_NAME } from './header-name.js';
+import { HeaderName, headerNameOf, headerNames, LAST_FRAMING_NAME } from './header-name.js';
 import { HttpRejection, PARTIAL } from './http-rejection.js';
 import { readTransferEncoding } from './transfer-encoding.js';
 
@@ -115,6 +115,19 @@ export abstract class MessageHead {
     const at = this.table[index * STRIDE + NAME]!;
     const length = this.table[index * STRIDE + NAME_END]! - at;
     return length === name.length && equalsFolded(this.bytes, at, name);
+  }
+
+  /**
+   * The known name that another one turns into where hyphens become underscores, as in CGI and WSGI:
+   * `X_Forwarded_For` is X-Forwarded-For there, and would get around whoever sets that field.
+   * {@link HeaderName.other} when it is none.
+   */
+  imitates(index: number): HeaderName {
+    if (this.id(index) !== HeaderName.other) return HeaderName.other;
+    const name = this.name(index);
+    if (!name.includes('_')) return HeaderName.other;
+    const known = headerNames.indexOf(name.replaceAll('_', '-').toLowerCase());
+    return Math.max(known, HeaderName.other) as HeaderName;
   }
 
   id(index: number): HeaderName {

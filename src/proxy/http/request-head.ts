@@ -1,5 +1,5 @@
 import { Authority } from './authority.js';
-import { CASE_BIT, CR, isToken, LF, SP } from './characters.js';
+import { CASE_BIT, CR, isToken, isWhiteSpace, LF, SP } from './characters.js';
 import { mayEnd } from './head-end.js';
 import { HeaderName } from './header-name.js';
 import { HttpRejection, PARTIAL } from './http-rejection.js';
@@ -118,14 +118,17 @@ export class RequestHead extends MessageHead {
     while (at < end && isToken[bytes[at]!] === 1) at++;
     if (at - this.methodStart > METHOD_BYTES_MAX) return -HttpRejection.method_too_long;
     if (at === end) return PARTIAL;
-    if (at === this.methodStart) return -HttpRejection.not_http;
+    if (at === this.methodStart) return -beginningFault(bytes[at]!);
     if (bytes[at] !== SP) return -methodFault(bytes[at]!);
     this.methodEnd = at;
     const method = methodOf(bytes, this.methodStart, at);
     if (method < 0) return method;
     this.method = method as Method;
     const targetEnd = this.target.parse(bytes, at + 1, end, method);
-    if (targetEnd <= 0) return targetEnd;
+    if (targetEnd <= 0) {
+      const isPreface = targetEnd === -HttpRejection.target_form && this.methodName === 'PRI';
+      return isPreface ? -HttpRejection.http_2_preface : targetEnd;
+    }
     if (bytes[targetEnd] !== SP) return -targetFault(bytes[targetEnd]!);
     return this.parseVersion(bytes, targetEnd + 1, end);
   }
@@ -190,6 +193,12 @@ export class RequestHead extends MessageHead {
     this.expectsContinue = this.minorVersion === 1 && this.framing !== Framing.none;
     return 0;
   }
+}
+
+/** What `byte` says that stands where a method should have begun. */
+function beginningFault(byte: number): HttpRejection {
+  if (byte === LF) return HttpRejection.bare_lf;
+  return isWhiteSpace(byte) ? HttpRejection.request_line_malformed : HttpRejection.not_http;
 }
 
 /** What `byte` says that stands where the method should have ended. */

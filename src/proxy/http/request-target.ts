@@ -82,6 +82,7 @@ export class RequestTarget {
     if (!authority.read(bytes, start, at) || authority.port < 1) {
       return -HttpRejection.target_authority;
     }
+    this.pathStart = at;
     this.endAt(at, at, at);
     return at;
   }

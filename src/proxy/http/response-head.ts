@@ -89,7 +89,9 @@ export class ResponseHead extends MessageHead {
     this.keepAlive = this.wantsKeepAlive();
     const isTunnel = status === 101 || (method === Method.CONNECT && status >= 200 && status < 300);
     const hasFraming = this.isChunked || this.contentLength >= 0;
-    if (status < 200 && hasFraming) return -HttpRejection.informational_framing;
+    if (status < 200 && (this.isChunked || this.contentLength > 0)) {
+      return -HttpRejection.informational_framing;
+    }
     if (isTunnel) {
       this.framing = Framing.tunnel;
       this.keepAlive = false;

@@ -60,7 +60,9 @@ function describeFields(head: MessageHead): string[] {
     const id = head.id(index);
     const known = id === HeaderName.other ? '' : ` = ${headerNames[id]}`;
     const hop = head.isHopByHop(index) ? ', hop-by-hop' : '';
-    return `field ${quote(head.name(index))}: ${quote(head.value(index))}${known}${hop}`;
+    const imitated = head.imitates(index);
+    const imitates = imitated === HeaderName.other ? '' : `, imitates ${headerNames[imitated]}`;
+    return `field ${quote(head.name(index))}: ${quote(head.value(index))}${known}${hop}${imitates}`;
   });
 }
 
@@ -69,7 +71,7 @@ function keyOf(names: Readonly<Record<string, number>>, value: number): string {
 }
 
 /** As a string literal, with other bytes than visible ones escaped. */
-function quote(text: string): string {
+export function quote(text: string): string {
   const escaped = text.replace(/[^ -~]|["\\]/g, (character) => {
     const code = character.charCodeAt(0);
     if (code >= 0x21 && code <= 0x7e) return `\\${character}`;

@@ -11,6 +11,7 @@
 // In the bytes, `\r`, `\n`, `\t`, `\\` and `\xHH` are escapes, and the line ends of the file itself mean nothing.
 // `{x*100}` repeats what stands before the star. UPDATE=1 writes what was read below the line of dashes.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import type { Test } from 'tap';
 
 export interface GoldenCase {
   readonly name: string;
@@ -22,11 +23,11 @@ export interface GoldenCase {
 // Tests run compiled, from build/test; the cases stay where they are.
 const folder = new URL('../../../../test/proxy/http/cases/', import.meta.url);
 
-export function caseFiles(prefix: string): string[] {
+function caseFiles(prefix: string): string[] {
   return readdirSync(folder).filter((name) => name.startsWith(prefix));
 }
 
-export function readCases(file: string): GoldenCase[] {
+function readCases(file: string): GoldenCase[] {
   const text = readFileSync(new URL(file, folder), 'utf8');
   return text
     .split(/^### /m)
@@ -44,14 +45,14 @@ export function readCases(file: string): GoldenCase[] {
 }
 
 /** Writes the file anew with what was read; the comment above the first case stays. */
-export function writeCases(file: string, found: readonly (GoldenCase & { found: string })[]): void {
+function writeCases(file: string, found: readonly (GoldenCase & { found: string })[]): void {
   const url = new URL(file, folder);
   const comment = readFileSync(url, 'utf8').split(/^### /m)[0]!;
   const sections = found.map(({ name, wire, found }) => `### ${name}\n${wire}----\n${found}\n`);
   writeFileSync(url, comment + sections.join('\n'));
 }
 
-export function bytesOf(wire: string): Buffer {
+function bytesOf(wire: string): Buffer {
   const text = wire
     .replaceAll('\n', '')
     .replace(/\{(.*?)\*(\d+)\}/g, (_, what: string, times: string) => what.repeat(Number(times)))
@@ -61,4 +62,29 @@ export function bytesOf(wire: string): Buffer {
         : String.fromCharCode(Number.parseInt(hex, 16)),
     );
   return Buffer.from(text, 'latin1');
+}
+
+/**
+ * Runs the cases of all files whose name begins with `prefix`.
+ *
+ * @param read what is to be said about a case
+ * @param check compares that, in every way the bytes can arrive
+ */
+export function runCases(
+  t: Test,
+  prefix: string,
+  read: (golden: GoldenCase) => string,
+  check: (t: Test, golden: GoldenCase) => void,
+): void {
+  for (const file of caseFiles(prefix)) {
+    const cases = readCases(file);
+    if (process.env.UPDATE) {
+      const found = cases.map((golden) => ({ ...golden, found: read(golden) }));
+      writeCases(file, found);
+      continue;
+    }
+    for (const golden of cases) {
+      t.test(`${file}: ${golden.name}`, async (t) => check(t, golden));
+    }
+  }
 }
