@@ -16,7 +16,7 @@ export interface Headgate {
   readonly addresses: readonly ListeningAddress[];
   /** `http://127.0.0.1:9901/` or `unix:/path`, where the configuration has `admin`. */
   readonly adminAddress: string | undefined;
-  /** Settles when it has stopped; rejects when a worker died of a bug. */
+  /** Settles when it has stopped; rejects when a worker died of a bug while it did. */
   readonly stopped: Promise<void>;
   /** Counters of all workers, added up; costs the data path nothing. */
   stats(): Statistics;

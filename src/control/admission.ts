@@ -1,10 +1,13 @@
 import type { Config, ListenerConfig } from '../config/index.js';
-import { type AdmissionSnapshot, SOURCE_LIMIT_BYTES } from '../proxy/index.js';
+import { type AdmissionSnapshot, ConnectionLimit, SourceLimit } from '../proxy/index.js';
+
+/** What one worker is told, but for which one it is. */
+export type SharedAdmission = Omit<AdmissionSnapshot, 'worker'>;
 
 /** The memory in which all workers count a listener's connections. */
 interface CountedTogether {
   readonly connections: SharedArrayBuffer;
-  /** Once a limit needed it: it is half a megabyte. */
+  /** Once a limit needed it: it is half a megabyte, and as much again for each worker. */
   perSource: SharedArrayBuffer | undefined;
 }
 
@@ -18,20 +21,30 @@ interface CountedTogether {
 export class Admissions {
   private readonly counted = new Map<string, CountedTogether>();
 
+  constructor(private readonly workers: number) {}
+
   /** What all workers need to admit connections, by listener. */
-  of({ listeners }: Config): ReadonlyMap<string, AdmissionSnapshot> {
+  of({ listeners }: Config): ReadonlyMap<string, SharedAdmission> {
     return new Map(listeners.map((listener) => [listener.name, this.admission(listener)]));
   }
 
-  private admission({ name, allow, deny, limits }: ListenerConfig): AdmissionSnapshot {
+  /** The worker is dead; its places are free. */
+  forgetWorker(worker: number): void {
+    for (const { connections, perSource } of this.counted.values()) {
+      new ConnectionLimit(connections, 0, worker).forgetWorker();
+      if (perSource !== undefined) new SourceLimit(perSource, 0, worker).forgetWorker();
+    }
+  }
+
+  private admission({ name, allow, deny, limits }: ListenerConfig): SharedAdmission {
     const { connectionsMax, connectionsPerSourceMax } = limits;
     const counted = this.counted.get(name) ?? {
-      connections: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
+      connections: ConnectionLimit.createMemory(this.workers),
       perSource: undefined,
     };
     this.counted.set(name, counted);
     if (connectionsPerSourceMax !== null) {
-      counted.perSource ??= new SharedArrayBuffer(SOURCE_LIMIT_BYTES);
+      counted.perSource ??= SourceLimit.createMemory(this.workers);
     }
     return {
       allow,

@@ -15,9 +15,26 @@ import {
   type WorkerSnapshot,
   type WorkerStart,
 } from '../proxy/index.js';
-import { EventFd, type Kernel } from '../splice/index.js';
+import { DescriptorLedger, EventFd, type Kernel } from '../splice/index.js';
 import type { LogSink } from './log-sink.js';
 import { Questions } from './questions.js';
+
+/** Memory of a worker that outlives it: see control/worker-slot.ts. */
+export interface WorkerMemory {
+  readonly counters: SharedArrayBuffer;
+  readonly descriptors: SharedArrayBuffer;
+}
+
+export interface DataThreadOptions {
+  /** Of a worker whose place this one takes; its own by default. */
+  readonly memory?: WorkerMemory;
+  /** Module the thread runs, proxy/worker-main.ts by default. */
+  readonly entry?: URL | undefined;
+}
+
+const WORKER_MAIN = new URL('../proxy/worker-main.js', import.meta.url);
+/** Without a slot there is nobody to read it. */
+const LEDGER_BYTES = 65_536;
 
 /**
  * A worker as the control thread sees it: a thread that never looks up from its epoll loop unless
@@ -25,6 +42,8 @@ import { Questions } from './questions.js';
  */
 export class DataThread {
   readonly counters: Counters;
+  /** Flows that workers with these counters had taken along before this one began. */
+  readonly flowsLostBefore: number;
   /** Settles when the worker serves its listeners; rejects when it dies before. */
   readonly ready: Promise<void>;
   /** Settles when the thread is gone; the error that killed it, or nothing after a clean end. */
@@ -43,9 +62,10 @@ export class DataThread {
     public snapshot: WorkerSnapshot,
     shared: SharedArrayBuffer,
     private readonly sink: LogSink,
+    { memory = createMemory(), entry = WORKER_MAIN }: DataThreadOptions = {},
   ) {
-    const region = new SharedArrayBuffer(COUNTER_REGION_BYTES);
-    this.counters = new Counters(region);
+    this.counters = new Counters(memory.counters);
+    this.flowsLostBefore = this.counters.flowsLost;
     this.bell = EventFd.open(kernel);
     this.questions = new Questions(`worker ${snapshot.worker}`);
     const { port1, port2 } = new MessageChannel();
@@ -54,11 +74,11 @@ export class DataThread {
       snapshot,
       port: port2,
       bellFd: this.bell.fd,
-      counters: region,
+      ...memory,
       shared,
       logBacklog: this.logBacklog,
     };
-    const thread = new Thread(new URL('../proxy/worker-main.js', import.meta.url), {
+    const thread = new Thread(entry, {
       name: `worker-${snapshot.worker}`,
       workerData: start,
       transferList: [port2],
@@ -111,9 +131,10 @@ export class DataThread {
     this.send({ type: 'upstreams', upstreams });
   }
 
-  /** Settles when the worker has put it in force. @throws NoAnswer */
+  /** Settles when the worker has put it in force, or is gone. @throws NoAnswer */
   async configure(snapshot: WorkerSnapshot): Promise<void> {
     this.snapshot = snapshot;
+    if (this.isGone) return;
     await this.questions.ask((id) => this.send({ type: 'configure', id, snapshot }));
   }
 
@@ -145,4 +166,11 @@ export class DataThread {
         return;
     }
   }
+}
+
+function createMemory(): WorkerMemory {
+  return {
+    counters: new SharedArrayBuffer(COUNTER_REGION_BYTES),
+    descriptors: DescriptorLedger.createMemory(LEDGER_BYTES),
+  };
 }

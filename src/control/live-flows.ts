@@ -1,16 +1,16 @@
 import { type FlowList, type FlowQuery, mergeFlowLists } from '../proxy/index.js';
-import type { DataThread } from './data-thread.js';
+import type { WorkerSlot } from './worker-slot.js';
 
 /**
  * The live flows of all workers that run.
  * @throws NoAnswer when one of them does not say
  */
 export async function listFlows(
-  threads: readonly DataThread[],
+  workers: readonly WorkerSlot[],
   query: FlowQuery,
 ): Promise<FlowList> {
-  const running = threads.filter(({ isRunning }) => isRunning);
-  return mergeFlowLists(await Promise.all(running.map((thread) => thread.flows(query))), query);
+  const running = workers.filter(({ isRunning }) => isRunning);
+  return mergeFlowLists(await Promise.all(running.map((worker) => worker.flows(query))), query);
 }
 
 /**
@@ -20,10 +20,8 @@ export async function listFlows(
  * @returns false when there is no such flow
  * @throws NoAnswer when its worker does not say
  */
-export async function endFlow(threads: readonly DataThread[], id: string): Promise<boolean> {
-  const [, worker, sequence] = /^(\d+)-(\d+)$/.exec(id) ?? [];
-  const thread = threads.find(
-    ({ snapshot, isRunning }) => isRunning && snapshot.worker === Number(worker),
-  );
-  return thread === undefined ? false : thread.endFlow(Number(sequence));
+export async function endFlow(workers: readonly WorkerSlot[], id: string): Promise<boolean> {
+  const [, number, sequence] = /^(\d+)-(\d+)$/.exec(id) ?? [];
+  const worker = workers.find((one) => one.isRunning && one.number === Number(number));
+  return worker === undefined ? false : worker.endFlow(Number(sequence));
 }

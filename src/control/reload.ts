@@ -3,11 +3,11 @@ import type { Config } from '../config/index.js';
 import type { ReloadResult } from './admin/index.js';
 import type { Admissions } from './admission.js';
 import type { BoundChange, BoundListeners } from './bound-listeners.js';
-import type { DataThread } from './data-thread.js';
 import type { DemoOrigins } from './demo-origins.js';
 import { bindErrorText, removeListenerFile } from './listening.js';
 import type { LogSink } from './log-sink.js';
 import type { Upstreams } from './upstreams/index.js';
+import type { WorkerSlot } from './worker-slot.js';
 import { makeSnapshot } from './worker-snapshot.js';
 
 /** Keys that are read once, at the start. */
@@ -15,7 +15,7 @@ const restartKeys = { workers: 'workers', pinWorkers: 'pin_workers', admin: 'adm
 
 /** What a reload changes. */
 export interface ReloadSite {
-  readonly threads: readonly DataThread[];
+  readonly workers: readonly WorkerSlot[];
   readonly listeners: BoundListeners;
   readonly admissions: Admissions;
   readonly upstreams: Upstreams;
@@ -56,7 +56,7 @@ export async function reload(site: ReloadSite, old: Config, wanted: Config): Pro
     await upstreams.settle(old.timeouts.connectMs);
     upstreams.publish();
     // Names may have changed while nobody was told.
-    for (const thread of site.threads) thread.replaceUpstreams(upstreams.snapshots);
+    for (const worker of site.workers) worker.replaceUpstreams(upstreams.snapshots);
     return { result: { ok: false, problems: [(error as Error).message] }, config: old };
   }
   listeners.adopt(change);
@@ -68,19 +68,22 @@ export async function reload(site: ReloadSite, old: Config, wanted: Config): Pro
 }
 
 async function tellWorkers(site: ReloadSite, config: Config): Promise<void> {
-  const { threads, listeners, upstreams, endpointTable, sink } = site;
+  const { workers, listeners, upstreams, endpointTable, sink } = site;
   const parts = {
     config,
-    workers: threads.length,
+    workers: workers.length,
     listeners,
     upstreams: upstreams.snapshots,
     endpointTable,
     admissions: site.admissions.of(config),
   };
   await Promise.all(
-    threads.map((thread, worker) =>
-      thread.configure(makeSnapshot(parts, worker)).catch((error: unknown) => {
-        sink.logger.error({ err: error, worker }, 'reload: a worker has not confirmed it');
+    workers.map((worker) =>
+      worker.configure(makeSnapshot(parts, worker.number)).catch((error: unknown) => {
+        sink.logger.error(
+          { err: error, worker: worker.number },
+          'reload: a worker has not confirmed it',
+        );
       }),
     ),
   );

@@ -60,7 +60,7 @@ export interface WorkerStatistics {
 /** All there is to know of a running proxy in numbers. */
 export interface Statistics extends WorkerStatistics {
   uptimeMs: number;
-  workers: { configured: number; running: number };
+  workers: { configured: number; running: number; deaths: number };
   limits: { connectionsMax: number; pipeMemoryBytes: number };
   /** By upstream, what is in the endpoint table. */
   upstreams: readonly UpstreamStatistics[];

@@ -1,23 +1,23 @@
-import { readFileSync } from 'node:fs';
 import { availableParallelism, release } from 'node:os';
 import { type Config, formatProblem, type Loaded } from '../config/index.js';
-import { EndpointTable, type FlowList, type FlowQuery, SHARED_BYTES } from '../proxy/index.js';
+import { ConnectionLimit, EndpointTable, type FlowList, type FlowQuery } from '../proxy/index.js';
 import { createKernel } from '../splice/index.js';
 import type { AdminTarget, ReloadResult } from './admin/index.js';
 import { AdminEndpoint } from './admin-endpoint.js';
 import { Admissions } from './admission.js';
 import { type BoundChange, BoundListeners } from './bound-listeners.js';
-import { DataThread } from './data-thread.js';
 import { DemoOrigins } from './demo-origins.js';
 import type { DiscoveryOptions } from './discovery/index.js';
 import { InheritedListeners } from './inherited-listeners.js';
 import { removeListenerFile } from './listening.js';
 import { endFlow, listFlows } from './live-flows.js';
 import { LogSink } from './log-sink.js';
+import { openFilesMax } from './open-files.js';
 import { dropPrivileges } from './privileges.js';
 import { type ReloadSite, reload } from './reload.js';
 import { readStatistics, type Statistics } from './statistics.js';
 import { Upstreams } from './upstreams/index.js';
+import { WorkerSlot } from './worker-slot.js';
 import { makeSnapshot } from './worker-snapshot.js';
 
 /** What a proxy may be started with besides its configuration. */
@@ -27,6 +27,8 @@ export interface StartOptions {
   readonly source?: () => Loaded;
   /** Where names are looked up; as the system says by default. */
   readonly discovery?: Partial<DiscoveryOptions>;
+  /** Module the workers run; a test's own, or the one of production. */
+  readonly workerEntry?: URL;
 }
 
 /** One address that accepts connections. */
@@ -47,7 +49,7 @@ export interface ListeningAddress {
  * ```
  */
 export class Supervisor {
-  /** Settles once every worker is gone; rejects when one died of a bug. */
+  /** Settles once every worker is gone; rejects when one died of a bug and was not replaced. */
   readonly stopped: Promise<void>;
   private readonly startedMs = performance.now();
   private isEnding = false;
@@ -60,7 +62,7 @@ export class Supervisor {
     private readonly admin: AdminEndpoint | undefined,
     private readonly source: (() => Loaded) | undefined,
   ) {
-    this.stopped = this.waitForThreads();
+    this.stopped = this.waitForWorkers();
     this.stopped.catch(() => {});
   }
 
@@ -70,20 +72,20 @@ export class Supervisor {
    * @throws SystemCallError when an address cannot be bound; nothing is left behind
    */
   static async start(config: Config, options: StartOptions = {}): Promise<Supervisor> {
-    const { sink = new LogSink(config.log), source, discovery } = options;
+    const { sink = new LogSink(config.log), source, discovery, workerEntry: entry } = options;
     const kernel = createKernel();
-    const workers = config.workers === 'auto' ? availableParallelism() : config.workers;
-    const listeners = new BoundListeners(kernel, workers);
-    const admissions = new Admissions();
+    const count = config.workers === 'auto' ? availableParallelism() : config.workers;
+    const listeners = new BoundListeners(kernel, count);
+    const admissions = new Admissions(count);
     const origins = new DemoOrigins();
-    const endpointTable = EndpointTable.createMemory(workers);
-    const threads: DataThread[] = [];
+    const endpointTable = EndpointTable.createMemory(count);
+    const workers: WorkerSlot[] = [];
     const upstreams = new Upstreams({
       logger: sink.logger,
       table: new EndpointTable(endpointTable),
       ...(discovery === undefined ? {} : { discovery }),
       onChange: () => {
-        for (const thread of threads) thread.replaceUpstreams(upstreams.snapshots);
+        for (const worker of workers) worker.replaceUpstreams(upstreams.snapshots);
       },
     });
     let admin: AdminEndpoint | undefined;
@@ -108,25 +110,26 @@ export class Supervisor {
       throw error;
     }
     listeners.adopt(bound);
-    const shared = new SharedArrayBuffer(SHARED_BYTES);
+    const shared = ConnectionLimit.createMemory(count);
     const parts = {
       config,
-      workers,
+      workers: count,
       listeners,
       upstreams: upstreams.snapshots,
       endpointTable,
       admissions: admissions.of(config),
     };
-    for (let worker = 0; worker < workers; worker++) {
-      threads.push(new DataThread(kernel, makeSnapshot(parts, worker), shared, sink));
+    const surroundings = { kernel, shared, admissions, sink, entry };
+    for (let worker = 0; worker < count; worker++) {
+      workers.push(new WorkerSlot(surroundings, makeSnapshot(parts, worker)));
     }
-    const site = { threads, listeners, admissions, upstreams, origins, sink, endpointTable };
+    const site = { workers, listeners, admissions, upstreams, origins, sink, endpointTable };
     const supervisor = new Supervisor(config, site, admin, source);
     await admin?.serve(supervisor.adminTarget(), sink.logger);
-    await Promise.all(threads.map(({ ready }) => ready));
+    await Promise.all(workers.map(({ ready }) => ready));
     sink.logger.info(
       {
-        workers,
+        workers: count,
         pid: process.pid,
         node: process.version,
         kernel: release(),
@@ -154,15 +157,18 @@ export class Supervisor {
 
   statistics(): Statistics {
     const counted = readStatistics(
-      this.site.threads.map(({ counters }) => counters),
+      this.site.workers.map(({ counters }) => counters),
       this.site.listeners.names,
     );
-    const running = this.site.threads.filter(({ isRunning }) => isRunning).length;
     return {
       ...counted,
       upstreams: this.site.upstreams.statistics(),
       uptimeMs: performance.now() - this.startedMs,
-      workers: { configured: this.site.threads.length, running },
+      workers: {
+        configured: this.site.workers.length,
+        running: this.running,
+        deaths: this.site.workers.reduce((sum, { deaths }) => sum + deaths, 0),
+      },
       limits: this.config.limits,
       logLinesDropped: this.site.sink.linesDropped,
     };
@@ -170,22 +176,27 @@ export class Supervisor {
 
   /** Every worker accepts, and goes on accepting. */
   get isReady(): boolean {
-    return this.isHealthy && !this.isEnding;
+    return !this.isEnding && this.running === this.site.workers.length;
   }
 
-  /** Every worker runs, or has ended because it was told to. */
+  /** Somebody serves, or it ends because it was told to: who died is replaced without a restart. */
   get isHealthy(): boolean {
-    return this.isEnding || this.site.threads.every(({ isRunning }) => isRunning);
+    return this.isEnding || this.running > 0;
+  }
+
+  /** Workers that serve. */
+  private get running(): number {
+    return this.site.workers.filter(({ isRunning }) => isRunning).length;
   }
 
   /** Live flows of all workers. @throws NoAnswer when a worker is stuck */
   flows(query: FlowQuery): Promise<FlowList> {
-    return listFlows(this.site.threads, query);
+    return listFlows(this.site.workers, query);
   }
 
   /** Ends one with a reset. @returns false when it is not there @throws NoAnswer */
   endFlow(id: string): Promise<boolean> {
-    return endFlow(this.site.threads, id);
+    return endFlow(this.site.workers, id);
   }
 
   /**
@@ -200,7 +211,7 @@ export class Supervisor {
         { flows: this.statistics().totals.flows_active, timeout_ms: timeoutMs },
         'draining',
       );
-      for (const thread of this.site.threads) thread.send({ type: 'drain', timeoutMs });
+      for (const worker of this.site.workers) worker.drain(timeoutMs);
     }
     await this.stopped;
   }
@@ -208,7 +219,7 @@ export class Supervisor {
   /** Ends every flow with a reset, now. */
   async close(): Promise<void> {
     this.isEnding = true;
-    for (const thread of this.site.threads) thread.send({ type: 'stop' });
+    for (const worker of this.site.workers) worker.stop();
     await this.stopped;
   }
 
@@ -268,14 +279,12 @@ export class Supervisor {
     };
   }
 
-  private async waitForThreads(): Promise<void> {
+  private async waitForWorkers(): Promise<void> {
     const failures = await Promise.all(
-      this.site.threads.map(async ({ gone, snapshot }) => {
-        const failure = await gone;
-        if (failure === undefined && this.isEnding) return undefined;
-        this.site.sink.logger.fatal({ err: failure, worker: snapshot.worker }, 'a worker died');
-        if (!this.isEnding) this.endOthers();
-        return failure ?? new Error(`worker ${snapshot.worker} ended by itself`);
+      this.site.workers.map(async ({ over }) => {
+        const failure = await over;
+        if (failure !== undefined && !this.isEnding) this.endOthers();
+        return failure;
       }),
     );
     this.site.upstreams.stop();
@@ -290,12 +299,6 @@ export class Supervisor {
 
   private endOthers(): void {
     this.isEnding = true;
-    for (const thread of this.site.threads) thread.send({ type: 'stop' });
+    for (const worker of this.site.workers) worker.stop();
   }
-}
-
-/** The soft limit of open files; Node has raised it to the hard one (`getrlimit(2)`). */
-function openFilesMax(): number | undefined {
-  const line = readFileSync('/proc/self/limits', 'utf8').match(/^Max open files\s+(\d+)/m);
-  return line === null ? undefined : Number(line[1]);
 }

@@ -1,11 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { Config } from '../config/index.js';
-import type {
-  AdmissionSnapshot,
-  ListenerSnapshot,
-  UpstreamSnapshot,
-  WorkerSnapshot,
-} from '../proxy/index.js';
+import type { ListenerSnapshot, UpstreamSnapshot, WorkerSnapshot } from '../proxy/index.js';
+import type { SharedAdmission } from './admission.js';
 import type { BoundListeners } from './bound-listeners.js';
 import { listenerRoutes } from './listener-routes.js';
 
@@ -20,7 +16,7 @@ export interface SnapshotParts {
   readonly upstreams: readonly UpstreamSnapshot[];
   readonly endpointTable: SharedArrayBuffer;
   /** Who may connect, by listener. */
-  readonly admissions: ReadonlyMap<string, AdmissionSnapshot>;
+  readonly admissions: ReadonlyMap<string, SharedAdmission>;
 }
 
 /** The configuration in force, as one worker is told it. */
@@ -40,7 +36,7 @@ export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapsh
         family: address.family,
         isShared: isInherited,
         transparent: listener.socket.transparent,
-        admission: admissions.get(listener.name),
+        admission: { ...admissions.get(listener.name)!, worker },
         ...listenerRoutes(listener, upstreamIndex),
       }),
     ),

@@ -10,12 +10,14 @@ export interface AdmissionSnapshot {
   readonly deny: readonly Network[];
   readonly connections: SharedLimit | undefined;
   readonly connectionsPerSource: SharedLimit | undefined;
+  /** Who admits: what it counts, it counts as its own, too. */
+  readonly worker: number;
 }
 
 /** A limit that all workers and all addresses of a listener keep together. */
 export interface SharedLimit {
   readonly max: number;
-  /** 4 bytes of a {@link ConnectionLimit}, or SOURCE_LIMIT_BYTES of a {@link SourceLimit}. */
+  /** Made by {@link ConnectionLimit} or {@link SourceLimit}. */
   readonly shared: SharedArrayBuffer;
 }
 
@@ -41,13 +43,14 @@ export class Admission {
   source = NO_SOURCE;
 
   constructor(snapshot: AdmissionSnapshot) {
-    const { allow, deny, connections, connectionsPerSource } = snapshot;
+    const { allow, deny, connections, connectionsPerSource, worker } = snapshot;
     this.allow = new NetworkSet(allow);
     this.deny = new NetworkSet(deny);
-    this.connections = connections && new ConnectionLimit(connections.shared, connections.max);
+    this.connections =
+      connections && new ConnectionLimit(connections.shared, connections.max, worker);
     this.sources =
       connectionsPerSource &&
-      new SourceLimit(connectionsPerSource.shared, connectionsPerSource.max);
+      new SourceLimit(connectionsPerSource.shared, connectionsPerSource.max, worker);
     this.readsSource = !this.allow.isEmpty || !this.deny.isEmpty || this.sources !== undefined;
   }
 

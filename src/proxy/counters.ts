@@ -27,6 +27,15 @@ export const counterNames = [
 ] as const;
 export type CounterName = (typeof counterNames)[number];
 
+/** Those that say what is, not what was. */
+const gauges: readonly CounterName[] = [
+  'flows_active',
+  'pipes_pooled',
+  'pipes_in_use',
+  'pipe_capacity_bytes',
+  'buffers_in_use',
+];
+
 /** Position of each single number: `region[Counter.flows_active]++`. */
 export const Counter = Object.fromEntries(
   counterNames.map((name, index) => [name, index]),
@@ -34,9 +43,10 @@ export const Counter = Object.fromEntries(
 
 /**
  * Why a flow ended. `done`: both sides had said all they wanted; the `connect_…` reasons say what
- * became of the last attempt; `no_endpoint`: there was none to try; `drained`: the proxy is stopping, and
- * the client had said nothing yet; `denied`: the listener's networks say no; `source_limit`: the client has as many as it may; `queue_…`: all endpoints were full;
- * `head_…`: what routing needs was wrong, or did not come in time.
+ * became of the last attempt; `no_endpoint`: there was none to try; `drained`: the proxy is stopping,
+ * and the client had said nothing yet; `denied`: the listener's networks say no; `source_limit`: the
+ * client has as many as it may; `queue_…`: all endpoints were full; `head_…`: what routing needs was
+ * wrong, or did not come in time; `worker_died`: its worker met a bug outside of any flow.
  */
 export const closeReasons = [
   'done',
@@ -58,6 +68,7 @@ export const closeReasons = [
   'drain_timeout',
   'stopped',
   'ended_by_admin',
+  'worker_died',
   'error',
 ] as const;
 export type CloseReason = (typeof closeReasons)[number];
@@ -92,6 +103,7 @@ const ERRNO_SLOTS = 134;
 const ACCEPTED = 0;
 const ACTIVE = 1;
 const CLOSED = 2;
+const DIED = CLOSED + reasonIndex.worker_died;
 const REJECTED = CLOSED + closeReasons.length;
 const LISTENER_SLOTS = REJECTED + rejectionNames.length;
 
@@ -100,7 +112,8 @@ const DOWN = UP + PUMP_SLOTS;
 const ERRORS = DOWN + PUMP_SLOTS;
 const LISTENERS = ERRORS + syscallNames.length * ERRNO_SLOTS;
 const CONNECT_TIMES = LISTENERS + LISTENERS_MAX * LISTENER_SLOTS;
-const REGION_SLOTS = CONNECT_TIMES + connectBoundsMs.length + 1;
+const FLOW_SEQUENCE = CONNECT_TIMES + connectBoundsMs.length + 1;
+const REGION_SLOTS = FLOW_SEQUENCE + 1;
 
 /** Bytes of shared memory one worker needs. */
 export const COUNTER_REGION_BYTES = REGION_SLOTS * Float64Array.BYTES_PER_ELEMENT;
@@ -120,6 +133,33 @@ export class Counters {
     this.values = new Float64Array(region);
     this.up = this.values.subarray(UP, UP + PUMP_SLOTS);
     this.down = this.values.subarray(DOWN, DOWN + PUMP_SLOTS);
+  }
+
+  /** A number no flow of this worker has had, nor one of a worker whose region this was. */
+  nextFlowSequence(): number {
+    return ++this.values[FLOW_SEQUENCE]!;
+  }
+
+  /**
+   * Control: the worker is dead, and so are its flows. What it counted stays, because counters never
+   * go back; what it had is gone.
+   */
+  forgetWorker(): void {
+    const { values } = this;
+    for (const gauge of gauges) values[Counter[gauge]] = 0;
+    for (let listener = 0; listener < LISTENERS_MAX; listener++) {
+      values[listenerSlot(listener, DIED)]! += this.activeOf(listener);
+      values[listenerSlot(listener, ACTIVE)] = 0;
+    }
+  }
+
+  /** Flows that ended because their worker died. */
+  get flowsLost(): number {
+    let sum = 0;
+    for (let listener = 0; listener < LISTENERS_MAX; listener++) {
+      sum += this.values[listenerSlot(listener, DIED)]!;
+    }
+    return sum;
   }
 
   countError(syscall: SyscallName, errno: number): void {
@@ -189,7 +229,3 @@ function errorSlot(syscall: SyscallName, errno: number): number {
 function listenerSlot(listener: number, slot: number): number {
   return LISTENERS + Math.min(listener, LISTENERS_MAX - 1) * LISTENER_SLOTS + slot;
 }
-
-/** Slots of the memory that all workers write together, by atomic operations only. */
-export const SharedSlot = { Connections: 0 } as const;
-export const SHARED_BYTES = 64;

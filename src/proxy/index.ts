@@ -15,7 +15,6 @@ export {
   counterNames,
   ERRNO_MAX,
   LISTENERS_MAX,
-  SHARED_BYTES,
 } from './counters.js';
 export type { DirectionState, DirectionStatus } from './direction-status.js';
 export {
@@ -28,6 +27,7 @@ export type { HttpRouteSnapshot, HttpSnapshot } from './http/http-snapshot.js';
 export type { FromWorker, ToWorker, WorkerAnswer, WorkerStart } from './messages.js';
 
 export type { Network } from './network-set.js';
+export { ConnectionLimit } from './room.js';
 export { type SessionStateName, sessionStateNames } from './session-state.js';
 export {
   type EndpointSnapshot,
@@ -40,7 +40,7 @@ export {
   upstreamDefaults,
   type WorkerSnapshot,
 } from './snapshot.js';
-export { SOURCE_LIMIT_BYTES } from './source-limit.js';
+export { SourceLimit } from './source-limit.js';
 export { type RejectionName, rejectionNames } from './tcp/index.js';
 export {
   type Balance,

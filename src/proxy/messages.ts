@@ -10,7 +10,9 @@ export interface WorkerStart {
   readonly bellFd: number;
   /** This worker's counters; see counters.ts. */
   readonly counters: SharedArrayBuffer;
-  /** Numbers that all workers write; see `SharedSlot`. */
+  /** This worker's open descriptors; see splice/descriptor-ledger.ts. */
+  readonly descriptors: SharedArrayBuffer;
+  /** Connections of all workers; see `ConnectionLimit`. */
   readonly shared: SharedArrayBuffer;
   /** Log bytes sent to the control thread that it has not written yet, one Int32. */
   readonly logBacklog: SharedArrayBuffer;

@@ -26,29 +26,51 @@ export interface WorkerRoom extends PumpRoom {
   flowEnded(listener: Listener): void;
 }
 
-/** The number of flows in the whole process, in memory all workers share. */
+/**
+ * A number of flows that all workers count together, in memory they share: first the number, by
+ * atomic operations, then what each worker has added to it, so that it can be taken back should the
+ * worker die.
+ */
 export class ConnectionLimit {
   private readonly count: Int32Array;
+  private readonly own: number;
 
   /**
-   * @param shared one Int32, written by atomic operations only
+   * @param shared made by {@link createMemory}
    * @param max flows allowed
+   * @param worker whose flows are counted, from 0
    */
   constructor(
     shared: SharedArrayBuffer,
     public max: number,
+    worker: number,
   ) {
     this.count = new Int32Array(shared);
+    this.own = 1 + worker;
+  }
+
+  static createMemory(workers: number): SharedArrayBuffer {
+    return new SharedArrayBuffer((1 + workers) * Int32Array.BYTES_PER_ELEMENT);
   }
 
   /** Takes a place if there is one. */
   enter(): boolean {
-    if (Atomics.add(this.count, 0, 1) < this.max) return true;
+    if (Atomics.add(this.count, 0, 1) < this.max) {
+      this.count[this.own]!++;
+      return true;
+    }
     Atomics.sub(this.count, 0, 1);
     return false;
   }
 
   leave(): void {
+    this.count[this.own]!--;
     Atomics.sub(this.count, 0, 1);
+  }
+
+  /** Control: the worker is dead; its places are free. */
+  forgetWorker(): void {
+    Atomics.sub(this.count, 0, this.count[this.own]!);
+    this.count[this.own] = 0;
   }
 }

@@ -1,41 +1,66 @@
 /** Counters in each of the two rows; a power of two. */
 const SLOTS = 65536;
 const MASK = SLOTS - 1;
-/** Shared memory a limit needs, bytes. */
-export const SOURCE_LIMIT_BYTES = SLOTS * 2 * Int32Array.BYTES_PER_ELEMENT;
+const SKETCH_SLOTS = SLOTS * 2;
+const SKETCH_BYTES = SKETCH_SLOTS * Int32Array.BYTES_PER_ELEMENT;
 
 /**
  * How many connections each source address has open, over all workers, in a fixed amount of shared
  * memory: a count-min sketch of two rows that can also count down. Two sources may share a counter
  * in one row, hardly ever in both, so a source may be taken to have more connections than it has,
  * never fewer.
+ *
+ * Behind the sketch of all workers is one for each of them, of what it has added: to be taken back
+ * should the worker die. Memory that nobody writes to takes no room.
  */
 export class SourceLimit {
+  /** Of all workers, written by atomic operations only. */
   private readonly counters: Int32Array;
+  private readonly own: Int32Array;
 
   /**
-   * @param shared {@link SOURCE_LIMIT_BYTES}, written by atomic operations only
+   * @param shared made by {@link createMemory}
    * @param max connections of one source, ≥ 1
+   * @param worker whose connections are counted, from 0
    */
   constructor(
     shared: SharedArrayBuffer,
     readonly max: number,
+    worker: number,
   ) {
-    this.counters = new Int32Array(shared);
+    this.counters = new Int32Array(shared, 0, SKETCH_SLOTS);
+    this.own = new Int32Array(shared, (1 + worker) * SKETCH_BYTES, SKETCH_SLOTS);
+  }
+
+  static createMemory(workers: number): SharedArrayBuffer {
+    return new SharedArrayBuffer((1 + workers) * SKETCH_BYTES);
   }
 
   /** Takes a place for a source if it has one left. @param key {@link sourceKey} of its address */
   enter(key: number): boolean {
-    const first = Atomics.add(this.counters, slot(key, 0), 1);
-    const second = Atomics.add(this.counters, slot(key, 1), 1);
+    const first = this.add(slot(key, 0), 1);
+    const second = this.add(slot(key, 1), 1);
     if (Math.min(first, second) < this.max) return true;
     this.leave(key);
     return false;
   }
 
   leave(key: number): void {
-    Atomics.sub(this.counters, slot(key, 0), 1);
-    Atomics.sub(this.counters, slot(key, 1), 1);
+    this.add(slot(key, 0), -1);
+    this.add(slot(key, 1), -1);
+  }
+
+  /** Control: the worker is dead; its places are free. */
+  forgetWorker(): void {
+    for (let slot = 0; slot < SKETCH_SLOTS; slot++) {
+      if (this.own[slot] !== 0) this.add(slot, -this.own[slot]!);
+    }
+  }
+
+  /** @returns the number of all workers before */
+  private add(slot: number, amount: number): number {
+    this.own[slot]! += amount;
+    return Atomics.add(this.counters, slot, amount);
   }
 }
 

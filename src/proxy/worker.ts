@@ -3,6 +3,7 @@ import { type Logger, pino } from 'pino';
 import {
   BufferPool,
   createKernel,
+  DescriptorLedger,
   Epoll,
   EventFd,
   type Kernel,
@@ -10,6 +11,7 @@ import {
   loadLibc,
   NativeMemory,
   PipePool,
+  withLedger,
 } from '../splice/index.js';
 import { Counter, Counters } from './counters.js';
 import { type EventHandler, EventLoop } from './event-loop.js';
@@ -31,7 +33,8 @@ const COPY_BUFFER_BYTES = 32 * 1024;
  *
  * ```
  *   serving ──drain──▶ draining ──last flow ended, or time is up──▶ ended
- *      └──────────────────────────stop─────────────────────────────▶
+ *      ├──────────────────────────stop─────────────────────────────▶
+ *      └── an exception outside any flow: a bug ──▶ dead: control/worker-slot.ts
  * ```
  */
 export class Worker implements WorkerRoom, EventHandler, TimerOwner {
@@ -51,7 +54,6 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   private readonly logBatch: LogBatch;
   private readonly drainTimer = new Timer(this);
   private readonly number: number;
-  private flowSequence = 0;
   isDraining = false;
 
   /** @param libc the C library; a test hands in one that injects faults */
@@ -60,7 +62,8 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.port = port;
     this.number = snapshot.worker;
     this.counters = new Counters(start.counters);
-    this.kernel = createKernel(libc, (syscall, errno) => this.counters.countError(syscall, errno));
+    const kernel = createKernel(libc, (syscall, errno) => this.counters.countError(syscall, errno));
+    this.kernel = withLedger(kernel, new DescriptorLedger(start.descriptors));
     this.clock = new EventLoop(this.kernel, this.counters, () => this.updateGauges());
     this.logBatch = new LogBatch(port, start.logBacklog, this.counters, this.clock);
     this.log = pino(
@@ -71,7 +74,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.timeouts = snapshot.timeouts;
     const { pipeBytes, pipeMemoryBytes, connectionsMax } = snapshot.limits;
     this.pipes = new PipePool(this.kernel, pipeBytes, pipeMemoryBytes);
-    this.connections = new ConnectionLimit(start.shared, connectionsMax);
+    this.connections = new ConnectionLimit(start.shared, connectionsMax, snapshot.worker);
     this.bell = new EventFd(this.kernel, start.bellFd);
     const ledger = new EndpointLedger(snapshot.endpointTable, snapshot.worker);
     this.gates = new Gates(this, ledger, snapshot);
@@ -85,6 +88,9 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.send({ type: 'ready' });
     try {
       this.clock.run();
+    } catch (error) {
+      this.endFlowsOfTheDying();
+      throw error;
     } finally {
       this.logBatch.flush();
     }
@@ -97,7 +103,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   }
 
   nextFlowSequence(): number {
-    return ++this.flowSequence;
+    return this.counters.nextFlowSequence();
   }
 
   flowEnded(listener: Listener): void {
@@ -186,6 +192,17 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
 
   private endIfIdle(): void {
     if (this.counters.values[Counter.flows_active] === 0) this.clock.stop();
+  }
+
+  /** What can still be done in order: access lines, and places given back. The slot does the rest. */
+  private endFlowsOfTheDying(): void {
+    for (const session of sessionsOf(this.clock.registered())) {
+      try {
+        session.terminate('worker_died');
+      } catch {
+        // Its own bug, or that of the worker once more: the next one may be well.
+      }
+    }
   }
 
   private terminateFlows(reason: 'drain_timeout' | 'stopped'): void {

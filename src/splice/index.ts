@@ -14,6 +14,7 @@ export {
 } from './address.js';
 export { BufferPool } from './buffer-pool.js';
 export { Epoll, File, Misc, Socket, SocketOption, Splice } from './constants.js';
+export { DescriptorLedger, withLedger } from './descriptor-ledger.js';
 export { EventPoll } from './epoll.js';
 export { Errno, errnoName, orThrow, SystemCallError } from './errno.js';
 export { EventFd } from './eventfd.js';

@@ -170,6 +170,11 @@ export function mapLowMemory(byteLength: number): ArrayBuffer | undefined {
   return address < 0 ? undefined : koffi.view(BigInt(address), byteLength);
 }
 
+/** The `int` at an address: what a call has answered through a pointer. */
+export function int32At(address: number): number {
+  return koffi.decode(address, 'int');
+}
+
 /**
  * Told of every call that failed, once, with a positive error number; EAGAIN, EINTR and
  * EINPROGRESS are answers, not failures, and are left out.

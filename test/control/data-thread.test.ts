@@ -1,7 +1,7 @@
 import t from 'tap';
 import { DataThread } from '#src/control/data-thread.js';
 import type { LogSink } from '#src/control/log-sink.js';
-import { SHARED_BYTES, type WorkerSnapshot } from '#src/proxy/index.js';
+import { ConnectionLimit, type WorkerSnapshot } from '#src/proxy/index.js';
 import {
   createKernel,
   formatAddress,
@@ -37,7 +37,7 @@ function start(fd: number, address: SocketAddress, endpoint: SocketAddress, line
     log: { level: 'info', access: true },
   };
   const sink = { writeLines: (text: string) => lines.push(...text.trim().split('\n')) };
-  const shared = new SharedArrayBuffer(SHARED_BYTES);
+  const shared = ConnectionLimit.createMemory(1);
   return new DataThread(kernel, snapshot, shared, sink as unknown as LogSink);
 }
 

@@ -38,7 +38,7 @@ function statistics(regions: Counters[], listeners = ['web']): Statistics {
   return {
     ...readStatistics(regions, listeners),
     uptimeMs: 1500,
-    workers: { configured: 3, running: 2 },
+    workers: { configured: 3, running: 2, deaths: 4 },
     limits: { connectionsMax: 20_000, pipeMemoryBytes: 1024 },
     upstreams: [{ name: 'pg', waiting: 2, endpoints: [endpoint] }],
     logLinesDropped: 7,
@@ -145,6 +145,7 @@ t.test('metrics: the workers are added up', async (t) => {
   t.equal(sampleValue(families, 'headgate_syscall_errors_total', error), 3);
   t.equal(sampleValue(families, 'headgate_uptime_seconds'), 1.5);
   t.equal(sampleValue(families, 'headgate_workers', { state: 'running' }), 2);
+  t.equal(sampleValue(families, 'headgate_worker_deaths_total'), 4);
   t.equal(sampleValue(families, 'headgate_log_lines_dropped_total', { thread: 'control' }), 7);
 });
 

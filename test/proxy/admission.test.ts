@@ -1,7 +1,7 @@
 import t from 'tap';
 import { parseNetwork } from '#src/config/index.js';
 import { Admission, type AdmissionSnapshot, NO_SOURCE, Verdict } from '#src/proxy/admission.js';
-import { SOURCE_LIMIT_BYTES } from '#src/proxy/index.js';
+import { ConnectionLimit, SourceLimit } from '#src/proxy/index.js';
 import { Sockaddr, type SocketAddress } from '#src/splice/index.js';
 import { expectReset, socketTest } from '#test/support/socket-kit.js';
 import { nothingLeft, TestRoom } from '#test/support/worker-room.js';
@@ -11,6 +11,7 @@ const anyone: AdmissionSnapshot = {
   deny: [],
   connections: undefined,
   connectionsPerSource: undefined,
+  worker: 0,
 };
 
 function networks(...texts: string[]) {
@@ -21,9 +22,9 @@ function networks(...texts: string[]) {
   });
 }
 
-const limitOf = (max: number, bytes = SOURCE_LIMIT_BYTES) => ({
+const limitOf = (max: number, { createMemory }: typeof ConnectionLimit | typeof SourceLimit) => ({
   max,
-  shared: new SharedArrayBuffer(bytes),
+  shared: createMemory(2),
 });
 
 function decide(admission: Admission, host: string): Verdict {
@@ -61,7 +62,7 @@ t.test('admission: deny alone lets everybody else in', async (t) => {
 });
 
 t.test('admission: a source has so many places, whichever socket it came by', async (t) => {
-  const admission = new Admission({ ...anyone, connectionsPerSource: limitOf(2) });
+  const admission = new Admission({ ...anyone, connectionsPerSource: limitOf(2, SourceLimit) });
   t.equal(decide(admission, '192.0.2.1'), Verdict.Admitted);
   const { source } = admission;
   t.not(source, NO_SOURCE);
@@ -80,7 +81,10 @@ t.test('admission: clients of a unix socket have no network', async (t) => {
 });
 
 t.test('admission: without networks or source limit nobody is asked for an address', async (t) => {
-  t.equal(new Admission({ ...anyone, connections: limitOf(1, 4) }).readsSource, false);
+  t.equal(
+    new Admission({ ...anyone, connections: limitOf(1, ConnectionLimit) }).readsSource,
+    false,
+  );
 });
 
 for (const [family, denied] of [
@@ -107,7 +111,9 @@ socketTest('admission: an allowed client is served', (t, kit) => {
 });
 
 socketTest('admission: a plain listener asks accept4 for no address', (t, kit) => {
-  const room = new TestRoom(kit, { admission: { ...anyone, connections: limitOf(9, 4) } });
+  const room = new TestRoom(kit, {
+    admission: { ...anyone, connections: limitOf(9, ConnectionLimit) },
+  });
   room.tunnel();
   const calls = room.libc.trace.filter(({ name }) => name === 'accept4');
   t.ok(calls.length > 0 && calls.every(({ args }) => args[1] === 0 && args[2] === 0));
@@ -115,7 +121,7 @@ socketTest('admission: a plain listener asks accept4 for no address', (t, kit) =
 });
 
 socketTest('admission: a source over its limit is reset; a flow that ends makes room', (t, kit) => {
-  const connectionsPerSource = limitOf(1);
+  const connectionsPerSource = limitOf(1, SourceLimit);
   const room = new TestRoom(kit, { admission: { ...anyone, connectionsPerSource } });
   const { flow } = room.tunnel();
   const second = room.client();
@@ -132,7 +138,7 @@ socketTest('admission: a source over its limit is reset; a flow that ends makes 
 });
 
 socketTest('admission: at its own limit a listener pauses, as at that of the process', (t, kit) => {
-  const connections = limitOf(1, 4);
+  const connections = limitOf(1, ConnectionLimit);
   const room = new TestRoom(kit, { admission: { ...anyone, connections } });
   const { flow } = room.tunnel();
   room.client();

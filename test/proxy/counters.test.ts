@@ -143,3 +143,23 @@ t.test('counters: what one side writes the other reads', async (t) => {
   t.equal(reader.errorCount('splice', 22), 1);
   t.equal(reader.up.length, PUMP_SLOTS);
 });
+
+t.test('counters: a dead worker keeps what it counted and loses what it had', async (t) => {
+  const region = new SharedArrayBuffer(COUNTER_REGION_BYTES);
+  const counters = new Counters(region);
+  counters.countAccepted(3);
+  counters.countAccepted(3);
+  counters.countClosed(3, 'done');
+  counters.values[Counter.pipes_in_use] = 5;
+  counters.values[Counter.loop_turns] = 7;
+  t.equal(counters.nextFlowSequence(), 1);
+  counters.forgetWorker();
+  t.equal(counters.flowsLost, 1, 'flow that was open');
+  t.equal(counters.values[Counter.flows_active], 0);
+  t.equal(counters.activeOf(3), 0);
+  t.equal(counters.acceptedBy(3), 2);
+  t.equal(counters.closedOf(3, closeReasons.indexOf('worker_died')), 1);
+  t.equal(counters.values[Counter.pipes_in_use], 0);
+  t.equal(counters.values[Counter.loop_turns], 7);
+  t.equal(new Counters(region).nextFlowSequence(), 2, 'its successor goes on');
+});

@@ -1,7 +1,7 @@
 import t from 'tap';
-import { SOURCE_LIMIT_BYTES, SourceLimit, sourceKey } from '#src/proxy/source-limit.js';
+import { SourceLimit, sourceKey } from '#src/proxy/source-limit.js';
 
-const limitOf = (max: number) => new SourceLimit(new SharedArrayBuffer(SOURCE_LIMIT_BYTES), max);
+const limitOf = (max: number) => new SourceLimit(SourceLimit.createMemory(1), max, 0);
 const keyOf = (...bytes: number[]) => sourceKey(Uint8Array.from(bytes), 0, bytes.length as 4 | 16);
 
 t.test('source limit: a source has so many places and no more', async (t) => {
@@ -30,10 +30,23 @@ t.test('source limit: ten thousand sources hardly get in each other’s way', as
 });
 
 t.test('source limit: what all leave is empty', async (t) => {
-  const shared = new SharedArrayBuffer(SOURCE_LIMIT_BYTES);
-  const limit = new SourceLimit(shared, 3);
+  const shared = SourceLimit.createMemory(1);
+  const limit = new SourceLimit(shared, 3, 0);
   const keys = Array.from({ length: 500 }, (_, index) => keyOf(1, 2, index & 7, index & 3));
   const entered = keys.filter((key) => limit.enter(key));
   for (const key of entered) limit.leave(key);
+  t.ok(new Int32Array(shared).every((count) => count === 0));
+});
+
+t.test('source limit: a worker that died gives back its places, and nobody else’s', async (t) => {
+  const shared = SourceLimit.createMemory(2);
+  const [dying, living] = [new SourceLimit(shared, 2, 0), new SourceLimit(shared, 2, 1)];
+  const [one, other] = [keyOf(10, 0, 0, 1), keyOf(10, 0, 0, 2)];
+  t.same([dying.enter(one), living.enter(one), dying.enter(other)], [true, true, true]);
+  t.equal(living.enter(one), false);
+  new SourceLimit(shared, 2, 0).forgetWorker();
+  t.same([living.enter(one), living.enter(one)], [true, false]);
+  living.leave(one);
+  living.leave(one);
   t.ok(new Int32Array(shared).every((count) => count === 0));
 });

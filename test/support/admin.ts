@@ -17,7 +17,7 @@ export function idleTarget(overrides: Partial<AdminTarget> = {}): AdminTarget {
     statistics: () => ({
       ...readStatistics([counters], ['web']),
       uptimeMs: 1000,
-      workers: { configured: 1, running: 1 },
+      workers: { configured: 1, running: 1, deaths: 0 },
       limits: { connectionsMax: 1, pipeMemoryBytes: 1 },
       upstreams: [],
       logLinesDropped: 0,

@@ -7,12 +7,12 @@ import {
 import {
   type CloseReason,
   COUNTER_REGION_BYTES,
+  ConnectionLimit,
   Counter,
   type CounterName,
   Counters,
   closeReasons,
   type FromWorker,
-  SHARED_BYTES,
   type TimeoutsSnapshot,
   type ToWorker,
   type WorkerSnapshot,
@@ -20,6 +20,7 @@ import {
 } from '#src/proxy/index.js';
 import {
   createKernel,
+  DescriptorLedger,
   EventFd,
   formatAddress,
   type Kernel,
@@ -92,7 +93,8 @@ export class DataWorker {
       port: port2,
       bellFd: this.bell.fd,
       counters: region,
-      shared: new SharedArrayBuffer(SHARED_BYTES),
+      descriptors: DescriptorLedger.createMemory(4096),
+      shared: ConnectionLimit.createMemory(1),
       logBacklog: new SharedArrayBuffer(4),
     };
     const thread =

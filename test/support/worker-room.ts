@@ -11,7 +11,6 @@ import {
   Counters,
   closeReasons,
   type ListenerSnapshot,
-  SHARED_BYTES,
   type TimeoutsSnapshot,
 } from '#src/proxy/index.js';
 import { Listener } from '#src/proxy/listener.js';
@@ -98,7 +97,7 @@ export class TestRoom implements WorkerRoom {
     }
     this.libc.script('epoll_wait', (args, real) => real(...args.with(3, 0)));
     this.pipes = new PipePool(this.kernel, 65536, 1024 * 1024);
-    this.connections = new ConnectionLimit(new SharedArrayBuffer(SHARED_BYTES), connectionsMax);
+    this.connections = new ConnectionLimit(ConnectionLimit.createMemory(1), connectionsMax, 0);
     this.origin = kit.listener(family);
     const { fd, address } = listening(kit, family);
     this.address = address;

@@ -26,16 +26,17 @@ export function adminRoutes(target: AdminTarget): Route[] {
     {
       method: 'GET',
       path: '/healthz',
-      summary: '200 while every worker runs, else 503',
+      summary: '200 while a worker runs, else 503',
       isPublic: true,
-      handle: () => state(target.isHealthy(), 'a worker does not run'),
+      handle: () => state(target.isHealthy(), 'no worker runs'),
     },
     {
       method: 'GET',
       path: '/readyz',
-      summary: '200 while connections are accepted, else 503',
+      summary: '200 while every worker accepts connections, else 503',
       isPublic: true,
-      handle: () => state(target.isReady(), 'no connections are accepted: starting or draining'),
+      handle: () =>
+        state(target.isReady(), 'a worker accepts nothing: starting, replaced or draining'),
     },
     {
       method: 'GET',

@@ -46,6 +46,12 @@ export const families: readonly MetricFamily[] = [
     ],
   },
   single(
+    'counter',
+    'headgate_worker_deaths_total',
+    'Data threads that died of a bug and took their connections along',
+    ({ workers }) => workers.deaths,
+  ),
+  single(
     'gauge',
     'headgate_connections_limit',
     'Client connections the process may have, limits.connections',

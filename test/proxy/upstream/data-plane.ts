@@ -6,12 +6,12 @@ import { DataThread } from '#src/control/data-thread.js';
 import type { LogSink } from '#src/control/log-sink.js';
 import {
   type CloseReason,
+  ConnectionLimit,
   Counter,
   type CounterName,
   closeReasons,
   EndpointSlots,
   EndpointTable,
-  SHARED_BYTES,
   type SlotReading,
   type UpstreamSnapshot,
   upstreamDefaults,
@@ -171,7 +171,7 @@ export class DataPlane {
 
   private async startThreads({ workers = 2, connectMs = 5_000 }: DataPlaneSettings): Promise<void> {
     const kernel = createKernel();
-    const shared = new SharedArrayBuffer(SHARED_BYTES);
+    const shared = ConnectionLimit.createMemory(workers);
     const sink = { writeLines: (lines: string) => this.keep(lines) } as unknown as LogSink;
     for (let worker = 0; worker < workers; worker++) {
       const address = new Sockaddr({ family: 'inet', host: '127.0.0.1', port: this.port });

@@ -1,0 +1,51 @@
+/**
+ * A worker thread as in production, but for a bug: it dies when a client sends one of the
+ * {@link lastWords}, or at its start while the environment says so.
+ */
+import { workerData } from 'node:worker_threads';
+import koffi from 'koffi';
+import type { WorkerStart } from '#src/proxy/index.js';
+import { Worker } from '#src/proxy/worker.js';
+import { type Libc, loadLibc } from '#src/splice/index.js';
+import { type Death, DIES_AT_START, lastWords } from './last-words.js';
+
+const LONGEST = Math.max(...Object.values(lastWords).map(({ length }) => length));
+const deaths = Object.keys(lastWords) as Death[];
+
+function deathOf(address: number, length: number): Death | undefined {
+  if (length < 1 || length > LONGEST) return undefined;
+  const bytes = koffi.decode(address, koffi.array('uint8_t', length)) as number[];
+  const text = Buffer.from(bytes).toString('latin1');
+  return deaths.find((death) => lastWords[death] === text);
+}
+
+function mortal({ calls, errno }: Libc): Libc {
+  const { recv, epoll_wait, setsockopt } = calls;
+  let death: Death | undefined;
+  return {
+    errno,
+    calls: {
+      ...calls,
+      recv(...args) {
+        const result = recv(...args);
+        death ??= deathOf(args[1]!, result);
+        if (death === 'sudden') process.exit(1);
+        return result;
+      },
+      epoll_wait(...args) {
+        if (death !== undefined) throw new Error('a bug of the worker');
+        return epoll_wait(...args);
+      },
+      // Called first when a flow is reset.
+      setsockopt(...args) {
+        if (death === 'helpless') throw new Error('another bug of the worker');
+        return setsockopt(...args);
+      },
+    },
+  };
+}
+
+if (process.env[DIES_AT_START] !== undefined) throw new Error('a bug at the start');
+const start = workerData as WorkerStart;
+new Worker(start, mortal(loadLibc())).run();
+start.port.close();
