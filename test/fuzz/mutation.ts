@@ -122,3 +122,32 @@ export function fuzz(t: Test, target: Target, seed: number): void {
   t.comment(`${inputs} inputs, ${kinds.size} kinds of answers: ${JSON.stringify([...kinds])}`);
   t.ok(kinds.has(1) && kinds.has(0) && kinds.size > 5, 'good, partial and bad ones were met');
 }
+
+/**
+ * Runs a property of mutated bytes for a bounded time and fails with the seed and the first bytes that break it.
+ *
+ * @param check says what is wrong, or undefined
+ */
+export async function fuzzEach(
+  t: Test,
+  seeds: readonly Buffer[],
+  seed: number,
+  check: (bytes: Buffer, random: Random) => string | undefined | Promise<string | undefined>,
+): Promise<void> {
+  const random = new Random(seed);
+  const endMs = performance.now() + RUN_MS;
+  let inputs = 0;
+  for (; performance.now() < endMs; inputs++) {
+    const bytes = mutate(random, seeds);
+    let problem: string | undefined;
+    try {
+      problem = await check(bytes, random);
+    } catch (error) {
+      problem = `threw ${(error as Error).stack}`;
+    }
+    if (problem === undefined) continue;
+    t.fail(problem, { seed, inputs, hex: bytes.toString('hex'), text: bytes.toString('latin1') });
+    return;
+  }
+  t.pass(`${inputs} inputs`);
+}

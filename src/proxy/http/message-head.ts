@@ -1,4 +1,4 @@
-import { COLON, CR, isFieldValue, isToken, isWhiteSpace, LF } from './characters.js';
+import { COLON, CR, HTAB, isFieldValue, isToken, isWhiteSpace, LF } from './characters.js';
 import { type ConnectionOptions, readConnection } from './connection-options.js';
 import { readContentLength } from './content-length.js';
 import { HeaderName, headerNameOf, headerNames, LAST_FRAMING_NAME } from './header-name.js';
@@ -279,6 +279,8 @@ export abstract class MessageHead {
       case HeaderName.content_length:
         if (this.contentLength >= 0) return -HttpRejection.content_length_repeated;
         this.contentLength = readContentLength(bytes, start, end);
+        // A tab may stand there (RFC 9110 §5.6.3), but llhttp for one does not expect it.
+        if (hasTabAround(bytes, start, end)) return -HttpRejection.content_length_malformed;
         return this.contentLength;
       case HeaderName.transfer_encoding: {
         // RFC 9110 §5.3: several lines are one list, and a list with chunked before its end is wrong.
@@ -331,6 +333,13 @@ function nameFault(bytes: Buffer, nameAt: number, at: number): HttpRejection {
   if (at === nameAt && isWhiteSpace(byte)) return HttpRejection.obs_fold;
   if (!isWhiteSpace(byte) || at === nameAt) return HttpRejection.field_name_malformed;
   return HttpRejection.space_before_colon;
+}
+
+/** @param start bytes[start, end) are a value, with a colon before its white space and CR behind it */
+function hasTabAround(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start - 1; isWhiteSpace(bytes[at]!); at--) if (bytes[at] === HTAB) return true;
+  for (let at = end; isWhiteSpace(bytes[at]!); at++) if (bytes[at] === HTAB) return true;
+  return false;
 }
 
 function letterOf(byte: number): number {

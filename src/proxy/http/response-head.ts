@@ -92,13 +92,13 @@ export class ResponseHead extends MessageHead {
     if (status < 200 && (this.isChunked || this.contentLength > 0)) {
       return -HttpRejection.informational_framing;
     }
+    const fault = this.checkFraming();
+    if (fault < 0) return fault;
     if (isTunnel) {
       this.framing = Framing.tunnel;
       this.keepAlive = false;
       return 0;
     }
-    const fault = this.checkFraming();
-    if (fault < 0) return fault;
     if (status < 200 || status === 204) {
       // Who announces a body that must not be may also send it: nothing else can be read behind it.
       if (hasFraming && this.contentLength !== 0) this.keepAlive = false;

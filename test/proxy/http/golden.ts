@@ -23,6 +23,11 @@ export interface GoldenCase {
 // Tests run compiled, from build/test; the cases stay where they are.
 const folder = new URL('../../../../test/proxy/http/cases/', import.meta.url);
 
+/** All cases of the files whose name begins with `prefix`. */
+export function goldenCases(prefix: string): GoldenCase[] {
+  return caseFiles(prefix).flatMap(readCases);
+}
+
 function caseFiles(prefix: string): string[] {
   return readdirSync(folder).filter((name) => name.startsWith(prefix));
 }
