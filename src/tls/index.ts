@@ -3,18 +3,23 @@
  * socket; what follows is the kernel's where it can be (kernel TLS) and OpenSSL's where not. Either
  * way a connection becomes a `Transport`, and callers never ask which kind it is.
  */
+
 export {
   type CipherSuite,
   type KernelCipher,
   kernelCiphers,
   kernelSuite,
 } from './cipher-suites.js';
+export { ClientContext } from './client-context.js';
+export type { ContextUse } from './context.js';
 export {
   CRYPTO_INFO_BYTES_MAX,
   type CryptoInfoLayout,
   cryptoInfoLayout,
   writeCryptoInfo,
 } from './crypto-info.js';
+export { Handshake, HandshakeResult, HandshakeState, type TlsRoom } from './handshake.js';
+export { type HandshakeFailure, handshakeFailures, receivedAlert } from './handshake-failure.js';
 export {
   bindOpenSsl,
   Callback,
@@ -25,6 +30,8 @@ export {
   registerCallback,
   type SymbolLibrary,
 } from './openssl.js';
+export { TlsError } from './openssl-error.js';
+export { ServerContexts } from './server-contexts.js';
 export {
   type CertificateSettings,
   type ClientAuthSettings,
@@ -34,6 +41,8 @@ export {
   type ServerTlsSettings,
   TlsVersion,
 } from './settings.js';
+export { TICKET_KEY_BYTES } from './ticket-keys.js';
+export type { PeerCertificate, TlsSession } from './tls-session.js';
 export {
   nextSecret,
   prf,
@@ -43,3 +52,5 @@ export {
   tls13Key,
   wipe,
 } from './traffic-keys.js';
+export { TrafficSecrets } from './traffic-secrets.js';
+export { UserlandTlsTransport } from './userland-transport.js';

@@ -1,0 +1,196 @@
+/** A thread that serves TLS with the parts of src/tls and nothing of a proxy: it echoes, or greets. */
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import {
+  BufferPool,
+  createKernel,
+  Epoll,
+  Errno,
+  EventPoll,
+  NativeMemory,
+  Outcome,
+  PipePool,
+  PUMP_SLOTS,
+  Pump,
+  PumpResult,
+  Socket,
+} from '#src/splice/index.js';
+import {
+  Handshake,
+  HandshakeResult,
+  ServerContexts,
+  type UserlandTlsTransport,
+} from '#src/tls/index.js';
+import type { TlsThreadStart, ToTlsThread } from './tls-server.js';
+
+const { fd: listener, settings, use, greeting, timeoutMs } = workerData as TlsThreadStart;
+const EVENTS = (Epoll.EPOLLIN | Epoll.EPOLLOUT | Epoll.EPOLLRDHUP | Epoll.EPOLLET) >>> 0;
+
+const port = parentPort!;
+const kernel = createKernel();
+const clock = { nowMs: performance.now() };
+const room = {
+  kernel,
+  clock,
+  pipes: new PipePool(kernel, 65536, 1 << 20),
+  buffers: new BufferPool(65536),
+};
+const poll = new EventPoll(kernel, 256);
+let contexts = new ServerContexts(settings, use);
+
+class Connection {
+  readonly startedMs = clock.nowMs;
+  handshake: Handshake | undefined;
+  private transport: UserlandTlsTransport | undefined;
+  private pump: Pump | undefined;
+  private greeted = 0;
+  private hasEnded = false;
+  private memory: NativeMemory | undefined;
+
+  constructor(readonly fd: number) {
+    this.handshake = Handshake.accept(room, contexts, fd, true);
+  }
+
+  run(events: number): void {
+    if (this.handshake !== undefined) this.shake(this.handshake, events);
+    else this.transport!.notice(events);
+    if (this.transport === undefined) return;
+    if (this.hasEnded) this.closeWhenSaid(this.transport);
+    else if (greeting > 0) this.greet(this.transport);
+    else this.echo(this.transport);
+  }
+
+  expire(): void {
+    this.handshake!.expire();
+    this.failed(this.handshake!);
+  }
+
+  private shake(handshake: Handshake, events: number): void {
+    const result = handshake.advance(events);
+    if (result === HandshakeResult.Failed) this.failed(handshake);
+    if (result !== HandshakeResult.Done) return;
+    this.handshake = undefined;
+    const { session, ticketRecords, secrets } = handshake;
+    const lengths = [secrets?.client, secrets?.server, secrets?.master].map(
+      (secret) => secret?.length ?? 0,
+    );
+    port.postMessage({ type: 'done', session, ticketRecords, secretLengths: lengths });
+    this.transport = handshake.takeOver();
+    this.pump = new Pump(room, new Float64Array(PUMP_SLOTS), this.transport, this.transport);
+    if (greeting > 0) {
+      this.memory = new NativeMemory(greeting);
+      for (let at = 0; at < greeting; at++) this.memory.bytes[at] = at % 251;
+    }
+  }
+
+  private failed({ failure, detail }: Handshake): void {
+    port.postMessage({ type: 'failed', failure, detail });
+    this.close(() => kernel.close(this.fd));
+  }
+
+  private echo(transport: UserlandTlsTransport): void {
+    const result = this.pump!.run();
+    if (result === PumpResult.Waiting) return;
+    if (result === PumpResult.Yielded) deferred.add(this);
+    else if (result === PumpResult.Ended) this.ended(transport, 'end');
+    else this.ended(transport, result === PumpResult.SourceFailed ? 'read failed' : 'write failed');
+  }
+
+  /** Says all it has to say, ends its direction, and listens until the other side has ended its own. */
+  private greet(transport: UserlandTlsTransport): void {
+    while (this.greeted < greeting) {
+      if (!transport.writable) return;
+      const rest = greeting - this.greeted;
+      const written = transport.write(this.memory!.address + this.greeted, rest);
+      if (written === Outcome.Blocked) return;
+      if (written <= 0) {
+        this.ended(transport, 'write failed');
+        return;
+      }
+      this.greeted += written;
+      if (this.greeted === greeting) transport.shutdownWrite();
+    }
+    while (transport.readable) {
+      const read = transport.read(scratch.address, scratch.byteLength);
+      if (read === Outcome.Blocked) return;
+      if (read <= 0) {
+        this.ended(transport, read === Outcome.Eof ? 'end' : 'read failed');
+        return;
+      }
+    }
+  }
+
+  private ended(transport: UserlandTlsTransport, how: string): void {
+    const { isTruncated, failure, errno } = transport;
+    port.postMessage({ type: 'ended', how, isTruncated, failure, errno });
+    this.pump!.release();
+    this.hasEnded = true;
+    if (how === 'end') {
+      transport.shutdownWrite();
+      this.closeWhenSaid(transport);
+    } else {
+      this.close(() => transport.reset());
+    }
+  }
+
+  private closeWhenSaid(transport: UserlandTlsTransport): void {
+    if (!transport.isClosing) this.close(() => transport.close());
+  }
+
+  private close(end: () => void): void {
+    connections.delete(this.fd);
+    deferred.delete(this);
+    end();
+  }
+}
+
+const scratch = new NativeMemory(65536);
+const connections = new Map<number, Connection>();
+const deferred = new Set<Connection>();
+
+function accept(): void {
+  for (;;) {
+    const fd = kernel.accept4(listener, 0, 0, Socket.SOCK_NONBLOCK | Socket.SOCK_CLOEXEC);
+    if (fd === -Errno.EAGAIN) return;
+    if (fd < 0) throw new Error(`accept4: ${-fd}`);
+    const connection = new Connection(fd);
+    connections.set(fd, connection);
+    poll.add(fd, EVENTS, 0);
+    connection.run(0);
+  }
+}
+
+function listen(): boolean {
+  const said = receiveMessageOnPort(port) as { message: ToTlsThread } | undefined;
+  if (said === undefined) return true;
+  if (said.message.type === 'stop') return false;
+  const old = contexts;
+  contexts = new ServerContexts(said.message.settings, use);
+  old.release();
+  port.postMessage({ type: 'reloaded' });
+  return true;
+}
+
+poll.add(listener, Epoll.EPOLLIN, 0);
+port.postMessage({ type: 'ready' });
+let isRunning = true;
+while (isRunning) {
+  const count = poll.wait(deferred.size > 0 ? 0 : 10);
+  clock.nowMs = performance.now();
+  for (let index = 0; index < count; index++) {
+    const fd = poll.fdAt(index);
+    if (fd === listener) accept();
+    else connections.get(fd)?.run(poll.eventsAt(index));
+  }
+  const due = [...deferred];
+  deferred.clear();
+  for (const connection of due) connection.run(0);
+  for (const connection of connections.values()) {
+    const isLate = clock.nowMs > connection.startedMs + timeoutMs;
+    if (connection.handshake !== undefined && isLate) connection.expire();
+  }
+  isRunning = listen();
+}
+for (const { fd } of [...connections.values()]) kernel.close(fd);
+contexts.release();
+poll.close();
+port.postMessage({ type: 'stopped', memory: process.memoryUsage().rss });

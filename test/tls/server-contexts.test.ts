@@ -1,0 +1,191 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import t from 'tap';
+import { ServerContexts, type ServerTlsSettings, TlsVersion } from '#src/tls/index.js';
+import { authority, certificate, dial, kit } from '#test/support/tls-kit.js';
+import { plainSettings, TlsServer } from '#test/support/tls-server.js';
+
+const timeout = 20_000;
+const subjectOf = (socket: TLSSocket): string => socket.getPeerCertificate().subject.CN as string;
+
+t.test('server contexts: the certificate is chosen by name before the handshake', async (t) => {
+  const certificates = [
+    certificate(['default.test']),
+    certificate(['a.test', 'b.test']),
+    certificate(['*.a.test']),
+    certificate(['exact.a.test']),
+  ];
+  const server = await TlsServer.start(t, { ...plainSettings, certificates });
+  for (const [servername, expected] of [
+    ['a.test', 'a.test'],
+    ['B.TEST', 'a.test'],
+    ['x.a.test', '*.a.test'],
+    ['exact.a.test', 'exact.a.test'],
+    ['x.y.a.test', 'default.test'],
+    ['elsewhere.test', 'default.test'],
+    ['', 'default.test'],
+  ] as const) {
+    for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+      const options = { servername, maxVersion, checkServerIdentity: () => undefined };
+      const socket = await dial(server.port, options);
+      t.equal(subjectOf(socket), expected, `${servername} by ${maxVersion}`);
+      const { session } = await server.next('done');
+      socket.destroy();
+      t.equal(session.serverName, servername === '' ? undefined : servername);
+    }
+  }
+});
+
+t.test('server contexts: RSA and ECDSA serve the same name', { timeout }, async (t) => {
+  const certificates = [certificate(['a.test'], 'rsa:2048'), certificate(['a.test'])];
+  const server = await TlsServer.start(t, { ...plainSettings, certificates });
+  for (const [ciphers, sigalgs, kind] of [
+    ['ECDHE-ECDSA-AES128-GCM-SHA256', undefined, 'ECDSA'],
+    ['ECDHE-RSA-AES128-GCM-SHA256', undefined, 'RSA'],
+    [undefined, 'rsa_pss_rsae_sha256', 'RSA'],
+    [undefined, 'ecdsa_secp256r1_sha256', 'ECDSA'],
+  ] as const) {
+    const maxVersion = ciphers === undefined ? 'TLSv1.3' : 'TLSv1.2';
+    const socket = await dial(server.port, {
+      maxVersion,
+      ...(ciphers && { ciphers }),
+      ...(sigalgs && { sigalgs }),
+    });
+    t.equal(
+      socket.getPeerX509Certificate()!.publicKey.asymmetricKeyType,
+      kind === 'RSA' ? 'rsa' : 'ec',
+    );
+    socket.destroy();
+  }
+});
+
+t.test('server contexts: the server’s preference decides about ALPN', { timeout }, async (t) => {
+  const certificates = [certificate(['a.test']), certificate(['b.test'])];
+  const settings = { ...plainSettings, certificates, alpn: ['http/1.1', 'h2'] };
+  const server = await TlsServer.start(t, settings);
+  for (const servername of ['a.test', 'b.test']) {
+    for (const [offered, agreed] of [
+      [['h2', 'http/1.1'], 'http/1.1'],
+      [['x', 'h2'], 'h2'],
+      [undefined, false],
+    ] as const) {
+      const socket = await dial(server.port, {
+        servername,
+        ...(offered && { ALPNProtocols: [...offered] }),
+      });
+      t.equal(socket.alpnProtocol, agreed);
+      const { session } = await server.next('done');
+      socket.destroy();
+      t.equal(session.alpn, agreed === false ? undefined : agreed);
+    }
+  }
+  await t.rejects(dial(server.port, { ALPNProtocols: ['smtp'] }), /no application protocol/i);
+  t.equal((await server.next('failed')).failure, 'no_application_protocol');
+});
+
+t.test(
+  'server contexts: an OCSP response is stapled where there is one',
+  { timeout },
+  async (t) => {
+    const one = certificate(['a.test']);
+    const response = randomBytes(300);
+    const certificates = [{ ...one, ocsp: response }, certificate(['b.test'])];
+    const server = await TlsServer.start(t, { ...plainSettings, certificates });
+    for (const [servername, expected] of [
+      ['a.test', response],
+      ['b.test', undefined],
+    ] as const) {
+      const socket = await dial(server.port, { servername });
+      t.ok(socket.authorized, 'one that does not ask gets none');
+      socket.destroy();
+      const options = { host: '127.0.0.1', port: server.port, servername, ca: authority() };
+      const asking = connect({ ...options, requestOCSP: true } as ConnectionOptions);
+      const seen = await new Promise<Buffer | null>((resolve, reject) => {
+        asking.once('OCSPResponse', resolve);
+        asking.once('error', reject);
+      });
+      asking.destroy();
+      if (expected === undefined) t.equal(seen?.length ?? 0, 0, servername);
+      else t.ok(seen?.equals(expected), servername);
+    }
+  },
+);
+
+t.test('server contexts: what is wrong with a certificate is said, and of which', async (t) => {
+  const good = certificate(['a.test']);
+  const other = certificate(['b.test']);
+  const build = (settings: Partial<ServerTlsSettings>): string => {
+    try {
+      new ServerContexts(
+        { ...plainSettings, certificates: [good], ...settings },
+        { kernel: false },
+      );
+      return '';
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  t.equal(build({}), '');
+  t.match(build({ certificates: [] }), /no certificate/);
+  t.match(
+    build({ certificates: [good, { ...other, key: good.key }] }),
+    /the certificate for b\.test: key values mismatch/,
+  );
+  t.match(
+    build({ certificates: [{ ...good, names: [], chain: 'nothing' }] }),
+    /certificate 1: there is no certificate in it/,
+  );
+  t.match(
+    build({ certificates: [{ ...good, key: '' }] }),
+    /the key of the certificate for a\.test/,
+  );
+  kit.write('plain.key', good.key);
+  const args = ['ec', '-in', kit.path('plain.key'), '-aes128', '-passout', 'pass:secret'];
+  const encrypted = execFileSync('openssl', args, { stdio: 'pipe' }).toString();
+  t.match(build({ certificates: [{ ...good, key: encrypted }] }), /the key of the certificate/);
+  t.match(build({ ciphers: 'NO-SUCH' }), /ciphers NO-SUCH: no cipher match/);
+  t.match(build({ ciphersuites: 'TLS_NONE' }), /ciphersuites TLS_NONE: no cipher match/);
+  t.match(build({ curves: 'P-0' }), /curves P-0/);
+  t.match(build({ alpn: ['x'.repeat(256)] }), /1 to 255 bytes/);
+  t.match(build({ ticketKeys: [randomBytes(48)] }), /80 bytes, not 48/);
+  const clientAuth = { mode: 'require', ca: 'nothing', verifyDepth: 1 } as const;
+  t.match(build({ clientAuth }), /the trusted certificates: there is no certificate in it/);
+});
+
+t.test('server contexts: a reload changes what new connections get', { timeout }, async (t) => {
+  const before = { ...plainSettings, certificates: [certificate(['a.test'])] };
+  const after = { ...plainSettings, certificates: [certificate(['a.test'], 'rsa:2048')] };
+  const server = await TlsServer.start(t, before);
+  const old = await dial(server.port);
+  await server.reload(after);
+  const young = await dial(server.port);
+  t.not(young.getPeerCertificate().fingerprint256, old.getPeerCertificate().fingerprint256);
+  for (const socket of [old, young]) {
+    socket.write('still here');
+    const [chunk] = await new Promise<[Buffer]>((resolve) =>
+      socket.once('data', (chunk) => resolve([chunk as Buffer])),
+    );
+    t.equal(chunk.toString(), 'still here');
+    socket.destroy();
+  }
+});
+
+t.test('server contexts: a reload in the middle of a handshake', { timeout }, async (t) => {
+  const settings = { ...plainSettings, certificates: [certificate(['a.test'])] };
+  const contexts = new ServerContexts(settings, { kernel: false });
+  contexts.retain();
+  contexts.release();
+  t.equal(contexts.find('a.test'), contexts.initial, 'a handshake still has them');
+  t.equal(contexts.openssl.SSL_CTX_up_ref(contexts.initial), 1);
+  contexts.openssl.SSL_CTX_free(contexts.initial);
+  contexts.release();
+});
+
+t.test('server contexts: versions outside the configured range fail', { timeout }, async (t) => {
+  const certificates = [certificate(['a.test'])];
+  const only13 = { ...plainSettings, certificates, minVersion: TlsVersion.Tls13 };
+  const server = await TlsServer.start(t, only13);
+  await t.rejects(dial(server.port, { maxVersion: 'TLSv1.2' }), /protocol version/i);
+  t.equal((await server.next('failed')).failure, 'unsupported_version');
+});
