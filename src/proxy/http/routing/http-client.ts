@@ -37,6 +37,8 @@ export class HttpClient {
   /** The client of the request at hand, as text; empty when it has no address. */
   ip: string;
   scheme: 'http' | 'https';
+  /** Field lines about the peer, made once for all requests; whoever writes them keeps them here. */
+  fieldsBefore: Buffer | undefined;
   private readonly peer: HostAddress | undefined;
   /** The same as `ip`. */
   private host: HostAddress | undefined;
