@@ -40,6 +40,7 @@ export {
   type ConnectionQuality,
   connectionQuality,
   hideListener,
+  isWritable,
   type ListenOptions,
   localAddress,
   openBound,
