@@ -13,7 +13,7 @@ export const Alert = {
 export const AlertLevel = { Warning: 1, Fatal: 2 } as const;
 
 /** The IANA registry "TLS Alerts", without those that only TLS 1.0 and older send. */
-const names: Readonly<Record<number, string>> = {
+export const alertNames: Readonly<Record<number, string>> = {
   0: 'close_notify',
   10: 'unexpected_message',
   20: 'bad_record_mac',
@@ -46,5 +46,5 @@ const names: Readonly<Record<number, string>> = {
 
 /** An alert by the name of its registry; its number where that has none. */
 export function alertName(description: number): string {
-  return names[description] ?? `alert_${description}`;
+  return alertNames[description] ?? `alert_${description}`;
 }

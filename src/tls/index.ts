@@ -27,9 +27,9 @@ export {
   cryptoInfoLayout,
   writeCryptoInfo,
 } from './crypto-info.js';
+export { DirectionKeys } from './direction-keys.js';
 export { Handshake, HandshakeResult, HandshakeState, type TlsRoom } from './handshake.js';
 export { type HandshakeFailure, handshakeFailures, receivedAlert } from './handshake-failure.js';
-export { DirectionKeys } from './direction-keys.js';
 export {
   attachKernelTls,
   installKey,
@@ -49,8 +49,8 @@ export {
   type SymbolLibrary,
 } from './openssl.js';
 export { TlsError } from './openssl-error.js';
-export { ServerContexts } from './server-contexts.js';
 export { PostHandshake, PostHandshakeEvent } from './post-handshake.js';
+export { ServerContexts } from './server-contexts.js';
 export {
   type CertificateSettings,
   type ClientAuthSettings,
@@ -61,8 +61,8 @@ export {
   TlsVersion,
 } from './settings.js';
 export { TICKET_KEY_BYTES } from './ticket-keys.js';
-export type { PeerCertificate, TlsSession } from './tls-session.js';
 export { TlsEnding, tlsEndings } from './tls-ending.js';
+export type { PeerCertificate, TlsSession } from './tls-session.js';
 export {
   nextSecret,
   prf,
