@@ -1,24 +1,25 @@
-import { type Address, isWildcard, parseListenAddress } from './address.js';
+import { type Address, type BindAddress, isWildcard, parseBindAddress } from './address.js';
 import { keyPointer, pointerPath } from './pointer.js';
 import { type Finding, show } from './validation.js';
 
 interface Bind {
   pointer: string;
   spelling: string;
-  address: Address;
+  address: BindAddress;
 }
 
 /**
- * Finds addresses that two listeners, or one of them and admin, or one twice, would bind. SO_REUSEPORT would let them all
- * bind, and the kernel would deal out the connections among them. The value may be invalid otherwise.
+ * Finds addresses that two listeners, or one of them and admin, or one twice, would bind. SO_REUSEPORT
+ * would let them all bind, and the kernel would deal out the connections among them. A name of a socket
+ * that is handed over is such an address, too: it stands for one socket. The value may be invalid otherwise.
  */
 export function findBindClashes(file: unknown): Finding[] {
   const earlier = new Map<string, Bind[]>();
   return readBinds(file).flatMap((bind) => {
     const { address } = bind;
-    const slot = address.family === 'unix' ? address.text : String(address.port);
+    const slot = 'port' in address ? String(address.port) : address.text;
     const rivals = earlier.get(slot) ?? [];
-    const rival = rivals.find((other) => overlap(other.address, address));
+    const rival = rivals.find((other) => overlaps(other.address, address));
     earlier.set(slot, [...rivals, bind]);
     return rival ? [clash(bind, rival)] : [];
   });
@@ -29,14 +30,18 @@ function clash({ pointer, spelling, address }: Bind, rival: Bind): Finding {
     address.text === rival.address.text
       ? 'already bound by'
       : `overlaps ${show(rival.spelling)} of`;
-  const message = `${pointerPath(pointer)} is ${show(spelling)}: ${how} ${pointerPath(rival.pointer)}, expected another address or port`;
+  const expected =
+    address.family === 'inherited'
+      ? 'another socket, by its name or address'
+      : 'another address or port';
+  const message = `${pointerPath(pointer)} is ${show(spelling)}: ${how} ${pointerPath(rival.pointer)}, expected ${expected}`;
   return { pointer, at: 'value', message, absence: false };
 }
 
 /** Whether a connection could come in at both. */
-function overlap(one: Address, other: Address): boolean {
-  if (one.text === other.text) return one.family === 'unix' || one.port !== 0;
-  if (one.family === 'unix' || other.family === 'unix') return false;
+export function overlaps(one: BindAddress, other: BindAddress): boolean {
+  if (one.text === other.text) return !('port' in one) || one.port !== 0;
+  if (!('port' in one) || !('port' in other)) return false;
   if (one.port !== other.port || one.port === 0) return false;
   if (isDualStack(one) || isDualStack(other)) return true;
   return one.family === other.family && (isWildcard(one) || isWildcard(other));
@@ -63,7 +68,7 @@ function property(value: unknown, name: string): unknown {
 
 function readBind(spelling: unknown, pointer: string): Bind[] {
   if (typeof spelling !== 'string') return [];
-  const parsed = parseListenAddress(spelling);
+  const parsed = parseBindAddress(spelling);
   return parsed.ok ? [{ pointer, spelling, address: parsed.value }] : [];
 }
 

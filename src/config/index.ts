@@ -16,6 +16,7 @@ export {
   parseListenAddress,
   type UnixAddress,
 } from './address.js';
+export { overlaps } from './bind-clash.js';
 export type {
   AdminConfig,
   Config,

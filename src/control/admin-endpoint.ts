@@ -7,10 +7,12 @@ import {
   localAddress,
   openBound,
   Sockaddr,
+  type SocketAddress,
   SystemCallError,
 } from '../splice/index.js';
 import type { AdminServer, AdminTarget } from './admin/index.js';
-import { removeSocketFile, removeStaleSocket } from './listening.js';
+import { type Claim, claimedAddress } from './claim.js';
+import { bindInet, removeSocketFile, removeStaleSocket } from './listening.js';
 import { socketAddress } from './socket-address.js';
 
 const BACKLOG = 64;
@@ -21,40 +23,58 @@ const BACKLOG = 64;
  */
 export class AdminEndpoint {
   /** As bound: with port 0 asked for, the port the kernel chose. */
-  readonly address;
+  readonly address: SocketAddress;
   private server: AdminServer | undefined;
+  private isRetired = false;
 
   private constructor(
     private readonly kernel: Kernel,
-    private readonly config: AdminConfig,
+    private config: AdminConfig,
     private readonly fd: number,
   ) {
     this.address = localAddress(kernel, fd);
   }
 
-  /** @throws SystemCallError with the address, when it cannot be bound */
-  static async bind(kernel: Kernel, config: AdminConfig): Promise<AdminEndpoint> {
+  /**
+   * @param claims addresses of this process that the new one may overlap
+   * @throws SystemCallError with the address, when it cannot be bound
+   */
+  static async bind(
+    kernel: Kernel,
+    config: AdminConfig,
+    claims: readonly Claim[] = [],
+  ): Promise<AdminEndpoint> {
     const { bind } = config;
-    const address = socketAddress(bind);
-    if (address.family === 'unix') await removeStaleSocket(address.path);
-    const sockaddr = new Sockaddr(address);
-    const fd = openBound(kernel, sockaddr, {
-      backlog: BACKLOG,
-      ipv6Only: bind.family === 'inet6' && !bind.dualStack,
-      reusePort: false,
-    });
+    if (bind.family !== 'unix') {
+      const options = { backlog: BACKLOG, reusePort: false, ipv6Only: false };
+      const { fds } = bindInet(kernel, bind, options, 1, claims);
+      return new AdminEndpoint(kernel, config, fds[0]!);
+    }
+    const address = new Sockaddr(socketAddress(bind));
+    if (!bind.abstract) await removeStaleSocket(bind.path);
+    const options = { backlog: BACKLOG, reusePort: false, ipv6Only: false };
+    const fd = openBound(kernel, address, options);
     // Before it listens: nobody connects to a file that is still open to others.
-    if (bind.family === 'unix' && !bind.abstract) chmodSync(bind.path, 0o600);
+    if (!bind.abstract) chmodSync(bind.path, 0o600);
     const result = kernel.listen(fd, BACKLOG);
     if (result >= 0) return new AdminEndpoint(kernel, config, fd);
     kernel.close(fd);
-    throw new SystemCallError('listen', -result, sockaddr.toString());
+    throw new SystemCallError('listen', -result, address.toString());
   }
 
   /** What a person pastes into a browser or after `curl --unix-socket`. */
   get text(): string {
     const text = formatAddress(this.address);
     return this.address.family === 'unix' ? text : `http://${text}/`;
+  }
+
+  get claim(): Claim {
+    return { address: claimedAddress(this.config.bind, this.address), fds: [this.fd] };
+  }
+
+  /** Whether it would be bound just the same. */
+  isAt({ bind }: AdminConfig): boolean {
+    return bind.text === this.config.bind.text;
   }
 
   /** Answers requests from now on. */
@@ -65,9 +85,32 @@ export class AdminEndpoint {
     await this.server.listen(this.fd);
   }
 
-  close(): void {
-    if (this.server === undefined) this.kernel.close(this.fd);
-    else this.server.close();
+  /** Asks for another token, or answers to other names. */
+  protect(config: AdminConfig): void {
+    this.config = config;
+    this.server?.protect(config);
+  }
+
+  /**
+   * Accepts nothing more; what is being asked is answered.
+   * @param onGone called when it is
+   */
+  retire(onGone: () => void): void {
+    this.isRetired = true;
     removeSocketFile(this.address);
+    if (this.server !== undefined) {
+      this.server.retire(onGone);
+      return;
+    }
+    this.kernel.close(this.fd);
+    onGone();
+  }
+
+  /** Ends every connection, now. */
+  close(): void {
+    if (this.server !== undefined) this.server.close();
+    else if (!this.isRetired) this.kernel.close(this.fd);
+    // It may be the next one's by now.
+    if (!this.isRetired) removeSocketFile(this.address);
   }
 }

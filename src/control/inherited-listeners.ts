@@ -44,6 +44,14 @@ export class InheritedListeners {
     return undefined;
   }
 
+  /** The listener that had it is gone: another one may take it. */
+  giveBack(address: SocketAddress): void {
+    const text = formatAddress(address);
+    for (const socket of this.all) {
+      if (isSocket(socket) && formatAddress(socket.address) === text) this.left.add(socket);
+    }
+  }
+
   /** Names of those nobody took. */
   unused(): string[] {
     return [...this.left].map(({ name }) => name);

@@ -1,7 +1,13 @@
-import { chmodSync, chownSync, statSync, unlinkSync } from 'node:fs';
+import { statSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
-import type { BindAddress, ListenerConfig } from '../config/index.js';
 import {
+  type Address,
+  type BindAddress,
+  type ListenerConfig,
+  parseListenAddress,
+} from '../config/index.js';
+import {
+  Errno,
   formatAddress,
   getOption,
   type Kernel,
@@ -17,14 +23,17 @@ import {
   SystemCallError,
   setListenOptions,
 } from '../splice/index.js';
-import { groupId, userId } from './accounts.js';
+import { type Claim, claimedAddress, isSharedWithOthers, rivalsOf } from './claim.js';
 import { InheritedListeners } from './inherited-listeners.js';
+import { listenOptions, setFileAccess } from './listener-socket.js';
 import { socketAddress } from './socket-address.js';
 import type { InheritedSocket } from './systemd.js';
 
 /** One bound address of a listener: a socket for each worker. */
 export interface BoundAddress {
   readonly listener: ListenerConfig;
+  /** As asked for, with the port that was given: what others must not overlap. */
+  readonly claimed: Address;
   /** As bound: with port 0 asked for, the port the kernel chose. */
   readonly address: SocketAddress;
   /** What the `listening` line says. */
@@ -34,6 +43,15 @@ export interface BoundAddress {
   /** The service manager bound it: all workers share its socket, and its file is not ours to remove. */
   readonly isInherited: boolean;
 }
+
+/** What is bound already, or may be used instead of binding. */
+export interface Surroundings {
+  readonly inherited: InheritedListeners;
+  /** Addresses of this process that may overlap the new one, on the way from one to the other. */
+  readonly claims: readonly Claim[];
+}
+
+export const nothingThere: Surroundings = { inherited: InheritedListeners.none, claims: [] };
 
 /**
  * Binds one address of a listener, once for each worker. All sockets are made here, on the control
@@ -47,7 +65,7 @@ export async function bindAddress(
   listener: ListenerConfig,
   address: BindAddress,
   workers: number,
-  inherited: InheritedListeners = InheritedListeners.none,
+  { inherited, claims } = nothingThere,
 ): Promise<BoundAddress> {
   const socket = inherited.take(address);
   if (socket !== undefined) return adoptSocket(kernel, listener, socket, workers);
@@ -55,27 +73,66 @@ export async function bindAddress(
     throw new Error(`cannot listen on ${address.text}: ${inherited.describe()}`);
   }
   const wanted = socketAddress(address);
-  if (wanted.family === 'unix') return bindUnix(kernel, listener, wanted, workers);
-  const options = {
-    ...listenOptions(listener),
-    ipv6Only: address.family === 'inet6' && !address.dualStack,
-  };
-  // SO_REUSEPORT would let a second headgate, or anybody of the same user, share the port without a
-  // word. One bind without it says what is there; sockets that wait in TIME_WAIT do not count.
+  if (wanted.family === 'unix') {
+    return { ...(await bindUnix(kernel, listener, wanted, workers)), claimed: address };
+  }
+  const bound = bindInet(kernel, address, listenOptions(listener), workers, claims);
+  const text = formatAddress(bound.address);
+  const claimed = claimedAddress(address, bound.address);
+  return { listener, claimed, ...bound, text, isInherited: false };
+}
+
+/**
+ * Binds an address of TCP and listens, so many times.
+ *
+ * @throws SystemCallError with the address, when it cannot be bound
+ */
+export function bindInet(
+  kernel: Kernel,
+  address: Address,
+  options: ListenOptions,
+  count: number,
+  claims: readonly Claim[],
+): { address: SocketAddress; fds: number[] } {
+  const wanted = socketAddress(address);
+  const ipv6Only = address.family === 'inet6' && !address.dualStack;
+  const alone = { ...options, ipv6Only, reusePort: false };
+  const shared = { ...options, ipv6Only, reusePort: true };
   const first = new Sockaddr(wanted);
-  kernel.close(openBound(kernel, first, { ...options, reusePort: false }));
+  refuseStrangers(kernel, address, () => openBound(kernel, first, alone), claims);
   const fds: number[] = [];
   try {
-    fds.push(openListener(kernel, first, { ...options, reusePort: true }));
+    fds.push(openListener(kernel, first, shared));
     const bound = localAddress(kernel, fds[0]!);
     const rest = new Sockaddr(bound.family === wanted.family ? bound : wanted);
-    while (fds.length < workers) {
-      fds.push(openListener(kernel, rest, { ...options, reusePort: true }));
-    }
-    return { listener, address: bound, text: formatAddress(bound), fds, isInherited: false };
+    while (fds.length < count) fds.push(openListener(kernel, rest, shared));
+    return { address: bound, fds };
   } catch (error) {
     for (const fd of fds) kernel.close(fd);
     throw error;
+  }
+}
+
+/**
+ * SO_REUSEPORT would let a second headgate, or anybody of the same user, share the port without a word.
+ * One bind without it says what is there; sockets that wait in TIME_WAIT do not count. Where our own
+ * sockets are in the way of that, the kernel's table is asked.
+ */
+function refuseStrangers(
+  kernel: Kernel,
+  address: Address,
+  bindAlone: () => number,
+  claims: readonly Claim[],
+): void {
+  const rivals = rivalsOf(address, claims);
+  if (rivals.some((rival) => rival.address.text === address.text)) {
+    throw new Error(
+      `cannot listen on ${address.text}: this proxy has it for something else until the reload is done; it takes two reloads`,
+    );
+  }
+  if (rivals.length === 0) kernel.close(bindAlone());
+  else if (isSharedWithOthers(address, rivals)) {
+    throw new SystemCallError('bind', Errno.EADDRINUSE, address.text);
   }
 }
 
@@ -85,7 +142,7 @@ async function bindUnix(
   listener: ListenerConfig,
   address: SocketAddress & { family: 'unix' },
   workers: number,
-): Promise<BoundAddress> {
+): Promise<Omit<BoundAddress, 'claimed'>> {
   await removeStaleSocket(address.path);
   const sockaddr = new Sockaddr(address);
   const { backlog } = listener;
@@ -124,37 +181,17 @@ function adoptSocket(
       throw new SystemCallError(`setsockopt ${refused.option}`, -refused.result, `fd:${name}`);
     }
   }
+  const text = formatAddress(address);
+  const parsed = parseListenAddress(text);
+  if (!parsed.ok) throw new Error(`cannot listen on fd:${name}: ${text} is ${parsed.reason}`);
   const fds = duplicates(kernel, fd, workers);
-  return { listener, address, text: formatAddress(address), fds, isInherited: true };
+  return { listener, claimed: parsed.value, address, text, fds, isInherited: true };
 }
 
 function duplicates(kernel: Kernel, fd: number, count: number): number[] {
   return Array.from({ length: count }, () =>
     orThrow(kernel.fcntl(fd, Splice.F_DUPFD_CLOEXEC, 0), 'fcntl F_DUPFD_CLOEXEC'),
   );
-}
-
-function listenOptions({ backlog, socket }: ListenerConfig): ListenOptions {
-  const { nodelay, keepalive, userTimeoutMs, fastOpen, deferAcceptSeconds, transparent } = socket;
-  return {
-    backlog,
-    reusePort: false,
-    ipv6Only: false,
-    nodelay,
-    keepalive: keepalive ?? undefined,
-    userTimeoutMs: userTimeoutMs ?? undefined,
-    fastOpen,
-    deferAcceptSeconds,
-    transparent,
-  };
-}
-
-function setFileAccess(path: string, { mode, owner, group }: ListenerConfig['socket']): void {
-  if (owner !== null || group !== null) {
-    const uid = owner === null ? -1 : userId(owner);
-    chownSync(path, uid, group === null ? -1 : groupId(group));
-  }
-  if (mode !== null) chmodSync(path, mode);
 }
 
 /** A socket file that nobody answers at is left over from a run that was killed. */
@@ -194,7 +231,7 @@ export function bindErrorText(error: unknown): string {
     case 'EADDRINUSE':
       return `cannot listen on ${error.subject}: the address is already in use (EADDRINUSE)`;
     case 'EACCES':
-      return `cannot listen on ${error.subject}: permission denied (EACCES); ports below 1024 need CAP_NET_BIND_SERVICE`;
+      return `cannot listen on ${error.subject}: permission denied (EACCES): ports below 1024 need root at the start, CAP_NET_BIND_SERVICE (AmbientCapabilities= of systemd), or a socket that the service manager hands over`;
     case 'EADDRNOTAVAIL':
       return `cannot listen on ${error.subject}: no such address on this machine (EADDRNOTAVAIL)`;
     case 'EPERM':

@@ -1,15 +1,19 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { fchownSync, readdirSync, readFileSync } from 'node:fs';
 import type { Config } from '../config/index.js';
 import { type Kernel, Misc, orThrow } from '../splice/index.js';
 import { findUser, groupId } from './accounts.js';
+import { keepBindService } from './bind-capability.js';
 
 /** The process cannot become who it is to be; the message is one line for people. */
 export class PrivilegeError extends Error {}
 
 /**
- * Gives up what only binding needed: the process becomes `user` and `group`, and with
- * `no_new_privs` can never gain privileges by execve(2) again. To be called after everything is bound
- * and before the workers start.
+ * Gives up root: the process becomes `user` and `group`, and with `no_new_privs` can never gain
+ * privileges by execve(2) again. To be called after everything is bound and before the workers start.
+ *
+ * What is kept is CAP_NET_BIND_SERVICE. A reload may bring a listener below 1024, as it may with proxies
+ * whose first process stays root, and a restart would cut every connection; all the capability is good
+ * for is binding such ports.
  *
  * Linux knows credentials of threads only. Node's setgid and setuid are those of the C library, which
  * has every thread of the process follow (nptl(7)); the result is checked thread by thread.
@@ -17,15 +21,18 @@ export class PrivilegeError extends Error {}
  * it, and so does every program this thread starts. Threads of Node's own that are there already (V8's
  * and libuv's pools) do not have it; they start no programs.
  *
+ * @param sockets what is bound; it becomes the user's, because only sockets of one user may share a
+ *   port (SO_REUSEPORT, socket(7)), which a reload from one address to a wider one needs
  * @throws PrivilegeError, UnknownAccount, SystemCallError
  */
-export function dropPrivileges(kernel: Kernel, config: Config): void {
+export function dropPrivileges(kernel: Kernel, config: Config, sockets: readonly number[]): void {
   const { user, group, noNewPrivs } = config;
-  if (user !== null || group !== null) become(config, user, group);
+  if (user !== null || group !== null) become(kernel, config, sockets);
   if (noNewPrivs) orThrow(kernel.prctl(Misc.PR_SET_NO_NEW_PRIVS, 1), 'prctl PR_SET_NO_NEW_PRIVS');
 }
 
-function become(config: Config, user: string | null, group: string | null): void {
+function become(kernel: Kernel, config: Config, sockets: readonly number[]): void {
+  const { user, group } = config;
   const account = user === null ? undefined : findUser(user);
   const uid = account?.uid ?? process.getuid!();
   const gid = group === null ? account?.gid : groupId(group);
@@ -47,11 +54,14 @@ function become(config: Config, user: string | null, group: string | null): void
       `listeners.${transparent.name}.socket.transparent needs CAP_NET_ADMIN for every connection, which "user" gives up`,
     );
   }
+  for (const fd of sockets) fchownSync(fd, uid, gid);
+  const raise = uid === 0 ? () => {} : keepBindService(kernel);
   // Groups first: afterwards it is not allowed any more.
   if (account?.name === undefined) process.setgroups!([gid]);
   else (process as InitgroupsProcess).initgroups(account.name, gid);
   process.setgid!(gid);
   process.setuid!(uid);
+  raise();
   for (const thread of credentialsOfThreads()) {
     if (thread.uids.every((one) => one === uid) && thread.gids.every((one) => one === gid))
       continue;

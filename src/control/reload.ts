@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../config/index.js';
 import type { ReloadResult } from './admin/index.js';
+import type { AdminChange, AdminPlace } from './admin-place.js';
 import type { Admissions } from './admission.js';
 import type { BoundChange, BoundListeners } from './bound-listeners.js';
 import type { DemoOrigins } from './demo-origins.js';
@@ -11,13 +12,20 @@ import type { WorkerSlot } from './worker-slot.js';
 import { makeSnapshot } from './worker-snapshot.js';
 
 /** Keys that are read once, at the start. */
-const restartKeys = { workers: 'workers', pinWorkers: 'pin_workers', admin: 'admin' } as const;
+const restartKeys = {
+  workers: 'workers',
+  pinWorkers: 'pin_workers',
+  user: 'user',
+  group: 'group',
+  noNewPrivs: 'no_new_privs',
+} as const;
 
 /** What a reload changes. */
 export interface ReloadSite {
   readonly workers: readonly WorkerSlot[];
   readonly listeners: BoundListeners;
   readonly admissions: Admissions;
+  readonly admin: AdminPlace;
   readonly upstreams: Upstreams;
   readonly origins: DemoOrigins;
   readonly sink: LogSink;
@@ -31,18 +39,21 @@ export type Reloaded = { readonly result: ReloadResult; readonly config: Config 
  * Puts another configuration in the place of the one in force, all of it or nothing.
  *
  * ```
- *   bind what is new ──▶ look up new names ──▶ tell workers ──▶ all have it: unlink what is old
+ *   bind what is new ──▶ look up new names ──▶ unlink what is old ──▶ tell workers ──▶ all have it
  *        │ failed             │ no room
  *        └────────────────────┴──▶ close what was bound: nothing has changed
  * ```
  */
 export async function reload(site: ReloadSite, old: Config, wanted: Config): Promise<Reloaded> {
   const { config, notes } = withoutRestartKeys(old, wanted);
-  const { listeners, upstreams, origins } = site;
-  let change: BoundChange;
+  const { listeners, upstreams, origins, admin } = site;
+  let change: BoundChange | undefined;
+  let adminChange: AdminChange;
   try {
-    change = await listeners.prepare(config);
+    change = await listeners.prepare(config, admin.claims);
+    adminChange = await admin.prepare(config.admin, listeners.claims);
   } catch (error) {
+    if (change !== undefined) listeners.abandon(change);
     return { result: { ok: false, problems: [bindErrorText(error)] }, config: old };
   }
   try {
@@ -51,7 +62,8 @@ export async function reload(site: ReloadSite, old: Config, wanted: Config): Pro
     await upstreams.settle(config.timeouts.connectMs);
     upstreams.publish();
   } catch (error) {
-    listeners.abandon(change.added);
+    listeners.abandon(change);
+    admin.abandon(adminChange);
     upstreams.configure(old.upstreams, origins.addresses);
     await upstreams.settle(old.timeouts.connectMs);
     upstreams.publish();
@@ -60,10 +72,12 @@ export async function reload(site: ReloadSite, old: Config, wanted: Config): Pro
     return { result: { ok: false, problems: [(error as Error).message] }, config: old };
   }
   listeners.adopt(change);
-  await tellWorkers(site, config);
+  // Nobody finds the file any more when the workers take what is queued, and close.
   for (const one of change.removed) removeListenerFile(one);
+  await tellWorkers(site, config);
+  const adminChanges = await admin.adopt(adminChange);
   site.sink.logger.level = config.log.level;
-  const changes = [...describe(old, config, change), ...notes];
+  const changes = [...describe(old, config, change), ...adminChanges, ...notes];
   return { result: { ok: true, changes }, config };
 }
 
@@ -95,10 +109,10 @@ function withoutRestartKeys(old: Config, wanted: Config): { config: Config; note
     .filter((key) => !isDeepStrictEqual(old[key], wanted[key]))
     .map((key) => restartKeys[key]);
   if (old.log.format !== wanted.log.format) changed.push('log.format');
-  const { workers, pinWorkers, admin } = old;
+  const { workers, pinWorkers, user, group, noNewPrivs } = old;
   const log = { ...wanted.log, format: old.log.format };
   return {
-    config: { ...wanted, workers, pinWorkers, admin, log },
+    config: { ...wanted, workers, pinWorkers, user, group, noNewPrivs, log },
     notes: changed.map((key) => `${key}: needs a restart`),
   };
 }

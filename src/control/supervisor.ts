@@ -3,13 +3,12 @@ import { type Config, formatProblem, type Loaded } from '../config/index.js';
 import { ConnectionLimit, EndpointTable, type FlowList, type FlowQuery } from '../proxy/index.js';
 import { createKernel } from '../splice/index.js';
 import type { AdminTarget, ReloadResult } from './admin/index.js';
-import { AdminEndpoint } from './admin-endpoint.js';
+import { type AdminChange, AdminPlace } from './admin-place.js';
 import { Admissions } from './admission.js';
 import { type BoundChange, BoundListeners } from './bound-listeners.js';
 import { DemoOrigins } from './demo-origins.js';
 import type { DiscoveryOptions } from './discovery/index.js';
 import { InheritedListeners } from './inherited-listeners.js';
-import { removeListenerFile } from './listening.js';
 import { endFlow, listFlows } from './live-flows.js';
 import { LogSink } from './log-sink.js';
 import { openFilesMax } from './open-files.js';
@@ -59,7 +58,6 @@ export class Supervisor {
   private constructor(
     private config: Config,
     private readonly site: ReloadSite,
-    private readonly admin: AdminEndpoint | undefined,
     private readonly source: (() => Loaded) | undefined,
   ) {
     this.stopped = this.waitForWorkers();
@@ -75,7 +73,9 @@ export class Supervisor {
     const { sink = new LogSink(config.log), source, discovery, workerEntry: entry } = options;
     const kernel = createKernel();
     const count = config.workers === 'auto' ? availableParallelism() : config.workers;
-    const listeners = new BoundListeners(kernel, count);
+    const inherited = InheritedListeners.ofProcess(kernel);
+    const listeners = new BoundListeners(kernel, count, inherited);
+    const admin = new AdminPlace(kernel);
     const admissions = new Admissions(count);
     const origins = new DemoOrigins();
     const endpointTable = EndpointTable.createMemory(count);
@@ -88,12 +88,11 @@ export class Supervisor {
         for (const worker of workers) worker.replaceUpstreams(upstreams.snapshots);
       },
     });
-    let admin: AdminEndpoint | undefined;
+    let adminBound: AdminChange | undefined;
     let bound: BoundChange | undefined;
     try {
-      const inherited = InheritedListeners.ofProcess(kernel);
-      if (config.admin !== null) admin = await AdminEndpoint.bind(kernel, config.admin);
-      bound = await listeners.prepare(config, inherited);
+      adminBound = await admin.prepare(config.admin);
+      bound = await listeners.prepare(config);
       await origins.start(config);
       upstreams.configure(config.upstreams, origins.addresses);
       await upstreams.settle(config.timeouts.connectMs);
@@ -101,15 +100,20 @@ export class Supervisor {
       for (const name of inherited.unused()) {
         sink.logger.warn({ name }, 'no listener uses this socket of the service manager');
       }
-      dropPrivileges(kernel, config);
+      const sockets = [
+        ...bound.added.flatMap(({ fds }) => fds),
+        ...(adminBound.endpoint?.claim.fds ?? []),
+      ];
+      dropPrivileges(kernel, config, sockets);
     } catch (error) {
-      if (bound !== undefined) listeners.abandon(bound.added);
+      if (bound !== undefined) listeners.abandon(bound);
+      if (adminBound !== undefined) admin.abandon(adminBound);
       origins.close();
       upstreams.stop();
-      admin?.close();
       throw error;
     }
     listeners.adopt(bound);
+    await admin.adopt(adminBound);
     const shared = ConnectionLimit.createMemory(count);
     const parts = {
       config,
@@ -123,9 +127,9 @@ export class Supervisor {
     for (let worker = 0; worker < count; worker++) {
       workers.push(new WorkerSlot(surroundings, makeSnapshot(parts, worker)));
     }
-    const site = { workers, listeners, admissions, upstreams, origins, sink, endpointTable };
-    const supervisor = new Supervisor(config, site, admin, source);
-    await admin?.serve(supervisor.adminTarget(), sink.logger);
+    const site = { workers, listeners, admissions, admin, upstreams, origins, sink, endpointTable };
+    const supervisor = new Supervisor(config, site, source);
+    await admin.serve(supervisor.adminTarget(), sink.logger);
     await Promise.all(workers.map(({ ready }) => ready));
     sink.logger.info(
       {
@@ -144,7 +148,7 @@ export class Supervisor {
 
   /** `http://127.0.0.1:9901/` or `unix:/path`; `undefined` without an admin endpoint. */
   get adminAddress(): string | undefined {
-    return this.admin?.text;
+    return this.site.admin.text;
   }
 
   get addresses(): ListeningAddress[] {
@@ -211,6 +215,7 @@ export class Supervisor {
         { flows: this.statistics().totals.flows_active, timeout_ms: timeoutMs },
         'draining',
       );
+      this.site.listeners.removeFiles();
       for (const worker of this.site.workers) worker.drain(timeoutMs);
     }
     await this.stopped;
@@ -289,8 +294,8 @@ export class Supervisor {
     );
     this.site.upstreams.stop();
     this.site.origins.close();
-    this.admin?.close();
-    for (const one of this.site.listeners.all) removeListenerFile(one);
+    this.site.admin.close();
+    this.site.listeners.removeFiles();
     this.site.sink.logger.info('stopped');
     await this.site.sink.close();
     const failure = failures.find((one) => one !== undefined);

@@ -127,7 +127,9 @@ export class Listener implements EventHandler, TimerOwner {
     if (this.isClosed) return;
     this.isClosed = true;
     this.room.clock.wheel.cancel(this.resumeTimer);
-    this.room.clock.forget(this.snapshot.fd);
+    // Closing takes a descriptor out of epoll only if no duplicate is left of it (epoll(7)), and of a
+    // shared socket there is: it would go on raising events here.
+    if (!this.isPaused) this.room.clock.deregister(this.snapshot.fd);
     this.room.kernel.close(this.snapshot.fd);
   }
 

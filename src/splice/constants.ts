@@ -91,6 +91,7 @@ export const Misc = {
   EFD_CLOEXEC: 0o2000000,
   FIONREAD: 0x541b,
   POLLOUT: 0x4,
+  PR_SET_KEEPCAPS: 8,
   PR_SET_NO_NEW_PRIVS: 38,
 } as const;
 

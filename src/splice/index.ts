@@ -38,6 +38,7 @@ export {
 } from './pump.js';
 export {
   type ConnectionQuality,
+  changeListenOptions,
   connectionQuality,
   hideListener,
   isWritable,

@@ -110,6 +110,29 @@ export function setListenOptions(
 }
 
 /**
+ * The same for a socket that has had other options: what is not asked for any more is taken away.
+ *
+ * @returns the option that was refused, with a negative error number
+ */
+export function changeListenOptions(
+  kernel: Kernel,
+  fd: number,
+  domain: number,
+  options: ListenOptions,
+): { option: string; result: number } | undefined {
+  const { SOL_SOCKET, SO_KEEPALIVE, IPPROTO_TCP } = SocketOption;
+  const { TCP_USER_TIMEOUT, TCP_FASTOPEN, TCP_DEFER_ACCEPT } = SocketOption;
+  const { keepalive, userTimeoutMs, fastOpen, deferAcceptSeconds, transparent } = options;
+  const off = (level: number, name: number) => setOption(kernel, fd, level, name, 0);
+  if (keepalive === undefined) off(SOL_SOCKET, SO_KEEPALIVE);
+  if (userTimeoutMs === undefined) off(IPPROTO_TCP, TCP_USER_TIMEOUT);
+  if (!fastOpen) off(IPPROTO_TCP, TCP_FASTOPEN);
+  if (!deferAcceptSeconds) off(IPPROTO_TCP, TCP_DEFER_ACCEPT);
+  if (!transparent) setTransparent(kernel, fd, domain, false);
+  return setListenOptions(kernel, fd, domain, options);
+}
+
+/**
  * Begins a connection. TCP_NODELAY is not set: see {@link Nagle}.
  *
  * @param plan options of the connection, where there are any

@@ -83,11 +83,14 @@ export function setStreamOptions(kernel: Kernel, fd: number, options: StreamOpti
   return result;
 }
 
-/** Lets a socket have addresses that are not this machine's (CAP_NET_ADMIN). @returns as {@link setOption} */
-export function setTransparent(kernel: Kernel, fd: number, domain: number): number {
+/**
+ * Lets a socket have addresses that are not this machine's (CAP_NET_ADMIN), or no longer.
+ * @returns as {@link setOption}
+ */
+export function setTransparent(kernel: Kernel, fd: number, domain: number, value = true): number {
   return domain === Socket.AF_INET6
-    ? setOption(kernel, fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1)
-    : setOption(kernel, fd, IPPROTO_IP, IP_TRANSPARENT, 1);
+    ? setOption(kernel, fd, IPPROTO_IPV6, IPV6_TRANSPARENT, value ? 1 : 0)
+    : setOption(kernel, fd, IPPROTO_IP, IP_TRANSPARENT, value ? 1 : 0);
 }
 
 /**

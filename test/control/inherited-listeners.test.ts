@@ -2,6 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import t from 'tap';
 import { findProgram, missingProgram, testWith } from '#test/support/capability.js';
+import { until } from '#test/support/deadline.js';
 import { startHeadgate } from '#test/support/headgate.js';
 import { Peer } from '#test/support/peer.js';
 import { temporaryDirectory } from '#test/support/rig.js';
@@ -76,6 +77,16 @@ testWith(
       await served(`127.0.0.1:${port}`);
       await served(`unix:${path}`);
     }
+    const { address, name } = config.listeners;
+    const reloads = () => headgate.logs.filter(({ msg }) => msg === 'reloaded').length;
+    const changed = [{ address }, { address, other: { ...name, bind: `unix:${path}` } }];
+    for (const [index, listeners] of changed.entries()) {
+      writeFileSync(file, JSON.stringify({ ...config, listeners }));
+      headgate.signal('SIGHUP');
+      await until(3_000, 'the reload', () => reloads() === index + 1, headgate.context);
+    }
+    await served(`unix:${path}`);
+    await served(`127.0.0.1:${port}`);
     t.same(await headgate.stop(), { code: 0, signal: null });
     t.ok(existsSync(path), 'the file is the manager’s to remove');
   },

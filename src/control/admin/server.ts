@@ -22,7 +22,8 @@ const NO_BODY = Buffer.alloc(0);
 
 /** The admin endpoint's HTTP server. It answers everything it is sent, and never throws. */
 export class AdminServer {
-  private readonly guard: Guard;
+  private guard: Guard;
+  private isRetired = false;
   private readonly router: Router;
   private readonly server: Server;
 
@@ -68,6 +69,22 @@ export class AdminServer {
     });
   }
 
+  /** Other tokens and names from now on; requests that were let in are answered. */
+  protect(config: Pick<AdminConfig, 'token' | 'hosts'>): void {
+    this.guard = new Guard(config);
+  }
+
+  /**
+   * Accepts nothing more, and answers what it was asked.
+   * @param onGone called when the last connection has ended
+   */
+  retire(onGone: () => void): void {
+    this.isRetired = true;
+    this.server.close(onGone);
+    this.server.closeIdleConnections();
+    setTimeout(() => this.server.closeAllConnections(), REQUEST_TIMEOUT_MS).unref();
+  }
+
   /** Ends every connection, now. */
   close(): void {
     this.server.close();
@@ -85,6 +102,8 @@ export class AdminServer {
       reply = this.explain(error, request);
     }
     await dropBody(request);
+    // Nobody is to stay with an old address or token.
+    if (this.isRetired) response.shouldKeepAlive = false;
     send(request, response, reply);
   }
 
