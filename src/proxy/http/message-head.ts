@@ -1,4 +1,4 @@
-import { COLON, CR, HTAB, isFieldValue, isToken, isWhiteSpace, LF } from './characters.js';
+import { COLON, CR, HTAB, isToken, isWhiteSpace, LF, skipFieldValue } from './characters.js';
 import { type ConnectionOptions, readConnection } from './connection-options.js';
 import { readContentLength } from './content-length.js';
 import { HeaderName, headerNameOf, headerNames, LAST_FRAMING_NAME } from './header-name.js';
@@ -244,7 +244,7 @@ export abstract class MessageHead {
       const nameEnd = at++;
       while (at < end && isWhiteSpace(bytes[at]!)) at++;
       const valueAt = at;
-      while (at < end && isFieldValue[bytes[at]!] === 1) at++;
+      at = skipFieldValue(bytes, at, end);
       if (at === end) return PARTIAL;
       if (bytes[at] !== CR) {
         return bytes[at] === LF ? -HttpRejection.bare_lf : -HttpRejection.control_character;
