@@ -12,6 +12,10 @@ const suites: Record<string, Suite> = {
     summary: 'TCP forwarding: bulk, small requests, new connections, idle memory',
     load: () => import('./l4.js'),
   },
+  l7: {
+    summary: 'Reverse proxying of HTTP: small requests, connections, bodies, routes, WebSocket',
+    load: () => import('./l7.js'),
+  },
   heads: {
     summary: 'The HTTP parser alone: nanoseconds for a head',
     load: () => import('./heads.js'),

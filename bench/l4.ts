@@ -5,15 +5,14 @@ import { runIperf3, startIperf3Server } from './load/iperf3.js';
 import { startOrigin } from './load/origin.js';
 import { runWrk } from './load/wrk.js';
 import { freePort } from './loopback.js';
+import { missingProgram, ratio, whileMeasuringCpu } from './measuring.js';
+import { tcpPeers } from './peers/index.js';
 import type { Peer } from './peers/peer.js';
-import { type Child, firstLine } from './process.js';
-import type { Conditions, Measurement, Scenario, Target } from './scenario.js';
+import type { Conditions, Measurement, Scenario } from './scenario.js';
 import { runSuite } from './suite.js';
-import { cpuSecondsBetween, memoryOf, openFilesMax, sampleCpu } from './usage.js';
+import { memoryOf, openFilesMax } from './usage.js';
 
 const warmUpSeconds = 1;
-/** For the last closes after a load: they belong to it, and cost the proxy time. */
-const settleMs = 200;
 const wrkConnections = 64;
 
 const idleConnections = 5_000;
@@ -24,8 +23,6 @@ const idleSettleMs = 2_000;
 /** HAProxy wants 2.5 files a connection; the others, and this process with both ends, 2. */
 const idleOpenFiles = (idleConnections + idleWarmUpConnections) * 2.5 + 200;
 
-const ratio = (bound: Target['bound'], value: number): Target => ({ bound, value, of: 'ratio' });
-
 const scenarios: readonly Scenario[] = [
   bulk('bulk1', 1),
   bulk('bulk8', 8),
@@ -35,7 +32,7 @@ const scenarios: readonly Scenario[] = [
 ];
 
 export function run(args: string[]): Promise<number> {
-  return runSuite('l4', scenarios, args);
+  return runSuite({ name: 'l4', scenarios, peers: tcpPeers, references: ['haproxy'] }, args);
 }
 
 function bulk(name: string, streams: number): Scenario {
@@ -184,31 +181,11 @@ async function measureIdle(peer: Peer, conditions: Conditions): Promise<Measurem
 
 async function startProxy(peer: Peer, upstreamPort: number, { directory, cpus }: Conditions) {
   const port = await freePort();
-  const child = await peer.startTcp({
+  const child = await peer.startTcp!({
     listenPort: port,
     upstreamPort,
     directory,
     cpus: cpus.proxy,
   });
   return { port, child, [Symbol.asyncDispose]: () => child.stop() };
-}
-
-/** Runs a load and adds up the processor time the proxy used for it. Throws when the proxy did not survive it. */
-async function whileMeasuringCpu<T>(
-  proxy: Child,
-  load: () => Promise<T>,
-): Promise<{ result: T; cpuSeconds: number }> {
-  const before = sampleCpu(proxy.pid);
-  const result = await load();
-  await delay(settleMs);
-  const after = sampleCpu(proxy.pid);
-  proxy.assertRunning();
-  return { result, cpuSeconds: cpuSecondsBetween(before, after) };
-}
-
-async function missingProgram(...programs: string[]): Promise<string | null> {
-  for (const program of programs) {
-    if ((await firstLine(program, '-v')) === null) return `${program} is not installed`;
-  }
-  return null;
 }

@@ -2,17 +2,16 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { root } from './machine.js';
-import { defaultReference, peers } from './peers/index.js';
 import type { Peer } from './peers/peer.js';
-import type { Conditions, Scenario } from './scenario.js';
+import type { Conditions, Scenario, Suite } from './scenario.js';
 
 export interface Options {
   rounds: number;
   seconds: number;
   scenarios: Scenario[];
   peers: Peer[];
-  /** Name of the peer the ratios are taken to. */
-  reference: string;
+  /** Names of the peers the ratios are taken to: the better one of them in each metric. */
+  references: string[];
   jsonFile: string;
   cpus: Conditions['cpus'];
 }
@@ -22,11 +21,7 @@ const roundsMax = 100;
 const secondsMax = 600;
 
 /** Reads a suite's arguments; throws an Error whose message is meant for the user. */
-export function parseOptions(
-  suite: string,
-  args: string[],
-  scenarios: readonly Scenario[],
-): Options {
+export function parseOptions(suite: Suite, args: string[]): Options {
   const { values } = parseArgs({
     args,
     options: {
@@ -34,32 +29,32 @@ export function parseOptions(
       seconds: { type: 'string', default: '5' },
       only: { type: 'string' },
       peers: { type: 'string' },
-      reference: { type: 'string', default: defaultReference },
-      json: { type: 'string', default: `${root}build/bench/${suite}.json` },
+      reference: { type: 'string', default: suite.references.join(',') },
+      json: { type: 'string', default: `${root}build/bench/${suite.name}.json` },
       pin: { type: 'boolean', default: false },
     },
   });
   return {
     rounds: whole('rounds', values.rounds, roundsMax),
     seconds: whole('seconds', values.seconds, secondsMax),
-    scenarios: chosen('only', values.only, scenarios),
-    peers: chosen('peers', values.peers, peers),
-    reference: chosen('reference', values.reference, peers)[0]!.name,
+    scenarios: chosen('only', values.only, suite.scenarios),
+    peers: chosen('peers', values.peers, suite.peers),
+    references: chosen('reference', values.reference, suite.peers).map(({ name }) => name),
     jsonFile: values.json,
     cpus: values.pin ? pinned() : { proxy: undefined, load: undefined },
   };
 }
 
 /** What `--help` prints. */
-export function usage(suite: string, scenarios: readonly Scenario[]): string {
-  return `usage: npm run bench -- ${suite} [options]
+export function usage({ name, scenarios, peers, references }: Suite): string {
+  return `usage: npm run bench -- ${name} [options]
 
   --rounds N     rounds, each with every scenario and every peer (default 5)
   --seconds S    length of each measured load, after a second of warm-up (default 5)
   --only A,B     scenarios: ${scenarios.map(({ name }) => name).join(', ')}
   --peers A,B    peers: ${peers.map(({ name }) => name).join(', ')}
-  --reference A  the peer that ratios and targets refer to (default ${defaultReference})
-  --json FILE    raw rounds, versions and medians (default build/bench/${suite}.json)
+  --reference A  the peers that ratios and targets refer to, the better of several (default ${references.join(',')})
+  --json FILE    raw rounds, versions and medians (default build/bench/${name}.json)
   --pin          the proxy alone on the last processor, load and upstream on the others`;
 }
 

@@ -8,7 +8,10 @@ export interface Summary {
   median: number;
   min: number;
   max: number;
-  /** The median divided by the reference's median; null for the reference itself and where it was not measured. */
+  /**
+   * The median divided by that of the reference, the better one where there are several; null for references and
+   * where none was measured.
+   */
   ratio: number | null;
   /** Whether Headgate meets the metric's target; null where there is none, or nothing to compare with. */
   met: boolean | null;
@@ -29,19 +32,21 @@ export function summarize(
   results: readonly Result[],
   scenarios: readonly Scenario[],
   peers: readonly string[],
-  reference: string,
+  references: readonly string[],
 ): Row[] {
   return scenarios.flatMap((scenario) => {
     const own = results.filter((result) => result.scenario === scenario.name);
-    const base = own.filter(({ peer }) => peer === reference);
-    return peers.map((peer) =>
-      summarizePeer(
-        scenario,
-        peer,
-        own.filter((result) => result.peer === peer),
-        peer === reference ? [] : base,
-      ),
-    );
+    const bases = references.map((reference) => own.filter(({ peer }) => peer === reference));
+    return peers
+      .filter((peer) => !scenario.excludes?.includes(peer))
+      .map((peer) =>
+        summarizePeer(
+          scenario,
+          peer,
+          own.filter((result) => result.peer === peer),
+          references.includes(peer) ? [] : bases,
+        ),
+      );
   });
 }
 
@@ -68,7 +73,7 @@ function summarizePeer(
   { name, metrics }: Scenario,
   peer: string,
   results: readonly Result[],
-  base: readonly Result[],
+  bases: readonly (readonly Result[])[],
 ): Row {
   const failures = results.flatMap(({ round, error }) =>
     error ? [`round ${round}: ${error}`] : [],
@@ -78,8 +83,11 @@ function summarizePeer(
     const values = valuesOf(results, key);
     if (values.length === 0) continue;
     const middle = median(values);
-    const baseValues = valuesOf(base, key);
-    const ratio = baseValues.length > 0 ? middle / median(baseValues) : null;
+    const base = better(
+      bases.map((results) => valuesOf(results, key)).filter((values) => values.length > 0),
+      target,
+    );
+    const ratio = base === null ? null : middle / base;
     const judged = target && peer === subject ? meets(target, middle, ratio) : null;
     row.metrics[key] = {
       median: middle,
@@ -95,6 +103,14 @@ function summarizePeer(
 
 function valuesOf(results: readonly Result[], key: string): number[] {
   return results.flatMap(({ measurement }) => (measurement ? [measurement.values[key]!] : []));
+}
+
+/** The best median, as the target understands it; without one, the first. */
+function better(values: readonly (readonly number[])[], target: Target | undefined): number | null {
+  const [first, ...others] = values.map(median);
+  if (first === undefined) return null;
+  if (target === undefined) return first;
+  return target.bound === 'at least' ? Math.max(first, ...others) : Math.min(first, ...others);
 }
 
 function median(values: readonly number[]): number {

@@ -29,6 +29,7 @@ export async function runRounds(
   for (let round = 1; round <= rounds; round++) {
     for (const [index, scenario] of scenarios.entries()) {
       for (const peer of rotated(peers, round + index)) {
+        if (scenario.excludes?.includes(peer.name)) continue;
         const result = await measureOnce(round, scenario, peer, conditions);
         results.push(result);
         reportProgress(result, rounds, scenario);

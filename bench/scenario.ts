@@ -35,10 +35,21 @@ export interface Conditions {
 
 export interface Scenario {
   name: string;
+  /** Names of peers that have no way to do this. */
+  excludes?: readonly string[];
   title: string;
   metrics: readonly Metric[];
   /** What this machine lacks for it, or null. */
   missing(): Promise<string | null>;
   /** Starts everything anew, warms up, measures, stops everything. Throws when the measurement is not valid. */
   measure(peer: Peer, conditions: Conditions): Promise<Measurement>;
+}
+
+/** What `npm run bench -- NAME` measures. */
+export interface Suite {
+  name: string;
+  scenarios: readonly Scenario[];
+  peers: readonly Peer[];
+  /** Names of the peers that ratios and targets refer to, unless `--reference` says otherwise. */
+  references: readonly string[];
 }

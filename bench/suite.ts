@@ -9,37 +9,33 @@ import type { Peer } from './peers/peer.js';
 import { killEverythingAtExit } from './process.js';
 import { renderInterference, renderTables, summarize } from './report.js';
 import { runRounds } from './rounds.js';
-import type { Scenario } from './scenario.js';
+import type { Scenario, Suite } from './scenario.js';
 
 /**
  * Runs a suite. Answers 0 when every measurement was valid (missed targets are in the table, not in the code), 1 when
  * one failed or nothing could be measured, 2 when the arguments are wrong.
  */
-export async function runSuite(
-  name: string,
-  scenarios: readonly Scenario[],
-  args: string[],
-): Promise<number> {
+export async function runSuite(suite: Suite, args: string[]): Promise<number> {
   if (args.includes('--help')) {
-    console.log(usage(name, scenarios));
+    console.log(usage(suite));
     return 0;
   }
   let options: Options;
   try {
-    options = parseOptions(name, args, scenarios);
+    options = parseOptions(suite, args);
   } catch (error) {
-    console.error(`${(error as Error).message}\n\n${usage(name, scenarios)}`);
+    console.error(`${(error as Error).message}\n\n${usage(suite)}`);
     return 2;
   }
   killEverythingAtExit();
   const directory = mkdtempSync(`${tmpdir()}/headgate-bench-`);
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
-  return runWith(name, options, directory);
+  return runWith(suite.name, options, directory);
 }
 
 async function runWith(name: string, options: Options, directory: string): Promise<number> {
   const startedAt = new Date().toISOString();
-  const { rounds, seconds, cpus, reference } = options;
+  const { rounds, seconds, cpus, references } = options;
   const machine = await describeMachine();
   const { runnable, versions } = await availablePeers(options.peers);
   const scenarios = await possibleScenarios(options.scenarios);
@@ -54,18 +50,18 @@ async function runWith(name: string, options: Options, directory: string): Promi
     results,
     scenarios,
     runnable.map((peer) => peer.name),
-    reference,
+    references,
   );
   const described = Object.entries(versions).map(([peer, version]) => `${peer} ${version}`);
   console.log(
     `${described.join(', ')}; kernel ${machine.kernel}, ${machine.processors} processors; ` +
-      `${rounds} rounds of ${seconds} s, median (min–max), × = ratio to ${reference}\n`,
+      `${rounds} rounds of ${seconds} s, median (min–max), × = ratio to ${references.length > 1 ? 'the better of ' : ''}${references.join(' and ')}\n`,
   );
   console.log(renderTables(rows, scenarios));
   console.log(`\n${renderInterference(results)}`);
 
   const finishedAt = new Date().toISOString();
-  const settings = { rounds, seconds, cpus, reference };
+  const settings = { rounds, seconds, cpus, references };
   const report = { suite: name, startedAt, finishedAt, machine, versions, settings, rows, results };
   mkdirSync(dirname(options.jsonFile), { recursive: true });
   writeFileSync(options.jsonFile, `${JSON.stringify(report, null, 2)}\n`);

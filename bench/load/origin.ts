@@ -1,18 +1,28 @@
-// The web server behind the proxies when wrk is the load: nginx, one worker, a three-byte answer from memory.
-import { mkdirSync, writeFileSync } from 'node:fs';
+// The web server behind the proxies when wrk is the load: nginx, one worker, a three-byte answer from memory and files.
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { isListening, loopback } from '../loopback.js';
 import { type Child, startUntil } from '../process.js';
 
-/** Starts it on `port`. Without `keepAlive` it closes each connection after its answer. */
-export async function startOrigin(options: {
+export interface OriginOptions {
   port: number;
+  /** Without it, it closes each connection after its answer. */
   keepAlive: boolean;
   directory: string;
   cpus: string | undefined;
-}): Promise<Child> {
-  const { port, cpus } = options;
+  /** Sizes of files to serve: `/file-SIZE` with a length, `/chunked/file-SIZE` in chunks. */
+  fileBytes?: readonly number[];
+}
+
+/** Starts it on `port`. */
+export async function startOrigin(options: OriginOptions): Promise<Child> {
+  const { port, cpus, fileBytes = [] } = options;
   const prefix = `${options.directory}/origin-${port}`;
   mkdirSync(prefix);
+  for (const bytes of fileBytes) {
+    // A hole: its zeros come from the page cache like any other bytes.
+    writeFileSync(`${prefix}/file-${bytes}`, '');
+    truncateSync(`${prefix}/file-${bytes}`, bytes);
+  }
   writeFileSync(`${prefix}/nginx.conf`, configuration(port, options.keepAlive, prefix));
   const args = ['-e', 'stderr', '-c', `${prefix}/nginx.conf`];
   return startUntil(() => isListening(port), { program: 'nginx', args, cpus }, 5_000);
@@ -20,15 +30,20 @@ export async function startOrigin(options: {
 
 function configuration(port: number, keepAlive: boolean, prefix: string): string {
   // The temporary paths are never written to, but nginx creates them, and only root may at their default place.
+  // Server-side includes make nginx forget the length of a file, and so send it in chunks.
   return `daemon off;
 worker_processes 1;
 pid ${prefix}/nginx.pid;
 error_log stderr crit;
+# As the user who made the directory, or nobody could read the files.
+${process.getuid?.() === 0 ? 'user root;' : ''}
 
 events { worker_connections 16000; }
 
 http {
   access_log off;
+  sendfile on;
+  tcp_nopush on;
   keepalive_requests 1000000000;
   keepalive_timeout ${keepAlive ? '1h' : '0'};
   client_body_temp_path ${prefix}/client-body;
@@ -40,6 +55,13 @@ http {
   server {
     listen ${loopback}:${port} backlog=4096;
     location / { return 200 "ok\\n"; }
+    location /file- { root ${prefix}; }
+    location /chunked/ {
+      alias ${prefix}/;
+      ssi on;
+      ssi_types *;
+      output_buffers 4 256k;
+    }
   }
 }
 `;

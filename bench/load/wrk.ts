@@ -1,4 +1,4 @@
-// Small requests: wrk with one thread keeps a number of connections busy.
+// Requests: wrk with one thread keeps a number of connections busy.
 import { loopback } from '../loopback.js';
 import { run } from '../process.js';
 
@@ -10,27 +10,68 @@ export interface Requests {
   commandLine: string;
 }
 
-/** On top of the seconds asked for: connecting, and the statistics at the end. */
-const overheadMs = 10_000;
-const unitUs: Record<string, number> = { us: 1, ms: 1e3, s: 1e6, m: 60e6 };
-
-/**
- * Requests through `port` for some seconds. With `close` each request is a new connection, which the server closes.
- * Throws when any request failed: an answer that is not 2xx or 3xx, or a socket error.
- */
-export async function runWrk(options: {
+export interface Load {
   port: number;
   connections: number;
   seconds: number;
-  close: boolean;
+  /** Each request on a connection of its own, which the server closes. */
+  close?: boolean;
+  path?: string;
+  /** A file that makes other requests than a GET of the path, in Lua. */
+  script?: string;
   cpus: string | undefined;
-}): Promise<Requests> {
-  const { port, connections, seconds, close, cpus } = options;
+}
+
+/** On top of the seconds asked for: connecting, and the statistics at the end. */
+const overheadMs = 10_000;
+/** A response of 100 MiB takes longer than wrk's 2 s where many share a processor. */
+const timeoutSeconds = 30;
+const unitUs: Record<string, number> = { us: 1, ms: 1e3, s: 1e6, m: 60e6 };
+
+/**
+ * Requests through `port` for some seconds. Throws when any request failed: an answer that is not 2xx or 3xx, or a
+ * socket error.
+ */
+export async function runWrk(load: Load): Promise<Requests> {
+  const { port, connections, seconds, close = false, path = '/', script, cpus } = load;
   const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency'];
+  args.push(`--timeout=${timeoutSeconds}s`);
   if (close) args.push('-H', 'Connection: close');
-  args.push(`http://${loopback}:${port}/`);
-  const finished = await run({ program: 'wrk', args, cpus }, seconds * 1000 + overheadMs);
+  if (script !== undefined) args.push('-s', script);
+  args.push(`http://${loopback}:${port}${path}`);
+  const limitMs = (seconds + timeoutSeconds) * 1000 + overheadMs;
+  const finished = await run({ program: 'wrk', args, cpus }, limitMs);
   return { ...parseWrk(finished.stdout, finished.stderr), commandLine: finished.commandLine };
+}
+
+/** One POST after the other of so many bytes, in one piece or in chunks of 64 KiB. */
+export function uploadScript(bytes: number, { chunked }: { chunked: boolean }): string {
+  if (!chunked) {
+    return `wrk.method = "POST"\nwrk.body = string.rep("x", ${bytes})\n`;
+  }
+  return `local chunk = string.format("%x\\r\\n%s\\r\\n", 65536, string.rep("x", 65536))
+local raw
+function init(args)
+  raw = "POST / HTTP/1.1\\r\\nHost: " .. wrk.host .. "\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n" ..
+    string.rep(chunk, ${bytes / 65536}) .. "0\\r\\n\\r\\n"
+end
+function request() return raw end
+`;
+}
+
+/** A GET of another of so many services each time: `/service-N/`, in an order without a pattern. */
+export function servicesScript(services: number): string {
+  return `local requests, at = {}, 0
+function init(args)
+  for index = 1, ${services} do
+    requests[index] = wrk.format("GET", "/service-" .. (index * 7919 % ${services}) .. "/")
+  end
+end
+function request()
+  at = at % ${services} + 1
+  return requests[at]
+end
+`;
 }
 
 function parseWrk(report: string, complaint: string): Omit<Requests, 'commandLine'> {

@@ -6,7 +6,13 @@ import { writeFileSync } from 'node:fs';
 import { isListening, loopback } from '../loopback.js';
 import { type Child, firstLine, startUntil } from '../process.js';
 import { openFilesMax } from '../usage.js';
-import { type Availability, type Forward, type Peer, startTimeoutMs } from './peer.js';
+import {
+  type Availability,
+  type Forward,
+  type HttpForward,
+  type Peer,
+  startTimeoutMs,
+} from './peer.js';
 
 /** HAProxy reserves two files a connection and a pipe (two files) for every fourth; it refuses to start with fewer. */
 const filesPerConnection = 2.5;
@@ -32,13 +38,53 @@ function startTcp(forward: Forward, splicing: string): Promise<Child> {
   );
 }
 
-function configuration({ listenPort, upstreamPort }: Forward, splicing: string): string {
+/** Routes are a map, which HAProxy keeps as a tree of prefixes. */
+function startHttp(forward: HttpForward): Promise<Child> {
+  const name = `${forward.directory}/haproxy-${forward.listenPort}`;
+  writeFileSync(`${name}.cfg`, httpConfiguration(forward, `${name}.map`));
+  const services = Array.from(
+    { length: forward.routes },
+    (_, index) => `/service-${index}/ origin\n`,
+  );
+  writeFileSync(`${name}.map`, services.join(''));
+  return startUntil(
+    () => isListening(forward.listenPort),
+    { program: 'haproxy', args: ['-db', '-f', `${name}.cfg`], cpus: forward.cpus },
+    startTimeoutMs,
+  );
+}
+
+function httpConfiguration({ listenPort, upstreamPort, routes }: HttpForward, map: string): string {
+  return `${globalSection()}
+defaults
+  mode http
+  ${spliceWhenWorthwhile}
+  http-reuse always
+  timeout connect 200ms
+  timeout client 1h
+  timeout server 1h
+
+frontend bench
+  bind ${loopback}:${listenPort}
+  ${routes > 0 ? `use_backend %[path,map_beg(${map})]` : ''}
+  default_backend origin
+
+backend origin
+  server upstream ${loopback}:${upstreamPort}
+`;
+}
+
+function globalSection(): string {
   const affordable = Math.floor((openFilesMax() - filesReserved) / filesPerConnection);
   return `global
   nbthread 1
   maxconn ${Math.min(connectionsMax, affordable)}
   tune.pipesize 1048576
+`;
+}
 
+function configuration({ listenPort, upstreamPort }: Forward, splicing: string): string {
+  return `${globalSection()}
 defaults
   mode tcp
   ${splicing}
@@ -56,6 +102,7 @@ export const haproxy: Peer = {
   name: 'haproxy',
   availability,
   startTcp: (forward) => startTcp(forward, spliceWhenWorthwhile),
+  startHttp,
 };
 
 export const haproxySplice: Peer = {

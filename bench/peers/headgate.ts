@@ -1,9 +1,15 @@
 // Headgate itself, as built in dist/.
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { loopback } from '../loopback.js';
 import { packageVersion, root } from '../machine.js';
 import { type Child, startUntil } from '../process.js';
-import { type Availability, type Forward, type Peer, startTimeoutMs } from './peer.js';
+import {
+  type Availability,
+  type Forward,
+  type HttpForward,
+  type Peer,
+  startTimeoutMs,
+} from './peer.js';
 
 const cli = 'dist/cli.js';
 
@@ -27,4 +33,38 @@ async function startTcp(forward: Forward): Promise<Child> {
   );
 }
 
-export const headgate: Peer = { name: 'headgate', availability, startTcp };
+async function startHttp(forward: HttpForward): Promise<Child> {
+  const file = `${forward.directory}/headgate-${forward.listenPort}.yaml`;
+  writeFileSync(file, httpConfiguration(forward));
+  const listen = `${loopback}:${forward.listenPort}`;
+  const says = (line: string) => line.startsWith('listening ') && line.endsWith(listen);
+  return startUntil(
+    (child) => child.output.split('\n').some(says),
+    {
+      program: process.execPath,
+      args: [`${root}${cli}`, 'run', '-c', file, '--workers', '1'],
+      cpus: forward.cpus,
+    },
+    startTimeoutMs,
+  );
+}
+
+function httpConfiguration({ listenPort, upstreamPort, routes }: HttpForward): string {
+  const services = Array.from(
+    { length: routes },
+    (_, index) => `        - { match: { path: "/service-${index}/*" }, upstream: origin }\n`,
+  );
+  return `log: { access: false }
+listeners:
+  bench:
+    bind: "${loopback}:${listenPort}"
+    http:
+      routes:
+${services.join('')}        - upstream: origin
+upstreams:
+  origin:
+    endpoints: ["${loopback}:${upstreamPort}"]
+`;
+}
+
+export const headgate: Peer = { name: 'headgate', availability, startTcp, startHttp };

@@ -1,8 +1,14 @@
-// nginx with the stream module, one worker.
-import { existsSync, writeFileSync } from 'node:fs';
+// nginx with the stream module, or as a reverse proxy for HTTP; one worker.
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { isListening, loopback } from '../loopback.js';
 import { type Child, firstLine, startUntil } from '../process.js';
-import { type Availability, type Forward, type Peer, startTimeoutMs } from './peer.js';
+import {
+  type Availability,
+  type Forward,
+  type HttpForward,
+  type Peer,
+  startTimeoutMs,
+} from './peer.js';
 
 /** Debian builds the stream module as a shared object; other builds have it compiled in. */
 const streamModule = '/usr/lib/nginx/modules/ngx_stream_module.so';
@@ -48,4 +54,67 @@ stream {
 `;
 }
 
-export const nginx: Peer = { name: 'nginx', availability, startTcp };
+async function startHttp(forward: HttpForward): Promise<Child> {
+  const prefix = `${forward.directory}/nginx-${forward.listenPort}`;
+  mkdirSync(prefix);
+  writeFileSync(`${prefix}/nginx.conf`, httpConfiguration(forward, prefix));
+  return startUntil(
+    () => isListening(forward.listenPort),
+    { program: 'nginx', args: ['-e', 'stderr', '-c', `${prefix}/nginx.conf`], cpus: forward.cpus },
+    startTimeoutMs,
+  );
+}
+
+/** Nothing goes to disk, bodies are passed on as they come, and connections to the upstream are kept. */
+function httpConfiguration(
+  { listenPort, upstreamPort, routes }: HttpForward,
+  prefix: string,
+): string {
+  const locations = Array.from(
+    { length: routes },
+    (_, index) => `    location /service-${index}/ { proxy_pass http://origin; }\n`,
+  );
+  return `daemon off;
+worker_processes 1;
+pid ${prefix}/nginx.pid;
+error_log stderr crit;
+
+events { worker_connections 20000; }
+
+http {
+  access_log off;
+  keepalive_requests 1000000000;
+  keepalive_timeout 1h;
+  client_body_temp_path ${prefix}/client-body;
+  proxy_temp_path ${prefix}/proxy;
+  fastcgi_temp_path ${prefix}/fastcgi;
+  uwsgi_temp_path ${prefix}/uwsgi;
+  scgi_temp_path ${prefix}/scgi;
+
+  client_max_body_size 0;
+  proxy_request_buffering off;
+  proxy_max_temp_file_size 0;
+  proxy_buffers 16 64k;
+  proxy_busy_buffers_size 256k;
+  proxy_http_version 1.1;
+  map $http_upgrade $connection_value { default upgrade; "" ""; }
+  proxy_set_header Connection $connection_value;
+  proxy_set_header Upgrade $http_upgrade;
+  proxy_set_header Host $host;
+
+  upstream origin {
+    server ${loopback}:${upstreamPort};
+    keepalive 1000;
+    keepalive_requests 1000000000;
+    keepalive_timeout 1h;
+  }
+
+  server {
+    listen ${loopback}:${listenPort} backlog=4096;
+    location / { proxy_pass http://origin; }
+${locations.join('')}  }
+}
+`;
+}
+
+export const nginx: Peer = { name: 'nginx', availability, startTcp, startHttp };

@@ -16,11 +16,22 @@ export type Availability =
   | { available: true; version: string }
   | { available: false; reason: string };
 
+/** The same for HTTP. */
+export interface HttpForward extends Forward {
+  /**
+   * Number of routes, by the beginning of the path: `/service-0/` to `/service-N/`, all to the upstream. 0: one
+   * route for everything.
+   */
+  routes: number;
+}
+
 export interface Peer {
   readonly name: string;
   availability(): Promise<Availability>;
   /** Starts the peer as a TCP forwarder. It accepts on `listenPort` when this returns; throws when it cannot. */
-  startTcp(forward: Forward): Promise<Child>;
+  startTcp?(forward: Forward): Promise<Child>;
+  /** Starts the peer as a reverse proxy for HTTP that keeps connections to the upstream. */
+  startHttp?(forward: HttpForward): Promise<Child>;
 }
 
 /** How long a peer may take until it accepts. */
