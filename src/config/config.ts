@@ -36,11 +36,14 @@ export function toConfig(file: ConfigFile) {
       connectMs: valid(parseDuration(timeouts.connect)),
       headMs: valid(parseDuration(timeouts.head)),
       idleMs: valid(parseDuration(timeouts.idle)),
+      keepAliveMs: valid(parseDuration(timeouts.keep_alive)),
       drainMs: valid(parseDuration(timeouts.drain)),
     },
     limits: {
       connectionsMax: limits.connections,
       pipeMemoryBytes: valid(parseSize(String(limits.pipe_memory))),
+      headBytes: valid(parseSize(String(limits.head_bytes))),
+      headers: limits.headers,
     },
     listeners: Object.entries(file.listeners).map(([name, listener]) => ({
       name,

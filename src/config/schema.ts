@@ -72,7 +72,7 @@ const timeouts = Type.Object(
       {
         title: 'head timeout',
         description:
-          'How long a client may take to send what routing needs: a PROXY header, a TLS ClientHello.',
+          'How long a client may take to send what routing needs: a PROXY header, a TLS ClientHello, the head of an HTTP request.',
         default: '10s',
         examples: ['3s'],
       },
@@ -84,6 +84,15 @@ const timeouts = Type.Object(
         description: 'How long a connection may stay without a byte in either direction.',
         default: '5m',
         examples: ['1h'],
+      },
+    ),
+    keep_alive: duration(
+      { from: '1ms', to: '24h' },
+      {
+        title: 'keep-alive timeout',
+        description: 'How long an HTTP client may wait with its next request before it is let go.',
+        default: '60s',
+        examples: ['15s'],
       },
     ),
     drain: duration(
@@ -127,6 +136,28 @@ const limits = Type.Object(
         default: '64MiB',
         examples: ['256MiB'],
       },
+    ),
+    head_bytes: size(
+      { from: '1KiB', to: '1MiB' },
+      {
+        title: 'longest head',
+        description:
+          'Bytes of the head of an HTTP request or response. A longer one of a client is answered with 431, one of an endpoint makes a 502. Changing it needs a restart.',
+        default: '32KiB',
+        examples: ['16KiB'],
+      },
+    ),
+    headers: optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 10_000,
+        title: 'most header fields',
+        description:
+          'Fields of the head of an HTTP request or response. Changing it needs a restart.',
+        default: 100,
+        unit: 'fields',
+        examples: [50],
+      }),
     ),
   },
   {

@@ -48,6 +48,8 @@ export function toUpstream(name: string, file: UpstreamFile) {
       perEndpoint: connections.per_endpoint ?? null,
       queue: connections.queue,
       queueTimeoutMs: valid(parseDuration(connections.queue_timeout)),
+      idle: connections.idle,
+      idleTimeoutMs: valid(parseDuration(connections.idle_timeout)),
     },
   };
 }

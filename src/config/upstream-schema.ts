@@ -289,6 +289,27 @@ const connections = Type.Object(
         examples: ['1s'],
       },
     ),
+    idle: integer(
+      { minimum: 0, maximum: 1_000_000 },
+      {
+        title: 'idle connections',
+        description:
+          'HTTP connections to each endpoint that each worker keeps for later requests; 0 for none.',
+        default: 256,
+        unit: 'connections',
+        examples: [64],
+      },
+    ),
+    idle_timeout: duration(
+      { from: '1ms', to: '24h' },
+      {
+        title: 'idle timeout of connections to endpoints',
+        description:
+          'How long each of them is kept. Shorter than what the endpoint waits, so that it is not the one who closes.',
+        default: '60s',
+        examples: ['4s'],
+      },
+    ),
   },
   {
     title: 'connections',

@@ -33,8 +33,7 @@ export interface StartOptions {
 /** One address that accepts connections. */
 export interface ListeningAddress {
   readonly listener: string;
-  /** `tcp` until other kinds exist. */
-  readonly kind: 'tcp';
+  readonly kind: 'tcp' | 'http';
   /** `127.0.0.1:8080`, `[::1]:8080`, `unix:/path`: as bound. */
   readonly address: string;
 }
@@ -154,7 +153,7 @@ export class Supervisor {
   get addresses(): ListeningAddress[] {
     return this.site.listeners.all.map(({ listener, text }) => ({
       listener: listener.name,
-      kind: 'tcp',
+      kind: listener.http === null ? 'tcp' : 'http',
       address: text,
     }));
   }

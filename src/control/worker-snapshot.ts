@@ -47,6 +47,8 @@ export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapsh
       connectionsMax: limits.connectionsMax,
       pipeMemoryBytes: Math.floor(limits.pipeMemoryBytes / workers),
       pipeBytes: PIPE_BYTES,
+      headBytes: limits.headBytes,
+      headers: limits.headers,
     },
     log: { level: log.level, access: log.access },
   };

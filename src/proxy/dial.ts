@@ -58,6 +58,8 @@ export interface DialOwner {
   watch(transport: Transport): number;
   /** The connection came to nothing and is about to be closed. */
   unwatch(): void;
+  /** Whether there is a connection to this endpoint already: then nothing is dialled, and it is the owner's. */
+  reuse?(endpoint: Endpoint): boolean;
   /** Connected: says what has to come before anything else. @returns why that cannot be */
   greet(): CloseReason | undefined;
   /** The connection may carry bytes. */
@@ -80,7 +82,7 @@ export class Dial implements Waiter {
   connectMs = -1;
   private connectStartedMs = 0;
   /** Choosing goes on until the connect timeout after this. */
-  private readonly startedMs: number;
+  private startedMs: number;
 
   /**
    * @param key what `Upstream.select` wants
@@ -91,7 +93,7 @@ export class Dial implements Waiter {
     private readonly owner: DialOwner,
     upstream: Upstream,
     key: number,
-    private readonly clientFd?: number,
+    private clientFd?: number,
   ) {
     this.attempts = new Attempts(upstream, key);
     this.startedMs = room.clock.nowMs;
@@ -99,6 +101,36 @@ export class Dial implements Waiter {
 
   begin(): void {
     this.choose();
+  }
+
+  /** Begins anew, after {@link end}, for something else that goes somewhere. @param key as for the constructor */
+  again(upstream: Upstream, key: number, clientFd?: number): void {
+    this.clientFd = clientFd;
+    this.state = DialState.choosing;
+    this.attempts.again(upstream, key);
+    this.transport = undefined;
+    this.connectMs = -1;
+    this.startedMs = this.room.clock.nowMs;
+    this.choose();
+  }
+
+  /** What was reused turned out dead: connects anew to the same endpoint, whose place is still held. */
+  reconnect(): void {
+    this.transport = undefined;
+    this.startedMs = this.room.clock.nowMs;
+    this.open(this.attempts.endpoint!);
+  }
+
+  /** The endpoint did not do: tries another one. @returns false when there is none to try */
+  another(): boolean {
+    const { attempts } = this;
+    this.transport = undefined;
+    attempts.passOver();
+    if (!attempts.mayContinue) return false;
+    this.state = DialState.choosing;
+    this.startedMs = this.room.clock.nowMs;
+    this.choose();
+    return true;
   }
 
   /** @param events of the connection being made */
@@ -186,6 +218,15 @@ export class Dial implements Waiter {
       this.giveUp(this.attempts.failure);
       return;
     }
+    if (this.owner.reuse?.(endpoint)) {
+      this.state = DialState.connected;
+      this.owner.onDialled();
+      return;
+    }
+    this.open(endpoint);
+  }
+
+  private open(endpoint: Endpoint): void {
     const { room, owner } = this;
     this.connectStartedMs = room.clock.nowMs;
     room.clock.wheel.schedule(owner.timer, this.connectStartedMs + room.timeouts.connectMs);

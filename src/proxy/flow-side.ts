@@ -1,13 +1,16 @@
 import { Epoll, type Pump, type Transport } from '../splice/index.js';
 import type { EventHandler, EventLoop } from './event-loop.js';
-import type { Flow } from './flow.js';
-import { FlowSession } from './flow-session.js';
 import type { Session } from './session.js';
+import { MUTED_EVENTS, SOCKET_EVENTS } from './socket-events.js';
 
-const SOCKET_EVENTS =
-  (Epoll.EPOLLIN | Epoll.EPOLLOUT | Epoll.EPOLLPRI | Epoll.EPOLLRDHUP | Epoll.EPOLLET) >>> 0;
-// EPOLLPRI as well: the kernel wakes for both whenever bytes arrive (sock_def_readable).
-const MUTED_EVENTS = (SOCKET_EVENTS & ~(Epoll.EPOLLIN | Epoll.EPOLLPRI)) >>> 0;
+/** Whom a side's events are for. */
+export interface SideOwner {
+  /** As the worker sees it. */
+  readonly session: Session;
+  onClientEvents(events: number): void;
+  onUpstreamEvents(events: number): void;
+  onException(error: unknown): void;
+}
 
 /** A flow's ear at one of its two sockets. */
 export class FlowSide implements EventHandler {
@@ -22,14 +25,14 @@ export class FlowSide implements EventHandler {
 
   constructor(
     private readonly loop: EventLoop,
-    readonly flow: Flow,
+    readonly flow: SideOwner,
     readonly transport: Transport,
     private readonly isClient: boolean,
   ) {}
 
   /** A flow is there from its first registration to its last: its client's side stands for it. */
   get session(): Session | undefined {
-    return this.isClient ? new FlowSession(this.flow) : undefined;
+    return this.isClient ? this.flow.session : undefined;
   }
 
   /** @returns 0, or a negative error number */

@@ -5,7 +5,8 @@ import { type CloseReason, orderlyReasons } from './counters.js';
 import { Dial, type DialOwner } from './dial.js';
 import type { Task } from './event-loop.js';
 import { FlowHead, flowKey } from './flow-head.js';
-import { FlowSide } from './flow-side.js';
+import { FlowSession } from './flow-session.js';
+import { FlowSide, type SideOwner } from './flow-side.js';
 import { FlowState, successorBits } from './flow-state.js';
 import type { Listener } from './listener.js';
 import { sendProxyHeader } from './proxy-sender.js';
@@ -24,7 +25,7 @@ const SILENCE_MS = 1000;
 /**
  * One client connection and the upstream connection made for it, from accept to close.
  */
-export class Flow implements TimerOwner, Task, DialOwner {
+export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
   state: FlowState = FlowState.accepted;
   /** Why the flow ended; settled when it begins to close. */
   closeReason: CloseReason = 'done';
@@ -63,6 +64,10 @@ export class Flow implements TimerOwner, Task, DialOwner {
     this.sequence = room.nextFlowSequence();
     this.startedMs = room.clock.nowMs;
     this.lastActivityMs = this.startedMs;
+  }
+
+  get session(): FlowSession {
+    return new FlowSession(this);
   }
 
   /** Endpoints tried, and the one the flow goes to; nothing before it is known where. */

@@ -1,5 +1,6 @@
 import { sessionsOf } from './flow-report.js';
 import { HeadPolicy } from './head-policy.js';
+import { HttpGate, HttpRoom, HttpService } from './http/index.js';
 import { Listener } from './listener.js';
 import type { WorkerRoom } from './room.js';
 import type { ListenerSnapshot, UpstreamSnapshot } from './snapshot.js';
@@ -24,6 +25,8 @@ export class Gates implements TimerOwner {
   /** By descriptor. */
   private listeners: Map<number, Listener>;
   private upstreams: Upstream[];
+  /** Made when the first listener speaks HTTP. */
+  private http: HttpRoom | undefined;
   /** Not found by new clients any more, and not closed yet. */
   private retired: Listener[] = [];
   private whenClosed: (() => void)[] = [];
@@ -56,6 +59,7 @@ export class Gates implements TimerOwner {
   close(): void {
     for (const listener of this.listeners.values()) listener.close();
     this.closeRetired();
+    this.http?.upstreams.close();
   }
 
   /** Those who were on the way when a listener retired have had their time. */
@@ -74,7 +78,9 @@ export class Gates implements TimerOwner {
     for (const listener of this.listeners.values()) {
       listener.upstream = this.upstreams[listener.snapshot.upstream]!;
       listener.head = HeadPolicy.of(listener.snapshot, this.upstreams);
+      if (listener.http !== undefined) listener.http.service = this.serviceOf(listener.snapshot);
     }
+    this.http?.upstreams.replaceUpstreams(this.upstreams);
     this.moveSessions();
   }
 
@@ -87,7 +93,8 @@ export class Gates implements TimerOwner {
   configure({ listeners, upstreams }: GatesSnapshot, onDone: () => void): void {
     const earlier = this.listeners;
     this.upstreams = this.makeUpstreams(upstreams);
-    this.listeners = this.makeListeners(listeners);
+    this.listeners = this.makeListeners(listeners, earlier);
+    this.http?.upstreams.configure();
     for (const [fd, listener] of earlier) if (this.listeners.has(fd)) listener.handOver();
     this.open();
     const gone = [...earlier.values()].filter(({ snapshot }) => !this.listeners.has(snapshot.fd));
@@ -121,14 +128,34 @@ export class Gates implements TimerOwner {
     return snapshots.map((one) => new Upstream(one, { clock, log, ledger: this.ledger }));
   }
 
-  private makeListeners(snapshots: readonly ListenerSnapshot[]): Map<number, Listener> {
+  /** @param earlier listeners whose sockets the new ones may have: open HTTP connections go on by the new rules */
+  private makeListeners(
+    snapshots: readonly ListenerSnapshot[],
+    earlier?: ReadonlyMap<number, Listener>,
+  ): Map<number, Listener> {
     return new Map(
       snapshots.map((one) => {
         const { upstreams } = this;
         const head = HeadPolicy.of(one, upstreams);
-        return [one.fd, new Listener(this.room, one, upstreams[one.upstream]!, head)];
+        const gate = this.gateOf(one, earlier?.get(one.fd)?.http);
+        return [one.fd, new Listener(this.room, one, upstreams[one.upstream]!, head, gate)];
       }),
     );
+  }
+
+  private gateOf(snapshot: ListenerSnapshot, earlier?: HttpGate): HttpGate | undefined {
+    const service = this.serviceOf(snapshot);
+    if (earlier === undefined) {
+      if (service === undefined) return undefined;
+      this.http ??= new HttpRoom(this.room, this.room.headLimits);
+      return new HttpGate(this.http, service);
+    }
+    earlier.service = service;
+    return service === undefined ? undefined : earlier;
+  }
+
+  private serviceOf({ http }: ListenerSnapshot): HttpService | undefined {
+    return http && new HttpService(http, this.upstreams);
   }
 
   /** In the order they came, which is the order they wait in. */

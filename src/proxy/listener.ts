@@ -15,6 +15,7 @@ import { type CloseReason, Counter } from './counters.js';
 import type { EventHandler } from './event-loop.js';
 import { Flow } from './flow.js';
 import type { HeadPolicy } from './head-policy.js';
+import { HttpConnection, type HttpGate } from './http/index.js';
 import type { WorkerRoom } from './room.js';
 import type { ListenerSnapshot } from './snapshot.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
@@ -66,6 +67,8 @@ export class Listener implements EventHandler, TimerOwner {
     public upstream: Upstream,
     /** What to read before a connection goes on; nothing where it goes on unseen. */
     public head?: HeadPolicy,
+    /** Where requests are served; nothing where bytes are passed on. */
+    readonly http?: HttpGate,
   ) {
     this.admission = snapshot.admission && new Admission(snapshot.admission);
   }
@@ -208,11 +211,15 @@ export class Listener implements EventHandler, TimerOwner {
       }
       source = admission.source;
     }
-    const flow = new Flow(room, this, fd, room.logsAccess ? this.peerText() : '', source);
+    const text = room.logsAccess ? this.peerText() : '';
+    const session =
+      this.http === undefined
+        ? new Flow(room, this, fd, text, source)
+        : new HttpConnection(this.http, this, fd, text, source);
     try {
-      flow.begin();
+      session.begin();
     } catch (error) {
-      flow.onException(error);
+      session.onException(error);
     }
   }
 

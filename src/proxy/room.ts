@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { PumpRoom } from '../splice/index.js';
 import type { Counters } from './counters.js';
 import type { EventLoop } from './event-loop.js';
+import type { HeadLimits } from './http/index.js';
 import type { Listener } from './listener.js';
 import type { TimeoutsSnapshot } from './snapshot.js';
 import type { Upstream } from './upstream/index.js';
@@ -16,6 +17,7 @@ export interface WorkerRoom extends PumpRoom {
   readonly timeouts: TimeoutsSnapshot;
   /** Nothing new is accepted: what has not begun should end soon. */
   readonly isDraining: boolean;
+  readonly headLimits: HeadLimits;
   /** Flows of all workers, against the limit of the process. */
   readonly connections: ConnectionLimit;
   /** A number no other flow of this worker has had. */

@@ -75,6 +75,9 @@ export interface UpstreamSnapshot {
   readonly panicThreshold: number;
   /** How long a flow may wait for a place at an endpoint. */
   readonly queueTimeoutMs: number;
+  /** Connections to one endpoint that each worker keeps while no request needs them, and how long. */
+  readonly idleMax: number;
+  readonly idleTimeoutMs: number;
   /** Flows of all workers that may wait; 0 for none. */
   readonly queueMax: number;
   /** Connections begin with a PROXY header of this version; absent: they do not. */
@@ -106,6 +109,8 @@ export interface PassiveSnapshot {
 export const upstreamDefaults = {
   balance: 'round_robin',
   limits: { connectionsPerEndpoint: Number.POSITIVE_INFINITY },
+  idleMax: 256,
+  idleTimeoutMs: 60_000,
   passive: { failures: 5, ejectForMs: 10_000, ejectedMax: 0.5 },
   panicThreshold: 0,
   queueTimeoutMs: 5000,
@@ -117,6 +122,8 @@ export interface TimeoutsSnapshot {
   readonly connectMs: number;
   /** For what a listener needs to see before it connects on. */
   readonly headMs: number;
+  /** How long an HTTP connection may wait for another request. */
+  readonly keepAliveMs: number;
   readonly idleMs: number;
 }
 
@@ -127,4 +134,7 @@ export interface LimitsSnapshot {
   readonly pipeMemoryBytes: number;
   /** Capacity to ask for each pipe, bytes. */
   readonly pipeBytes: number;
+  /** Bytes of an HTTP message's head, and its fields. */
+  readonly headBytes: number;
+  readonly headers: number;
 }

@@ -17,6 +17,7 @@ import { Counter, Counters } from './counters.js';
 import { type EventHandler, EventLoop } from './event-loop.js';
 import { findSession, listFlows, sessionsOf } from './flow-report.js';
 import { Gates } from './gates.js';
+import type { HeadLimits } from './http/index.js';
 import type { Listener } from './listener.js';
 import { LogBatch } from './log-batch.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
@@ -47,6 +48,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   readonly log: Logger;
   logsAccess: boolean;
   timeouts: TimeoutsSnapshot;
+  readonly headLimits: HeadLimits;
   readonly connections: ConnectionLimit;
   private readonly port: MessagePort;
   private readonly bell: EventFd;
@@ -72,6 +74,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     );
     this.logsAccess = snapshot.log.access;
     this.timeouts = snapshot.timeouts;
+    this.headLimits = snapshot.limits;
     const { pipeBytes, pipeMemoryBytes, connectionsMax } = snapshot.limits;
     this.pipes = new PipePool(this.kernel, pipeBytes, pipeMemoryBytes);
     this.connections = new ConnectionLimit(start.shared, connectionsMax, snapshot.worker);

@@ -41,7 +41,6 @@ export {
   changeListenOptions,
   connectionQuality,
   hideListener,
-  isWritable,
   type ListenOptions,
   localAddress,
   openBound,

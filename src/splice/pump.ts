@@ -94,7 +94,8 @@ export class Pump {
   private bufferStart = 0;
   private bufferEnd = 0;
   private pipe: Pipe | undefined;
-  private isSplicing = false;
+  /** Bytes go through a pipe: what came last was much. */
+  isSplicing = false;
   private mayEverSplice = true;
   /** Reads in a row that speak for the other mode. */
   private streak = 0;

@@ -24,8 +24,19 @@ t.test('load: everything left out has its default', async (t) => {
       group: null,
       noNewPrivs: false,
       log: { level: 'info', access: true, format: 'auto' },
-      timeouts: { connectMs: 5000, headMs: 10_000, idleMs: 300_000, drainMs: 30_000 },
-      limits: { connectionsMax: 20_000, pipeMemoryBytes: 64 * 2 ** 20 },
+      timeouts: {
+        connectMs: 5000,
+        headMs: 10_000,
+        idleMs: 300_000,
+        keepAliveMs: 60_000,
+        drainMs: 30_000,
+      },
+      limits: {
+        connectionsMax: 20_000,
+        pipeMemoryBytes: 64 * 2 ** 20,
+        headBytes: 32 * 1024,
+        headers: 100,
+      },
       listeners: [
         {
           name: 'web',
@@ -66,6 +77,8 @@ t.test('load: everything left out has its default', async (t) => {
             perEndpoint: null,
             queue: upstreamDefaults.queueMax,
             queueTimeoutMs: upstreamDefaults.queueTimeoutMs,
+            idle: upstreamDefaults.idleMax,
+            idleTimeoutMs: upstreamDefaults.idleTimeoutMs,
           },
         },
       ],
@@ -94,8 +107,14 @@ upstreams:
     workers: 4,
     pinWorkers: true,
     log: { level: 'silent', access: false, format: 'json' },
-    timeouts: { connectMs: 500, headMs: 3000, idleMs: 3_600_000, drainMs: 120_000 },
-    limits: { connectionsMax: 7, pipeMemoryBytes: 2 ** 21 },
+    timeouts: {
+      connectMs: 500,
+      headMs: 3000,
+      idleMs: 3_600_000,
+      keepAliveMs: 60_000,
+      drainMs: 120_000,
+    },
+    limits: { connectionsMax: 7, pipeMemoryBytes: 2 ** 21, headBytes: 32 * 1024, headers: 100 },
   });
   t.strictSame(
     config.listeners.map(({ name, bind, backlog, tcp }) => [

@@ -32,8 +32,14 @@ function start(fd: number, address: SocketAddress, endpoint: SocketAddress, line
     ],
     upstreams: [upstream],
     endpointTable,
-    timeouts: { connectMs: 1000, headMs: 1000, idleMs: 10_000 },
-    limits: { connectionsMax: 100, pipeMemoryBytes: 1024 * 1024, pipeBytes: 65536 },
+    timeouts: { connectMs: 1000, headMs: 1000, keepAliveMs: 1000, idleMs: 10_000 },
+    limits: {
+      connectionsMax: 100,
+      pipeMemoryBytes: 1024 * 1024,
+      pipeBytes: 65536,
+      headBytes: 8192,
+      headers: 50,
+    },
     log: { level: 'info', access: true },
   };
   const sink = { writeLines: (text: string) => lines.push(...text.trim().split('\n')) };

@@ -79,8 +79,14 @@ export class DataWorker {
       ],
       upstreams: [origin],
       endpointTable,
-      timeouts: { connectMs: 1000, headMs: 1000, idleMs: 60_000, ...timeouts },
-      limits: { connectionsMax, pipeMemoryBytes: 16 * 1024 * 1024, pipeBytes: 256 * 1024 },
+      timeouts: { connectMs: 1000, headMs: 1000, keepAliveMs: 5000, idleMs: 60_000, ...timeouts },
+      limits: {
+        connectionsMax,
+        pipeMemoryBytes: 16 * 1024 * 1024,
+        pipeBytes: 256 * 1024,
+        headBytes: 32 * 1024,
+        headers: 100,
+      },
       log: { level: 'info', access: logsAccess },
     };
     const region = new SharedArrayBuffer(COUNTER_REGION_BYTES);

@@ -1,7 +1,9 @@
 import { type Logger, pino } from 'pino';
 import { EventLoop } from '#src/proxy/event-loop.js';
 import type { Flow } from '#src/proxy/flow.js';
+import { sessionsOf } from '#src/proxy/flow-report.js';
 import { HeadPolicy } from '#src/proxy/head-policy.js';
+import { HttpGate, HttpRoom, HttpService } from '#src/proxy/http/index.js';
 import {
   type AdmissionSnapshot,
   type CloseReason,
@@ -15,6 +17,7 @@ import {
 } from '#src/proxy/index.js';
 import { Listener } from '#src/proxy/listener.js';
 import { ConnectionLimit, type WorkerRoom } from '#src/proxy/room.js';
+import type { Session } from '#src/proxy/session.js';
 import { EndpointLedger, Upstream } from '#src/proxy/upstream/index.js';
 import {
   BufferPool,
@@ -27,6 +30,7 @@ import {
   Sockaddr,
   type SocketAddress,
 } from '#src/splice/index.js';
+import { plainHttp } from './http-snapshot.js';
 import { RawPeer } from './raw-peer.js';
 import { ScriptedLibc } from './scripted-libc.js';
 import { pause, type SocketKit } from './socket-kit.js';
@@ -42,6 +46,8 @@ export interface RoomOptions {
   /** What the listener wants to see first: routes, PROXY headers. */
   readonly head?: Pick<ListenerSnapshot, 'routes' | 'acceptProxyFrom'>;
   readonly sendProxyProtocol?: 'v1' | 'v2';
+  /** The listener speaks HTTP and forwards every request to the upstream. */
+  readonly http?: boolean;
   /** Who may connect; everybody, by default. */
   readonly admission?: AdmissionSnapshot;
 }
@@ -63,8 +69,10 @@ export class TestRoom implements WorkerRoom {
   readonly logsAccess: boolean;
   readonly timeouts: TimeoutsSnapshot;
   isDraining = false;
+  readonly headLimits = { headBytes: 8192, headers: 50 };
   readonly connections: ConnectionLimit;
   readonly listener: Listener;
+  readonly http: HttpRoom;
   readonly address: SocketAddress;
   /** What the log says, parsed. */
   readonly lines: Record<string, unknown>[] = [];
@@ -80,7 +88,13 @@ export class TestRoom implements WorkerRoom {
     options: RoomOptions = {},
   ) {
     const { timeouts, connectionsMax = 1000, logsAccess = false, family = 'inet' } = options;
-    this.timeouts = { connectMs: 1000, headMs: 1000, idleMs: 10_000, ...timeouts };
+    this.timeouts = {
+      connectMs: 1000,
+      headMs: 1000,
+      keepAliveMs: 5000,
+      idleMs: 10_000,
+      ...timeouts,
+    };
     this.logsAccess = logsAccess;
     this.log = pino(
       { base: null, level: 'debug' },
@@ -108,6 +122,7 @@ export class TestRoom implements WorkerRoom {
       address: formatAddress(address),
       family,
       upstream: 0,
+      ...(options.http && { http: plainHttp }),
       ...options.head,
       admission: options.admission,
     };
@@ -120,7 +135,12 @@ export class TestRoom implements WorkerRoom {
       { ...origin, ...(sendProxyProtocol && { sendProxyProtocol }) },
       { clock, log, ledger },
     );
-    this.listener = new Listener(this, snapshot, upstream, HeadPolicy.of(snapshot, [upstream]));
+    const head = HeadPolicy.of(snapshot, [upstream]);
+    this.http = new HttpRoom(this, this.headLimits);
+    const gate = options.http
+      ? new HttpGate(this.http, new HttpService(plainHttp, [upstream]))
+      : undefined;
+    this.listener = new Listener(this, snapshot, upstream, head, gate);
     this.listener.open();
   }
 
@@ -156,6 +176,11 @@ export class TestRoom implements WorkerRoom {
     const flow = this.flows().at(-1)!;
     this.until(() => flow.tunnel?.up !== undefined);
     return { client, upstream, flow };
+  }
+
+  /** Every session that is registered. */
+  sessions(): Session[] {
+    return [...sessionsOf(this.clock.registered())];
   }
 
   /** The flows that are registered. */
@@ -202,13 +227,14 @@ export class TestRoom implements WorkerRoom {
 
   /** Ends everything. @returns what is left of flows and pools: nothing */
   finish(): Record<string, number> {
-    for (const flow of this.flows()) flow.terminate('stopped');
+    for (const session of this.sessions()) session.terminate('stopped');
     this.listener.close();
-    for (const flow of this.flows()) flow.terminate('stopped');
+    for (const session of this.sessions()) session.terminate('stopped');
+    this.http.upstreams.close();
     this.pipes.releaseIdle();
     return {
       active: this.count('flows_active'),
-      buffersInUse: this.buffers.inUse,
+      buffersInUse: this.buffers.inUse + this.http.buffers.inUse,
       pipesInUse: this.pipes.gauges.inUse,
       timers: this.clock.wheel.size,
     };

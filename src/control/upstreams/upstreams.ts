@@ -251,6 +251,8 @@ function toSnapshot(
       slot: slots[position]!,
     })),
     limits: { connectionsPerEndpoint: connections.perEndpoint ?? Number.POSITIVE_INFINITY },
+    idleMax: connections.idle,
+    idleTimeoutMs: connections.idleTimeoutMs,
     passive: passive ?? undefined,
     panicThreshold,
     queueTimeoutMs: connections.queueTimeoutMs,

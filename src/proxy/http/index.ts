@@ -5,9 +5,11 @@
  * same bytes could come to different conclusions (RFC 9112 §11.2).
  */
 export { ChunkScanner } from './chunk-scanner.js';
+export { HttpConnection } from './connection.js';
 export { type ErrorAnswer, ErrorResponses, type ErrorText } from './error-response.js';
 export { HeaderName, headerNames } from './header-name.js';
 export { httpDate } from './http-date.js';
+export { HttpGate } from './http-gate.js';
 export {
   HttpRejection,
   type HttpRejectionName,
@@ -16,6 +18,8 @@ export {
   PARTIAL,
   statusFor,
 } from './http-rejection.js';
+export { HttpRoom } from './http-room.js';
+export { HttpService } from './http-service.js';
 export { Framing, MessageHead } from './message-head.js';
 export { Method, methodNames } from './method.js';
 export { reasonPhrase } from './reason-phrase.js';

@@ -31,8 +31,17 @@ export class Attempts {
   /** @param key what `Upstream.select` wants */
   constructor(
     public upstream: Upstream,
-    private readonly key: number,
+    private key: number,
   ) {}
+
+  /** Begins anew, after {@link end}, for something else that goes somewhere. */
+  again(upstream: Upstream, key: number): void {
+    this.upstream = upstream;
+    this.key = key;
+    this.endpoint = undefined;
+    this.failure = 'no_endpoint';
+    this.tried = nobody;
+  }
 
   /** Another endpoint may be tried. */
   get mayContinue(): boolean {
@@ -75,6 +84,12 @@ export class Attempts {
     this.tried = [...this.tried, endpoint];
     this.failure = connectReason(errno);
     endpoint.failed(errno);
+    this.release();
+  }
+
+  /** The endpoint was connected to and did not do: it is not tried again. */
+  passOver(): void {
+    this.tried = [...this.tried, this.endpoint!];
     this.release();
   }
 

@@ -51,6 +51,9 @@ export class Upstream {
   /** Flows of this worker for which there was no place. */
   readonly queue: EndpointQueue;
   readonly queueTimeoutMs: number;
+  /** Connections to an endpoint that are kept for later requests, and how long. */
+  readonly idleMax: number;
+  readonly idleTimeoutMs: number;
   /** Whether {@link select} looks at its key. */
   readonly isKeyed: boolean;
   /** Connections begin with a PROXY header of this version. */
@@ -68,6 +71,8 @@ export class Upstream {
     const { clock, ledger } = room;
     this.name = snapshot.name;
     this.queueTimeoutMs = snapshot.queueTimeoutMs;
+    this.idleMax = snapshot.idleMax;
+    this.idleTimeoutMs = snapshot.idleTimeoutMs;
     this.sendProxyProtocol = snapshot.sendProxyProtocol;
     this.panicThreshold = snapshot.panicThreshold;
     this.isKeyed = typeof snapshot.balance === 'object';

@@ -186,8 +186,14 @@ export class DataPlane {
         ],
         upstreams: [this.snapshot],
         endpointTable: this.table.memory,
-        timeouts: { connectMs, headMs: 1000, idleMs: 60_000 },
-        limits: { connectionsMax: 10_000, pipeMemoryBytes: 1 << 24, pipeBytes: 1 << 20 },
+        timeouts: { connectMs, headMs: 1000, keepAliveMs: 1000, idleMs: 60_000 },
+        limits: {
+          connectionsMax: 10_000,
+          pipeMemoryBytes: 1 << 24,
+          pipeBytes: 1 << 20,
+          headBytes: 8192,
+          headers: 50,
+        },
         log: { level: 'info', access: true },
       };
       this.threads.push(new DataThread(kernel, snapshot, shared, sink));

@@ -1,0 +1,331 @@
+import {
+  type NativeMemory,
+  Outcome,
+  Pump,
+  type PumpMeter,
+  PumpResult,
+  PumpSlot,
+  type Transport,
+  TURN_BYTES_MAX,
+} from '../../splice/index.js';
+import { ChunkScanner } from './chunk-scanner.js';
+import type { HttpRejection } from './http-rejection.js';
+import type { HttpRoom } from './http-room.js';
+import type { Intake } from './intake.js';
+import { Framing } from './message-head.js';
+
+/** How a turn of a relay ended. */
+export const RelayResult = {
+  /** Nothing more can move until an event says so. */
+  Waiting: 0,
+  /** The turn's budget is used up: run again next turn, unasked. */
+  Yielded: 1,
+  /** The body is over, and every byte has been handed to the sink. */
+  Ended: 2,
+  /** The source broke, or ended before the body did. */
+  SourceFailed: 3,
+  /** The sink broke. */
+  SinkFailed: 4,
+  /** The chunks are none; {@link BodyRelay.rejection} says why. */
+  Malformed: 5,
+} as const;
+export type RelayResult = (typeof RelayResult)[keyof typeof RelayResult];
+
+/** From so many bytes of a chunk on they are left to the pump, which may splice them. */
+const LONG_CHUNK_BYTES = 64 * 1024;
+/** While the pump splices, so much is read to find the next chunk's size; it is copied. */
+const CHUNK_LINE_BYTES = 1024;
+
+const nowhere = Number.POSITIVE_INFINITY;
+
+/**
+ * The body of one message on its way from one connection to the other.
+ *
+ * ```
+ *            ┌──────────────────────────────────────────────────────────┐
+ *            ▼                                                          │
+ *   held ──▶ pumped: a stretch of known length, or up to the end        │
+ *     ▲  └─▶ chunked: read, scanned, passed on as it is ──▶ held        │
+ *     │                              └──▶ a long chunk is a stretch ────┘
+ *     └── bytes that came with the head, or that the sink did not take
+ * ```
+ *
+ * Chunked bodies keep their chunks, unless the sink is a client of HTTP/1.0, which knows none. It owns
+ * memory only while bytes wait for the sink.
+ */
+export class BodyRelay {
+  /** Every byte has been handed to the sink, or there is none. */
+  isOver = true;
+  /** Something was read from the source: the body cannot be sent a second time. */
+  hasRead = false;
+  /** Bytes of the body, framing included, that came from the source. */
+  bytes = 0;
+  rejection: HttpRejection | undefined;
+  private framing: Framing = Framing.none;
+  private isUnchunked = false;
+  private source!: Transport;
+  private sink!: Transport;
+  private readonly scanner = new ChunkScanner();
+  private pump: Pump | undefined;
+  /** Bytes that the pump may still move, without anybody looking at them. */
+  private stretch = 0;
+  private held: NativeMemory | undefined;
+  private heldStart = 0;
+  private heldEnd = 0;
+  /** The memory is this relay's to give back. */
+  private ownsHeld = false;
+
+  /** Where bytes behind the body go; without it there must be none. */
+  surplus: Intake | undefined;
+
+  constructor(
+    private readonly room: HttpRoom,
+    private readonly meter: PumpMeter,
+  ) {}
+
+  /** Bytes were read that the sink has not taken. */
+  get isHolding(): boolean {
+    return this.held !== undefined || (this.pump?.isHolding ?? false);
+  }
+
+  /** Bytes that were read and that nobody would ever use: what came behind the body. */
+  hasSurplus = false;
+
+  /**
+   * Begins with another body. What came with the head is {@link admit}ted next.
+   *
+   * @param length of a body with Content-Length
+   * @param isUnchunked take chunks apart
+   */
+  begin(framing: Framing, length: number, isUnchunked = false): void {
+    this.framing = framing;
+    this.isUnchunked = isUnchunked;
+    this.isOver = false;
+    this.hasRead = false;
+    this.hasSurplus = false;
+    this.bytes = 0;
+    this.rejection = undefined;
+    this.pump = undefined;
+    switch (framing) {
+      case Framing.length:
+        this.stretch = length;
+        return;
+      case Framing.until_close:
+        this.stretch = nowhere;
+        return;
+      case Framing.chunked:
+        this.scanner.begin();
+        this.stretch = 0;
+        return;
+      default:
+        this.stretch = 0;
+    }
+  }
+
+  /** The body's bytes have all been read; some may wait for the sink. */
+  get isRead(): boolean {
+    return this.framing === Framing.chunked ? this.scanner.isDone : this.stretch === 0;
+  }
+
+  /**
+   * Looks at the next bytes of the stream, which were read elsewhere.
+   *
+   * @returns how many of them belong to the body, or a negative rejection. Those to be passed on are the
+   *   first {@link admitted}.
+   */
+  admit(bytes: Buffer, start: number, end: number): number {
+    let taken: number;
+    if (this.framing === Framing.chunked) {
+      taken = this.isUnchunked
+        ? this.takeApart(bytes, start, end)
+        : this.scanner.scan(bytes, start, end);
+      if (taken < 0) return taken;
+      if (!this.isUnchunked) this.admitted = taken;
+    } else {
+      taken = Math.min(end - start, this.stretch);
+      this.stretch -= taken;
+      this.admitted = taken;
+    }
+    this.bytes += taken;
+    return taken;
+  }
+
+  /** Bytes to be passed on of those that {@link admit} took last. */
+  admitted = 0;
+
+  /** The sink could not be given these; they come before anything else. @param isOwn the memory goes back to its pool afterwards */
+  hold(memory: NativeMemory, start: number, end: number, isOwn: boolean): void {
+    this.held = memory;
+    this.heldStart = start;
+    this.heldEnd = end;
+    this.ownsHeld = isOwn;
+  }
+
+  /** Says between which connections the bytes go. */
+  join(source: Transport, sink: Transport): void {
+    this.source = source;
+    this.sink = sink;
+    this.pump = undefined;
+  }
+
+  /** True while {@link run} might do something; false saves the call. */
+  get isDue(): boolean {
+    return !this.isOver && (this.isHolding || this.source.readable);
+  }
+
+  /** Moves what can be moved now. Call it when either side became ready. */
+  run(): RelayResult {
+    let budget = TURN_BYTES_MAX;
+    for (;;) {
+      if (this.held !== undefined) {
+        const result = this.deliver();
+        if (result !== RelayResult.Ended) return result;
+      }
+      if (this.stretch > 0 || this.pump?.isHolding) {
+        const result = this.runPump();
+        if (result !== RelayResult.Ended) return result;
+      }
+      if (this.isRead) {
+        this.isOver = true;
+        return RelayResult.Ended;
+      }
+      if (!this.source.readable) return RelayResult.Waiting;
+      if (budget <= 0) return RelayResult.Yielded;
+      const read = this.readChunks();
+      if (read < 0) return this.readFailed(read);
+      if (read === 0) return RelayResult.Waiting;
+      budget -= read;
+    }
+  }
+
+  /** Begins anew with the same body, of which nothing but what is held has been passed on. */
+  rewind(): void {
+    this.drop();
+    this.isOver = false;
+  }
+
+  /** Gives back what is held. The relay must {@link begin} anew. */
+  release(): void {
+    this.drop();
+    this.pump?.release();
+    this.pump = undefined;
+    this.isOver = true;
+  }
+
+  private deliver(): RelayResult {
+    if (!this.sink.writable) return RelayResult.Waiting;
+    const held = this.held!;
+    do {
+      const length = this.heldEnd - this.heldStart;
+      const written = this.sink.write(held.address + this.heldStart, length);
+      if (written === length) {
+        this.drop();
+        return RelayResult.Ended;
+      }
+      if (written > 0) this.heldStart += written;
+      else if (written !== Outcome.Blocked) return RelayResult.SinkFailed;
+    } while (this.sink.writable);
+    this.meter[PumpSlot.SinkBlocked]!++;
+    return RelayResult.Waiting;
+  }
+
+  /** @returns Ended when the stretch is over and delivered */
+  private runPump(): RelayResult {
+    this.pump ??= new Pump(this.room.worker, this.meter, this.source, this.sink);
+    const { pump } = this;
+    pump.remainingBytes = this.stretch;
+    const before = pump.copiedBytes + pump.splicedBytes;
+    const result = pump.run();
+    const moved = pump.copiedBytes + pump.splicedBytes - before;
+    if (moved > 0) {
+      this.hasRead = true;
+      this.bytes += moved;
+      this.stretch -= moved;
+      if (this.framing === Framing.chunked) this.scanner.skip(moved);
+    }
+    switch (result) {
+      case PumpResult.Waiting:
+        return RelayResult.Waiting;
+      case PumpResult.Yielded:
+        return RelayResult.Yielded;
+      case PumpResult.SourceFailed:
+        return RelayResult.SourceFailed;
+      case PumpResult.SinkFailed:
+        return RelayResult.SinkFailed;
+      case PumpResult.Ended:
+        if (!pump.sourceEnded) return RelayResult.Ended;
+        if (this.framing !== Framing.until_close) return RelayResult.SourceFailed;
+        this.stretch = 0;
+        return RelayResult.Ended;
+    }
+  }
+
+  /** @returns bytes read, 0 for none now, a negative number for a rejection or FAILED */
+  private readChunks(): number {
+    const { buffers } = this.room;
+    const buffer = buffers.takeBuffer();
+    const start = buffers.headroomBytes;
+    const room = buffer.byteLength - start;
+    const wanted = this.pump?.isSplicing ? CHUNK_LINE_BYTES : room;
+    const read = this.source.read(buffer.address + start, wanted);
+    if (read <= 0) {
+      buffers.give(buffer);
+      if (read !== Outcome.Blocked) return FAILED;
+      this.meter[PumpSlot.SourceBlocked]!++;
+      return 0;
+    }
+    this.hasRead = true;
+    this.meter[PumpSlot.CopyBytes]! += read;
+    this.meter[PumpSlot.CopyOperations]!++;
+    const taken = this.admit(buffer.bytes, start, start + read);
+    if (taken < 0) {
+      buffers.give(buffer);
+      return taken;
+    }
+    if (taken < read) this.putAside(buffer.bytes, start + taken, start + read);
+    if (this.admitted > 0) this.hold(buffer, start, start + this.admitted, true);
+    else buffers.give(buffer);
+    const { dataBytes } = this.scanner;
+    const isSplicing = this.pump?.isSplicing ?? false;
+    if (dataBytes >= LONG_CHUNK_BYTES || (isSplicing && dataBytes > 0)) this.stretch = dataBytes;
+    return read;
+  }
+
+  private readFailed(result: number): RelayResult {
+    if (result === FAILED) return RelayResult.SourceFailed;
+    this.rejection = -result as HttpRejection;
+    return RelayResult.Malformed;
+  }
+
+  private putAside(bytes: Buffer, start: number, end: number): void {
+    if (this.surplus === undefined) this.hasSurplus = true;
+    else this.surplus.put(bytes, start, end);
+  }
+
+  /** Scans chunks and moves their data together, to the front. */
+  private takeApart(bytes: Buffer, start: number, end: number): number {
+    const { scanner } = this;
+    let at = start;
+    let to = start;
+    while (at < end && !scanner.isDone) {
+      const taken = scanner.step(bytes, at, end);
+      if (taken < 0) return taken;
+      if (scanner.wasData) {
+        if (to !== at) bytes.copyWithin(to, at, at + taken);
+        to += taken;
+      }
+      at += taken;
+    }
+    this.admitted = to - start;
+    return at - start;
+  }
+
+  /** Forgets what the sink was not given. */
+  drop(): void {
+    if (this.held !== undefined && this.ownsHeld) this.room.buffers.give(this.held);
+    this.held = undefined;
+  }
+}
+
+/** Below every rejection. */
+const FAILED = -1000;

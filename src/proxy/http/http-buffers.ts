@@ -1,0 +1,59 @@
+import { BufferPool, NativeMemory } from '../../splice/index.js';
+
+/** Free bytes in front of what is read: a head that grew can be put right before its body. */
+const HEADROOM_BYTES = 8 * 1024;
+/** Bytes one read may bring beyond the longest head. */
+const BODY_BYTES = 24 * 1024;
+/** A request's head as it is sent, kept until it is answered. Pages that are not written cost nothing. */
+const BLOCK_BYTES = 16 * 1024;
+/** Fields that are added to a head, at most. */
+const GROWTH_BYTES = 16 * 1024;
+/** Kept while nobody needs them. */
+const BUFFERS_IDLE_MAX = 32;
+const BLOCKS_IDLE_MAX = 512;
+
+/** The memory of one worker's HTTP: whoever holds none of it is idle. */
+export class HttpBuffers {
+  readonly headroomBytes = HEADROOM_BYTES;
+  /** Bytes of a block. */
+  readonly blockBytes = BLOCK_BYTES;
+  /** From the first byte of a head on, a buffer has room for so many at least. */
+  readonly roomBytes: number;
+  /** Where a head is written before it is sent; free again after each turn. */
+  readonly output: NativeMemory;
+  private readonly buffers: BufferPool;
+  private readonly blocks: BufferPool;
+
+  /** @param headBytes the longest head that is taken */
+  constructor(headBytes: number) {
+    this.roomBytes = headBytes + 1024;
+    this.output = NativeMemory.low(headBytes + GROWTH_BYTES, 1)[0]!;
+    this.buffers = new BufferPool(HEADROOM_BYTES + this.roomBytes + BODY_BYTES, BUFFERS_IDLE_MAX);
+    this.blocks = new BufferPool(BLOCK_BYTES, BLOCKS_IDLE_MAX);
+  }
+
+  /** Buffers and blocks taken and not given back. */
+  get inUse(): number {
+    return this.buffers.inUse + this.blocks.inUse;
+  }
+
+  takeBuffer(): NativeMemory {
+    return this.buffers.take();
+  }
+
+  takeBlock(): NativeMemory {
+    return this.blocks.take();
+  }
+
+  /** The smaller of the two that has room for `byteLength` bytes. */
+  takeFor(byteLength: number): NativeMemory {
+    if (byteLength <= BLOCK_BYTES) return this.blocks.take();
+    const { bufferBytes } = this.buffers;
+    return byteLength <= bufferBytes ? this.buffers.take() : new NativeMemory(byteLength);
+  }
+
+  give(memory: NativeMemory): void {
+    if (memory.byteLength === BLOCK_BYTES) this.blocks.give(memory);
+    else if (memory.byteLength === this.buffers.bufferBytes) this.buffers.give(memory);
+  }
+}

@@ -1,0 +1,46 @@
+import type { WorkerRoom } from '../room.js';
+import type { Upstream } from '../upstream/index.js';
+import { ErrorResponses } from './error-response.js';
+import { Exchange } from './exchange.js';
+import { HttpBuffers } from './http-buffers.js';
+import { type HeadLimits, RequestHead } from './request-head.js';
+import { ResponseHead } from './response-head.js';
+import { UpstreamPool } from './upstream-pool.js';
+
+/** Exchanges kept while nobody needs them. */
+const EXCHANGES_IDLE_MAX = 1024;
+
+/** What all HTTP connections of one worker share. */
+export class HttpRoom {
+  /** Heads as they were parsed last: they mean something until the next one. */
+  readonly request: RequestHead;
+  readonly response: ResponseHead;
+  readonly buffers: HttpBuffers;
+  readonly upstreams: UpstreamPool;
+  readonly errors = new ErrorResponses();
+  private readonly exchanges: Exchange[] = [];
+
+  constructor(
+    readonly worker: WorkerRoom,
+    limits: HeadLimits,
+  ) {
+    this.request = new RequestHead(limits);
+    this.response = new ResponseHead(limits);
+    this.buffers = new HttpBuffers(limits.headBytes);
+    this.upstreams = new UpstreamPool(worker.clock);
+  }
+
+  /** An exchange that nobody uses. */
+  takeExchange(): Exchange {
+    return this.exchanges.pop() ?? new Exchange(this);
+  }
+
+  giveExchange(exchange: Exchange): void {
+    if (this.exchanges.length < EXCHANGES_IDLE_MAX) this.exchanges.push(exchange);
+  }
+
+  /** What has taken an upstream's place. */
+  currentUpstream(upstream: Upstream): Upstream {
+    return this.worker.currentUpstream(upstream);
+  }
+}

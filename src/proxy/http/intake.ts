@@ -1,0 +1,107 @@
+import type { NativeMemory, Transport } from '../../splice/index.js';
+import type { HttpBuffers } from './http-buffers.js';
+
+/**
+ * What was read from a connection and not used yet: a head that is not whole, pipelined requests. It
+ * owns memory only while there is something: a quiet connection has none, and a few waiting bytes
+ * lie in a small block.
+ */
+export class Intake {
+  /** Where the bytes are; nothing while there are none. */
+  buffer: NativeMemory | undefined;
+  /** The bytes are `buffer.bytes[start, end)`. */
+  start = 0;
+  end = 0;
+  /** How many of them a parser has seen and found to be no whole head. */
+  seenBytes = 0;
+
+  constructor(private readonly buffers: HttpBuffers) {}
+
+  get length(): number {
+    return this.end - this.start;
+  }
+
+  /**
+   * Reads once, behind what is there already. There is always room for a whole head.
+   * @returns as `Transport.read`
+   */
+  fill(transport: Transport): number {
+    const buffer = this.makeRoom();
+    const result = transport.read(buffer.address + this.end, buffer.byteLength - this.end);
+    if (result > 0) this.end += result;
+    else if (this.start === this.end) this.release();
+    return result;
+  }
+
+  /** The first `count` bytes are used; where they were, they stay until {@link settle}. */
+  consume(count: number): void {
+    this.start += count;
+    this.seenBytes = 0;
+  }
+
+  /** Puts bytes in that were read elsewhere. There must be none yet. */
+  put(bytes: Buffer, start: number, end: number): void {
+    this.release();
+    const length = end - start;
+    const buffer = length <= this.buffers.blockBytes ? this.buffers.takeBlock() : this.makeRoom();
+    this.buffer = buffer;
+    this.start = 0;
+    this.end = bytes.copy(buffer.bytes, 0, start, end);
+  }
+
+  /** Nothing will be done with the bytes for a while: gives back the memory, or all but a little. */
+  settle(): void {
+    const { buffer, buffers, length } = this;
+    if (buffer === undefined) return;
+    if (length === 0) {
+      this.release();
+    } else if (length <= buffers.blockBytes && buffer.byteLength > buffers.blockBytes) {
+      const block = buffers.takeBlock();
+      buffer.bytes.copy(block.bytes, 0, this.start, this.end);
+      buffers.give(buffer);
+      this.buffer = block;
+      this.end = length;
+      this.start = 0;
+    }
+  }
+
+  /** Drops what is there. */
+  release(): void {
+    if (this.buffer !== undefined) this.buffers.give(this.buffer);
+    this.buffer = undefined;
+    this.start = 0;
+    this.end = 0;
+    this.seenBytes = 0;
+  }
+
+  /** Lets somebody else have the buffer and what is in it. */
+  surrender(): NativeMemory {
+    const buffer = this.buffer!;
+    this.buffer = undefined;
+    this.start = 0;
+    this.end = 0;
+    this.seenBytes = 0;
+    return buffer;
+  }
+
+  private makeRoom(): NativeMemory {
+    const { buffer, buffers } = this;
+    const { headroomBytes } = buffers;
+    if (buffer === undefined) {
+      this.start = headroomBytes;
+      this.end = headroomBytes;
+      this.buffer = buffers.takeBuffer();
+      return this.buffer;
+    }
+    const isBlock = buffer.byteLength <= buffers.blockBytes;
+    if (!isBlock && buffer.byteLength - this.start >= buffers.roomBytes) return buffer;
+    const target = isBlock ? buffers.takeBuffer() : buffer;
+    const { length } = this;
+    buffer.bytes.copy(target.bytes, headroomBytes, this.start, this.end);
+    if (isBlock) buffers.give(buffer);
+    this.buffer = target;
+    this.start = headroomBytes;
+    this.end = headroomBytes + length;
+    return target;
+  }
+}

@@ -1,0 +1,438 @@
+import type { Test } from 'tap';
+import type { RawPeer } from '#test/support/raw-peer.js';
+import { type SocketKit, socketTest } from '#test/support/socket-kit.js';
+import { nothingLeft, type RoomOptions, TestRoom } from '#test/support/worker-room.js';
+
+const GET = 'GET /a HTTP/1.1\r\nHost: x\r\n\r\n';
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+
+/** A worker that speaks HTTP, with what a test says and expects on either side. */
+class Rig {
+  readonly room: TestRoom;
+
+  constructor(
+    readonly t: Test,
+    kit: SocketKit,
+    options: RoomOptions = {},
+  ) {
+    this.room = new TestRoom(kit, { http: true, ...options });
+  }
+
+  /** Sends, and lets the worker work. */
+  say(peer: RawPeer, text: string | Buffer): void {
+    peer.send(Buffer.from(text as string, 'latin1'));
+    this.room.settle();
+  }
+
+  /** What has come since the last look, once it is as long as expected. */
+  hear(peer: RawPeer, expected: string): void {
+    const before = this.heard.get(peer) ?? 0;
+    this.room.until(() => {
+      peer.receive();
+      return peer.receivedBytes >= before + expected.length || peer.isEnded || peer.errno !== 0;
+    });
+    const text = peer.received.subarray(before).toString('latin1');
+    this.heard.set(peer, peer.receivedBytes);
+    this.t.equal(text, expected);
+  }
+
+  /** The peer's stream has ended in good order. */
+  expectEnd(peer: RawPeer): void {
+    this.room.until(() => {
+      peer.receive();
+      return peer.isEnded || peer.errno !== 0;
+    });
+    this.t.equal(peer.errno, 0);
+  }
+
+  expectReset(peer: RawPeer): void {
+    this.room.until(() => {
+      peer.receive();
+      return peer.isEnded || peer.errno !== 0;
+    });
+    this.t.not(peer.errno, 0, 'a reset');
+  }
+
+  /** A connection was made to the origin: its other end. */
+  upstream(): RawPeer {
+    this.room.settle();
+    return this.room.upstream();
+  }
+
+  /** The first line that the peer has heard beyond what was looked at. */
+  hearStatus(peer: RawPeer, status: number): void {
+    const before = this.heard.get(peer) ?? 0;
+    this.room.until(() => {
+      peer.receive();
+      return peer.received.indexOf('\r\n\r\n', before) >= 0 || peer.isEnded;
+    });
+    const text = peer.received.subarray(before).toString('latin1');
+    this.heard.set(peer, peer.receivedBytes);
+    this.t.equal(Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1]), status);
+  }
+
+  finish(): void {
+    this.t.same(this.room.finish(), nothingLeft);
+    this.t.equal(this.room.count('exceptions'), 0);
+  }
+
+  private readonly heard = new Map<RawPeer, number>();
+}
+
+function exchangeTest(
+  name: string,
+  body: (rig: Rig, t: Test, kit: SocketKit) => void,
+  options: RoomOptions = {},
+): void {
+  socketTest(`exchange: ${name}`, (t, kit) => {
+    const rig = new Rig(t, kit, options);
+    body(rig, t, kit);
+    rig.finish();
+  });
+}
+
+exchangeTest('requests and answers go one after the other, over one connection each', (rig, t) => {
+  const client = rig.room.client();
+  rig.say(client, GET);
+  const upstream = rig.upstream();
+  for (let round = 0; round < 3; round++) {
+    rig.hear(upstream, GET);
+    rig.say(upstream, OK);
+    rig.hear(client, OK);
+    if (round < 2) rig.say(client, GET);
+  }
+  t.equal(rig.room.count('connect_attempts'), 1);
+  t.equal(rig.room.http.upstreams.idle, 1);
+});
+
+exchangeTest('a small exchange costs two reads and two writes', (rig, t) => {
+  const client = rig.room.client();
+  rig.say(client, GET);
+  const upstream = rig.upstream();
+  rig.say(upstream, OK);
+  rig.hear(client, OK);
+  rig.hear(upstream, GET);
+  // The second write on the endpoint's connection sets TCP_NODELAY, once.
+  for (let round = 0; round < 2; round++) {
+    const { trace } = rig.room.libc;
+    const before = trace.length;
+    rig.say(client, GET);
+    rig.say(upstream, OK);
+    rig.hear(client, OK);
+    const calls = trace
+      .slice(before)
+      .map(({ name }) => name)
+      .filter((name) => name !== 'epoll_wait');
+    if (round > 0) t.same(calls, ['recv', 'send', 'recv', 'send']);
+    rig.hear(upstream, GET);
+  }
+});
+
+exchangeTest('pipelined requests are answered in order, a hundred deep', (rig) => {
+  const client = rig.room.client();
+  const request = (number: number) => `GET /${number} HTTP/1.1\r\nHost: x\r\n\r\n`;
+  const numbers = Array.from({ length: 100 }, (_, index) => index);
+  rig.say(client, numbers.map(request).join(''));
+  const upstream = rig.upstream();
+  for (const number of numbers) {
+    rig.hear(upstream, request(number));
+    rig.say(upstream, `HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n${String(number).padStart(3)}`);
+  }
+  rig.hear(
+    client,
+    numbers
+      .map((number) => `HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n${String(number).padStart(3)}`)
+      .join(''),
+  );
+});
+
+const chunks = '5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nX-Sum: 1\r\n\r\n';
+const POST_CHUNKED = `POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`;
+const OK_CHUNKED = `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`;
+const POST = 'POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\nhello world';
+
+for (const [name, request, response] of [
+  ['with lengths', POST, OK],
+  ['in chunks', POST_CHUNKED, OK_CHUNKED],
+] as const) {
+  exchangeTest(`bodies ${name} come through, byte by byte`, (rig) => {
+    const client = rig.room.client();
+    for (const byte of request) {
+      client.send(Buffer.from(byte));
+      rig.room.settle(2);
+    }
+    const upstream = rig.upstream();
+    rig.hear(upstream, request);
+    for (const byte of response) {
+      upstream.send(Buffer.from(byte));
+      rig.room.settle(2);
+    }
+    rig.hear(client, response);
+  });
+
+  exchangeTest(`bodies ${name} come through, cut at every point`, (rig) => {
+    const client = rig.room.client();
+    let upstream: RawPeer | undefined;
+    for (let cut = 1; cut < request.length; cut++) {
+      rig.say(client, request.slice(0, cut));
+      rig.say(client, request.slice(cut));
+      upstream ??= rig.upstream();
+      rig.hear(upstream, request);
+      const where = cut % response.length || 1;
+      rig.say(upstream, response.slice(0, where));
+      rig.say(upstream, response.slice(where));
+      rig.hear(client, response);
+    }
+  });
+}
+
+exchangeTest('a request behind a chunked body is the next one', (rig) => {
+  const client = rig.room.client();
+  rig.say(client, POST_CHUNKED.slice(0, -8));
+  rig.say(client, `${POST_CHUNKED.slice(-8)}${GET}`);
+  const upstream = rig.upstream();
+  rig.hear(upstream, POST_CHUNKED);
+  rig.say(upstream, OK);
+  rig.hear(client, OK);
+  rig.hear(upstream, GET);
+  rig.say(upstream, OK);
+  rig.hear(client, OK);
+});
+
+exchangeTest('a response up to the end of its stream ends the client’s connection', (rig) => {
+  const client = rig.room.client();
+  rig.say(client, GET);
+  const upstream = rig.upstream();
+  rig.hear(upstream, GET);
+  rig.say(upstream, 'HTTP/1.0 200 OK\r\n\r\nfirst');
+  rig.hear(client, 'HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nfirst');
+  rig.say(upstream, 'second');
+  rig.hear(client, 'second');
+  upstream.end();
+  rig.expectEnd(client);
+});
+
+exchangeTest('a client of HTTP/1.0 gets no chunks', (rig) => {
+  const client = rig.room.client();
+  rig.say(client, 'GET /a HTTP/1.0\r\nHost: x\r\n\r\n');
+  const upstream = rig.upstream();
+  rig.hear(upstream, GET);
+  rig.say(upstream, OK_CHUNKED.slice(0, 60));
+  rig.say(upstream, OK_CHUNKED.slice(60));
+  rig.hear(client, 'HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhello world');
+  rig.expectEnd(client);
+});
+
+exchangeTest('a client of HTTP/1.0 may keep its connection', (rig) => {
+  const client = rig.room.client();
+  rig.say(client, 'GET /a HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\n');
+  const upstream = rig.upstream();
+  rig.hear(upstream, GET);
+  rig.say(upstream, OK);
+  rig.hear(client, OK.replace('\r\n\r\n', '\r\nconnection: keep-alive\r\n\r\n'));
+  rig.say(client, GET);
+  rig.hear(upstream, GET);
+});
+
+exchangeTest('HEAD, 204 and 304 have no bodies, whatever their heads say', (rig) => {
+  const client = rig.room.client();
+  rig.say(client, GET.replace('GET', 'HEAD'));
+  const upstream = rig.upstream();
+  rig.hear(upstream, GET.replace('GET', 'HEAD'));
+  for (const response of [
+    'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n',
+    'HTTP/1.1 304 Not Modified\r\nContent-Length: 1000\r\n\r\n',
+    'HTTP/1.1 204 No Content\r\n\r\n',
+  ]) {
+    rig.say(upstream, response);
+    rig.hear(client, response);
+    rig.say(client, GET);
+    rig.hear(upstream, GET);
+  }
+});
+
+exchangeTest('100 (Continue) is waited for, and comes from the upstream', (rig) => {
+  const client = rig.room.client();
+  const head = 'PUT /a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n';
+  rig.say(client, head);
+  const upstream = rig.upstream();
+  rig.hear(upstream, head);
+  rig.say(upstream, 'HTTP/1.1 100 Continue\r\n\r\n');
+  rig.hear(client, 'HTTP/1.1 100 Continue\r\n\r\n');
+  rig.say(client, 'hello');
+  rig.hear(upstream, 'hello');
+  rig.say(upstream, `HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n${OK}`);
+  rig.hear(client, `HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n${OK}`);
+});
+
+exchangeTest('an answer that comes before the body ends the connection in good order', (rig) => {
+  const client = rig.room.client();
+  rig.say(client, 'PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\nsome');
+  const upstream = rig.upstream();
+  rig.hear(upstream, 'PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\nsome');
+  rig.say(upstream, 'HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n');
+  rig.hear(client, 'HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nconnection: close\r\n\r\n');
+  rig.expectEnd(client);
+  client.send(Buffer.alloc(1000));
+  rig.room.settle();
+  rig.expectReset(upstream);
+  rig.room.pass(3000);
+});
+
+exchangeTest('a dead connection is noticed while it is idle', (rig, t) => {
+  const client = rig.room.client();
+  rig.say(client, GET);
+  const upstream = rig.upstream();
+  rig.hear(upstream, GET);
+  rig.say(upstream, OK);
+  rig.hear(client, OK);
+  t.equal(rig.room.http.upstreams.idle, 1);
+  upstream.end();
+  rig.room.settle();
+  t.equal(rig.room.http.upstreams.idle, 0);
+  rig.say(client, GET);
+  rig.hear(rig.upstream(), GET);
+});
+
+exchangeTest('bytes that nobody asked for end an idle connection', (rig, t) => {
+  const client = rig.room.client();
+  rig.say(client, GET);
+  const upstream = rig.upstream();
+  rig.say(upstream, OK);
+  rig.hear(client, OK);
+  rig.say(upstream, OK);
+  t.equal(rig.room.http.upstreams.idle, 0);
+});
+
+exchangeTest('bytes behind a response are nobody’s', (rig, t) => {
+  const client = rig.room.client();
+  rig.say(client, GET);
+  const upstream = rig.upstream();
+  rig.say(upstream, OK + OK);
+  rig.hear(client, OK);
+  t.equal(rig.room.http.upstreams.idle, 0);
+  t.equal(client.receive(), 0);
+});
+
+for (const how of ['end', 'reset'] as const) {
+  exchangeTest(`a reused connection that dies (${how}) is replaced without a word`, (rig, t) => {
+    const client = rig.room.client();
+    rig.say(client, GET);
+    const upstream = rig.upstream();
+    rig.hear(upstream, GET);
+    rig.say(upstream, OK);
+    rig.hear(client, OK);
+    client.send(Buffer.from(GET));
+    rig.room.clock.turn();
+    rig.hear(upstream, GET);
+    if (how === 'end') upstream.close();
+    else upstream.reset();
+    const other = rig.upstream();
+    rig.hear(other, GET);
+    rig.say(other, OK);
+    rig.hear(client, OK);
+    t.equal(rig.room.count('connect_attempts'), 2);
+  });
+}
+
+exchangeTest('what is not idempotent is not sent twice', (rig) => {
+  const client = rig.room.client();
+  rig.say(client, GET);
+  const upstream = rig.upstream();
+  rig.hear(upstream, GET);
+  rig.say(upstream, OK);
+  rig.hear(client, OK);
+  rig.say(client, POST);
+  rig.hear(upstream, POST);
+  upstream.close();
+  rig.hearStatus(client, 502);
+});
+
+exchangeTest('an upstream that breaks off in the middle breaks the client off', (rig) => {
+  const client = rig.room.client();
+  rig.say(client, GET);
+  const upstream = rig.upstream();
+  rig.say(upstream, 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome');
+  rig.hear(client, 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome');
+  upstream.close();
+  rig.expectReset(client);
+});
+
+exchangeTest('what is no HTTP is refused, from either side', (rig) => {
+  const client = rig.room.client();
+  rig.say(client, GET);
+  const upstream = rig.upstream();
+  rig.say(upstream, 'SSH-2.0-OpenSSH\r\n');
+  rig.hearStatus(client, 502);
+  rig.say(client, 'GET / HTTP/1.1\nHost: x\n\n');
+  rig.hearStatus(client, 400);
+  rig.expectEnd(client);
+  rig.room.pass(3000);
+});
+
+exchangeTest('a client that goes away takes its request with it', (rig, t) => {
+  const client = rig.room.client();
+  rig.say(client, GET);
+  const upstream = rig.upstream();
+  rig.hear(upstream, GET);
+  client.reset();
+  rig.expectEnd(upstream);
+  t.equal(rig.room.closed('client_reset'), 1);
+});
+
+exchangeTest('a client that has said all is answered all the same', (rig) => {
+  const client = rig.room.client();
+  client.send(Buffer.from(GET));
+  client.end();
+  const upstream = rig.upstream();
+  rig.hear(upstream, GET);
+  rig.say(upstream, OK);
+  rig.hear(client, OK);
+  rig.expectEnd(client);
+});
+
+for (const framing of ['length', 'chunked'] as const) {
+  exchangeTest(`megabytes come through both ways (${framing})`, (rig, t) => {
+    const size = 6 * 1024 * 1024;
+    const body = Buffer.alloc(size);
+    for (let index = 0; index < size; index += 4)
+      body.writeUInt32LE((index * 2654435761) >>> 0, index);
+    const chunked = (): Buffer => {
+      const parts: Buffer[] = [];
+      for (let at = 0, number = 0; at < size; number++) {
+        const length = Math.min([1, 100, 5000, 70_000, 400_000, 2_000_000][number % 6]!, size - at);
+        parts.push(Buffer.from(`${length.toString(16)}\r\n`), body.subarray(at, at + length));
+        parts.push(Buffer.from('\r\n'));
+        at += length;
+      }
+      return Buffer.concat([...parts, Buffer.from('0\r\n\r\n')]);
+    };
+    const wire = framing === 'length' ? body : chunked();
+    const line = framing === 'length' ? `Content-Length: ${size}` : 'Transfer-Encoding: chunked';
+    const client = rig.room.client();
+    const transfer = (from: RawPeer, to: RawPeer | undefined, message: Buffer): RawPeer => {
+      let sent = 0;
+      let sink = to;
+      const before = sink?.receivedBytes ?? 0;
+      rig.room.until(() => {
+        if (sent < message.length) sent += from.send(message.subarray(sent, sent + 200_000));
+        if (sink === undefined && rig.room.http.upstreams.idle === 0 && sent > 0) {
+          rig.room.settle();
+          sink = rig.room.upstream();
+        }
+        sink?.receive();
+        return sink !== undefined && sink.receivedBytes - before >= message.length;
+      }, 10_000);
+      t.ok(sink!.received.subarray(before).equals(message), 'byte by byte');
+      return sink!;
+    };
+    const request = Buffer.from(`PUT /a HTTP/1.1\r\nHost: x\r\n${line}\r\n\r\n`);
+    const upstream = transfer(client, undefined, Buffer.concat([request, wire]));
+    const response = Buffer.from(`HTTP/1.1 200 OK\r\n${line}\r\n\r\n`);
+    transfer(upstream, client, Buffer.concat([response, wire]));
+    rig.say(client, GET);
+    rig.room.until(() => upstream.receive() > 0);
+    t.ok(rig.room.counters.up[2]! > 0, 'spliced up');
+    t.ok(rig.room.counters.down[2]! > 0, 'spliced down');
+  });
+}
