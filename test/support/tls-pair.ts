@@ -1,19 +1,20 @@
 // Both ends of a TLS connection in this thread, taken forward step by step.
 import { performance } from 'node:perf_hooks';
-import { createKernel } from '#src/splice/index.js';
+import { type Clock, createKernel } from '#src/splice/index.js';
 import {
   ClientContext,
   type ClientTlsSettings,
   type ContextUse,
   Handshake,
   HandshakeResult,
+  loadOpenSsl,
   ServerContexts,
   type ServerTlsSettings,
   type TlsRoom,
   TlsVersion,
   type UserlandTlsTransport,
 } from '#src/tls/index.js';
-import { type Pair, pause, type SocketKit } from './socket-kit.js';
+import { pause, type SocketKit } from './socket-kit.js';
 import { authority, certificate } from './tls-kit.js';
 import { plainSettings } from './tls-server.js';
 
@@ -27,23 +28,23 @@ export const plainClient: Omit<ClientTlsSettings, 'ca'> = {
   alpn: [],
 };
 
-export const room: TlsRoom = {
-  kernel: createKernel(),
-  clock: {
-    get nowMs() {
-      return performance.now();
-    },
+const realClock: Clock = {
+  get nowMs() {
+    return performance.now();
   },
 };
 
-export const userland: ContextUse = { kernel: false };
+export const room: TlsRoom = { kernel: createKernel(), clock: realClock };
+
+const userland: ContextUse = { kernel: false };
 
 export function serverContexts(
   settings: Partial<ServerTlsSettings> = {},
   use: ContextUse = userland,
+  openssl = loadOpenSsl(),
 ): ServerContexts {
   const certificates = [certificate(['a.test'])];
-  return new ServerContexts({ ...plainSettings, certificates, ...settings }, use);
+  return new ServerContexts({ ...plainSettings, certificates, ...settings }, use, openssl);
 }
 
 export function clientContext(
@@ -71,12 +72,13 @@ export class TlsPair {
     readonly kit: SocketKit,
     contexts: ServerContexts,
     context: ClientContext,
-    { pair = kit.pair(), host = '127.0.0.1', isTcp = true }: TlsPairOptions = {},
+    { pair = kit.pair(), host = '127.0.0.1', isTcp = true, clock }: TlsPairOptions = {},
   ) {
     this.near = pair.near;
     this.far = pair.far.fd;
-    this.server = Handshake.accept(room, contexts, this.near, isTcp);
-    this.client = Handshake.connect(room, context, this.far, isTcp, host, host);
+    const mine = clock === undefined ? room : { ...room, clock };
+    this.server = Handshake.accept(mine, contexts, this.near, isTcp);
+    this.client = Handshake.connect(mine, context, this.far, isTcp, host, host);
   }
 
   readonly near: number;
@@ -123,7 +125,9 @@ export class TlsPair {
 }
 
 export interface TlsPairOptions {
-  readonly pair?: Pair;
+  readonly pair?: { readonly near: number; readonly far: { readonly fd: number } };
   readonly host?: string;
   readonly isTcp?: boolean;
+  /** For what depends on the time. */
+  readonly clock?: Clock;
 }
