@@ -48,7 +48,7 @@ export const httpMatch = Type.Optional(
       path: oneOrMore(pathPattern, {
         title: 'paths',
         description:
-          'The path without the query: all of it (`/login`), its beginning (`/v1/*`, which is not `/v1`), or with wildcards: `*` within a part, `**` over any number of parts; or `{ regex: … }`. It is compared after dot segments are resolved, slashes in a row made one, and `%XX` spelled the same way.',
+          'The path without the query: all of it (`/login`), its beginning (`/v1/*`, which is not `/v1`), or with wildcards: `*` within a part, `**` over any number of parts, also none; or `{ regex: … }`. It is compared after dot segments are resolved, slashes in a row made one, and `%XX` spelled the same way.',
         examples: ['/v1/*', ['/login', '/logout'], '/users/*/avatar', { regex: '^/v[12]/' }],
       }),
       methods: Type.Optional(

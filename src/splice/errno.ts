@@ -14,6 +14,7 @@ export const Errno = {
   ENOMEM: 12,
   EACCES: 13,
   EBUSY: 16,
+  EEXIST: 17,
   EINVAL: 22,
   ENFILE: 23,
   EMFILE: 24,

@@ -41,6 +41,7 @@ export {
   changeListenOptions,
   connectionQuality,
   hideListener,
+  isWritable,
   type ListenOptions,
   localAddress,
   openBound,

@@ -1,5 +1,5 @@
 import { decodeAddress, type Sockaddr, type SocketAddress } from './address.js';
-import { Socket, SocketOption } from './constants.js';
+import { Misc, Socket, SocketOption } from './constants.js';
 import { Errno, orThrow, SystemCallError } from './errno.js';
 import { NativeMemory } from './memory.js';
 import {
@@ -10,7 +10,7 @@ import {
   setTransparent,
   type TransparentSource,
 } from './stream-options.js';
-import { Linger, SockaddrUn, TcpInfo } from './structs.js';
+import { Linger, Pollfd, SockaddrUn, TcpInfo } from './structs.js';
 import type { Kernel } from './syscalls.js';
 
 const STREAM = Socket.SOCK_STREAM | Socket.SOCK_NONBLOCK | Socket.SOCK_CLOEXEC;
@@ -18,6 +18,7 @@ const STREAM = Socket.SOCK_STREAM | Socket.SOCK_NONBLOCK | Socket.SOCK_CLOEXEC;
 const lingerZero = new NativeMemory(Linger.size);
 lingerZero.bytes.writeInt32LE(1, Linger.onoff);
 
+const pollfd = new NativeMemory(Pollfd.size);
 const scratch = new NativeMemory(TcpInfo.size);
 const scratchLength = new NativeMemory(4);
 
@@ -175,6 +176,17 @@ export function resetSocket(kernel: Kernel, fd: number): void {
   const { SOL_SOCKET, SO_LINGER } = SocketOption;
   kernel.setsockopt(fd, SOL_SOCKET, SO_LINGER, lingerZero.address, Linger.size);
   kernel.close(fd);
+}
+
+/**
+ * True while a connection would take bytes: at least a third of its send buffer is free. If it is
+ * not, an event is promised, whether or not a write was refused: poll(2) asks for it (tcp_poll).
+ */
+export function isWritable(kernel: Kernel, fd: number): boolean {
+  pollfd.bytes.writeInt32LE(fd, Pollfd.fd);
+  pollfd.bytes.writeUInt32LE(Misc.POLLOUT, Pollfd.events);
+  kernel.poll(pollfd.address, 1, 0);
+  return pollfd.bytes.readUInt16LE(Pollfd.revents) !== 0;
 }
 
 /** SO_ERROR: why a connection failed. Reading it clears it. @returns positive, or 0 for none */

@@ -4,6 +4,7 @@
  * way a connection becomes a `Transport`, and callers never ask which kind it is.
  */
 
+export { Alert, AlertLevel, alertName } from './alerts.js';
 export {
   type CipherSuite,
   type KernelCipher,
@@ -13,13 +14,30 @@ export {
 export { ClientContext } from './client-context.js';
 export type { ContextUse } from './context.js';
 export {
+  RecordType,
+  receiveRecord,
+  recordContent,
+  recordType,
+  sendRecord,
+  TlsOption,
+} from './control-record.js';
+export {
   CRYPTO_INFO_BYTES_MAX,
   type CryptoInfoLayout,
   cryptoInfoLayout,
   writeCryptoInfo,
 } from './crypto-info.js';
+export { DirectionKeys } from './direction-keys.js';
 export { Handshake, HandshakeResult, HandshakeState, type TlsRoom } from './handshake.js';
 export { type HandshakeFailure, handshakeFailures, receivedAlert } from './handshake-failure.js';
+export {
+  attachKernelTls,
+  installKey,
+  KernelTlsRefusal,
+  kernelTlsRefusals,
+  keyRefusal,
+} from './kernel-tls.js';
+export { KernelTlsTransport, RECORD_BYTES_MAX } from './kernel-tls-transport.js';
 export {
   bindOpenSsl,
   Callback,
@@ -31,6 +49,7 @@ export {
   type SymbolLibrary,
 } from './openssl.js';
 export { TlsError } from './openssl-error.js';
+export { PostHandshake, PostHandshakeEvent } from './post-handshake.js';
 export { ServerContexts } from './server-contexts.js';
 export {
   type CertificateSettings,
@@ -42,6 +61,7 @@ export {
   TlsVersion,
 } from './settings.js';
 export { TICKET_KEY_BYTES } from './ticket-keys.js';
+export { TlsEnding, tlsEndings } from './tls-ending.js';
 export type { PeerCertificate, TlsSession } from './tls-session.js';
 export {
   nextSecret,

@@ -30,7 +30,7 @@ export interface RigOptions {
   readonly pipeBytes?: number;
   readonly pipeMemoryBytes?: number;
   /** Makes the two sides; plain ones unless told. */
-  readonly transport?: (kernel: Kernel, fd: number, isTcp: boolean) => Transport;
+  readonly transport?: (kernel: Kernel, fd: number, isTcp: boolean, far: RawPeer) => Transport;
 }
 
 /**
@@ -65,8 +65,8 @@ export class PumpRig {
     this.receiver = to.far;
     const isTcp = family !== 'unix';
     const { transport = plain } = options;
-    this.source = transport(this.kernel, from.near, isTcp);
-    this.sink = transport(this.kernel, to.near, isTcp);
+    this.source = transport(this.kernel, from.near, isTcp, from.far);
+    this.sink = transport(this.kernel, to.near, isTcp, to.far);
     const room = {
       kernel: this.kernel,
       pipes: this.pipes,

@@ -61,7 +61,7 @@ export class ServerNames {
   }
 
   /** @returns the index of a rule, or a negative rejection that says what there was none for */
-  find({ serverName: name, alpn }: ClientHello): number {
+  find({ serverName: name, alpn }: Pick<ClientHello, 'serverName' | 'alpn'>): number {
     let route = firstRoute(this.fallback, alpn);
     let isKnown = this.fallback.routes.length > 0;
     if (name === undefined) return route >= 0 ? route : -missing(isKnown, false);

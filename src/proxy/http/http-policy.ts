@@ -1,0 +1,116 @@
+import { NetworkSet } from '../network-set.js';
+import type { HeadWriter } from './head-writer.js';
+import { HttpRoute } from './http-route.js';
+import type { HttpSnapshot, RequestIdPolicy } from './http-snapshot.js';
+import type { RequestHead } from './request-head.js';
+import { keptRequestId, type RequestContext, type RequestIds } from './rewriting/index.js';
+import {
+  CanonicalPath,
+  type ConnectionFacts,
+  HttpClient,
+  Router,
+  Routing,
+} from './routing/index.js';
+
+/** One for all listeners of the worker: a path is looked at while its head is. */
+const path = new CanonicalPath();
+
+/**
+ * What one listener of a worker does with requests, compiled from its configuration: which route they
+ * take, and all that rewriting asks about the request at hand. What it knows of a request holds until
+ * the next {@link begin} or {@link resume}, and as long as the head does.
+ */
+export class HttpPolicy implements RequestContext {
+  readonly routes: readonly HttpRoute[];
+  readonly path = path;
+  head!: RequestHead;
+  client!: HttpClient;
+  /** The route of the request; nothing where none fits. */
+  route: HttpRoute | undefined;
+  /** Of the upstream that was chosen, for `$upstream`. */
+  upstreamName = '';
+  private readonly router: Router;
+  private readonly trusted: NetworkSet;
+  private readonly requestId: RequestIdPolicy;
+  /** 0 until somebody asks for an id of ours. */
+  private sequence = 0;
+
+  /**
+   * @param listener its name
+   * @param worker position among the workers
+   * @param ids of the worker
+   */
+  constructor(
+    http: HttpSnapshot,
+    readonly listener: string,
+    worker: number,
+    private readonly ids: RequestIds,
+  ) {
+    this.router = new Router(http.routes);
+    this.routes = http.routes.map((_, index) => new HttpRoute(http, index, worker));
+    this.trusted = new NetworkSet(http.trustedProxies);
+    this.requestId = http.requestId;
+  }
+
+  /** What is needed for each connection. */
+  clientOf(facts: ConnectionFacts): HttpClient {
+    return new HttpClient(facts, this.trusted);
+  }
+
+  /**
+   * Takes up a request: finds out whom it comes from and which route it takes.
+   * @returns the position of {@link route}, or a negative {@link Routing}
+   */
+  begin(head: RequestHead, client: HttpClient): number {
+    this.head = head;
+    this.client = client;
+    this.sequence = 0;
+    this.upstreamName = '';
+    client.identify(head);
+    const index = this.router.find(head, client, path);
+    this.route = index < 0 ? undefined : this.routes[index];
+    return index;
+  }
+
+  /**
+   * Takes up a request again whose head was parsed once more.
+   * @param requestNumber what {@link requestNumber} said before
+   */
+  resume(head: RequestHead, client: HttpClient, route: HttpRoute, requestNumber: number): void {
+    this.head = head;
+    this.client = client;
+    this.route = route;
+    this.sequence = requestNumber;
+    this.upstreamName = '';
+    client.identify(head);
+    path.read(head);
+  }
+
+  get routeName(): string {
+    return this.route?.name ?? '';
+  }
+
+  /** Number of the request among those with ids of ours; one is made when it is first asked for. */
+  get requestNumber(): number {
+    if (this.sequence === 0) this.sequence = this.ids.next();
+    return this.sequence;
+  }
+
+  /** The request's id as text, for log lines. */
+  get requestIdText(): string {
+    const index = this.keptIndex;
+    return index >= 0 ? this.head.value(index) : this.ids.text(this.requestNumber);
+  }
+
+  writeRequestId(out: HeadWriter): void {
+    const { head, keptIndex } = this;
+    if (keptIndex < 0) this.ids.write(this.requestNumber, out);
+    else out.copy(head.bytes, head.valueStart(keptIndex), head.valueEnd(keptIndex));
+  }
+
+  private get keptIndex(): number {
+    return this.requestId === 'keep' ? keptRequestId(this.head) : -1;
+  }
+}
+
+export { Routing };

@@ -1,0 +1,53 @@
+import { HeaderName, headerNames } from '../header-name.js';
+import type { HeaderEditsSnapshot } from '../http-snapshot.js';
+import type { MessageHead } from '../message-head.js';
+
+/** What says how a message is read and whom it is for: no pattern takes it away. */
+const UNTOUCHED: readonly number[] = [
+  HeaderName.host,
+  HeaderName.content_length,
+  HeaderName.transfer_encoding,
+  HeaderName.expect,
+  HeaderName.trailer,
+];
+
+/**
+ * Which fields of a head are left out because a route says so. For names that the parser knows that is
+ * one look into a table; others are compared only where a route has others.
+ */
+export class FieldFilter {
+  /** 1 for each number of a name that is left out. */
+  readonly known: Uint8Array;
+  private readonly names: readonly string[];
+  private readonly prefixes: readonly string[];
+  private readonly asksOthers: boolean;
+
+  /** @param always names that are left out whatever the route says, lower case */
+  constructor({ set, remove }: HeaderEditsSnapshot, always: readonly string[] = []) {
+    const names = [...always, ...set.map(({ name }) => name.toLowerCase()), ...remove];
+    this.prefixes = names.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1));
+    const isDropped = (name: string, id: number) =>
+      names.includes(name) ||
+      (!UNTOUCHED.includes(id) && this.prefixes.some((one) => name.startsWith(one)));
+    this.known = Uint8Array.from(headerNames, (name, id) =>
+      id > 0 && isDropped(name, id) ? 1 : 0,
+    );
+    this.names = names.filter((name) => !name.endsWith('*') && !headerNames.includes(name));
+    this.asksOthers = this.names.length + this.prefixes.length > 0;
+  }
+
+  /** Whether field `index` is left out. */
+  drops(head: MessageHead, index: number): boolean {
+    const id = head.id(index);
+    if (id !== 0) return this.known[id] === 1;
+    return this.asksOthers && this.dropsOther(head, index);
+  }
+
+  private dropsOther(head: MessageHead, index: number): boolean {
+    for (const name of this.names) if (head.isNamed(index, name)) return true;
+    if (this.prefixes.length === 0) return false;
+    const name = head.name(index).toLowerCase();
+    for (const prefix of this.prefixes) if (name.startsWith(prefix)) return true;
+    return false;
+  }
+}

@@ -1,0 +1,93 @@
+import type { HeadWriter } from '../head-writer.js';
+import { HeaderName } from '../header-name.js';
+import type { HttpSnapshot } from '../http-snapshot.js';
+import type { HttpClient } from '../routing/index.js';
+import type { RequestContext } from './request-context.js';
+
+const COLON = 0x3a;
+
+const CRLF = Buffer.from('\r\n', 'latin1');
+const QUOTE = Buffer.from('"', 'latin1');
+const LIST_COMMA = Buffer.from(', ', 'latin1');
+const FOR = Buffer.from('X-Forwarded-For: ', 'latin1');
+const PROTO = Buffer.from('X-Forwarded-Proto: ', 'latin1');
+const HOST = Buffer.from('X-Forwarded-Host: ', 'latin1');
+const FORWARDED_HOST = Buffer.from(';host=', 'latin1');
+
+/** Fields in which a proxy tells who the client is: from others than trusted ones they are lies. */
+const claims = [
+  HeaderName.forwarded,
+  HeaderName.x_forwarded_for,
+  HeaderName.x_forwarded_proto,
+  HeaderName.x_forwarded_host,
+  HeaderName.x_forwarded_port,
+  HeaderName.x_real_ip,
+];
+
+/** What upstreams are told of a client, and which of the client's own words about that are passed on. */
+export class ForwardingFields {
+  constructor(private readonly policy: Pick<HttpSnapshot, 'xForwarded' | 'forwarded'>) {}
+
+  /** Numbers of the fields that are not passed on as they came. */
+  dropped(isTrusted: boolean): readonly HeaderName[] {
+    if (!isTrusted) return claims;
+    // The peer is added to the list, which stays one line.
+    return this.policy.xForwarded ? [HeaderName.x_forwarded_for] : [];
+  }
+
+  write(context: RequestContext, out: HeadWriter): void {
+    if (this.policy.xForwarded) this.writeXForwarded(context, out);
+    if (this.policy.forwarded) this.writeForwarded(context, out);
+  }
+
+  private writeXForwarded({ head, client }: RequestContext, out: HeadWriter): void {
+    const isTold = (name: HeaderName) => client.isTrusted && head.has(name);
+    if (!client.isTrusted) {
+      client.fieldsBefore ??= fieldsBefore(client);
+      out.literal(client.fieldsBefore);
+    } else {
+      if (client.peerIp !== '') {
+        out.literal(FOR);
+        let index = head.find(HeaderName.x_forwarded_for);
+        for (; index >= 0; index = head.find(HeaderName.x_forwarded_for, index + 1)) {
+          out.copy(head.bytes, head.valueStart(index), head.valueEnd(index));
+          out.literal(LIST_COMMA);
+        }
+        out.text(client.peerIp);
+        out.literal(CRLF);
+      }
+      if (!isTold(HeaderName.x_forwarded_proto)) {
+        out.literal(PROTO);
+        out.text(client.facts.scheme);
+        out.literal(CRLF);
+      }
+    }
+    const { authority } = head;
+    if (authority === undefined || isTold(HeaderName.x_forwarded_host)) return;
+    out.literal(HOST);
+    out.copy(head.bytes, authority.start, authority.end);
+    out.literal(CRLF);
+  }
+
+  /** RFC 7239 §4: IPv6 addresses and ports need quotes. */
+  private writeForwarded({ head, client }: RequestContext, out: HeadWriter): void {
+    const { peerIp } = client;
+    const node = peerIp.includes(':') ? `"[${peerIp}]"` : peerIp || 'unknown';
+    out.text(`Forwarded: for=${node};proto=${client.facts.scheme}`);
+    const { authority } = head;
+    if (authority !== undefined) {
+      const hasColon = head.bytes.subarray(authority.start, authority.end).includes(COLON);
+      out.literal(FORWARDED_HOST);
+      if (hasColon) out.literal(QUOTE);
+      out.copy(head.bytes, authority.start, authority.end);
+      if (hasColon) out.literal(QUOTE);
+    }
+    out.literal(CRLF);
+  }
+}
+
+/** What is the same for all requests of a connection. */
+function fieldsBefore({ peerIp, facts }: HttpClient): Buffer {
+  const source = peerIp === '' ? '' : `X-Forwarded-For: ${peerIp}\r\n`;
+  return Buffer.from(`${source}X-Forwarded-Proto: ${facts.scheme}\r\n`, 'latin1');
+}

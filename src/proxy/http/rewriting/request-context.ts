@@ -1,0 +1,28 @@
+import type { HeadWriter } from '../head-writer.js';
+import { HeaderName } from '../header-name.js';
+import type { RequestHead } from '../request-head.js';
+import type { CanonicalPath, HttpClient } from '../routing/index.js';
+
+/** A longer id of a client is not kept. */
+const REQUEST_ID_BYTES_MAX = 200;
+
+/** What rewriting may need to know of a request; good as long as its head is. */
+export interface RequestContext {
+  readonly head: RequestHead;
+  readonly client: HttpClient;
+  /** The path as routes have compared it. */
+  readonly path: CanonicalPath;
+  readonly listener: string;
+  readonly routeName: string;
+  /** Empty for a request that goes to none. */
+  readonly upstreamName: string;
+  writeRequestId(out: HeadWriter): void;
+}
+
+/** Index of the client's X-Request-Id if it can be kept, or −1. */
+export function keptRequestId(head: RequestHead): number {
+  const index = head.find(HeaderName.x_request_id);
+  if (index < 0) return -1;
+  const length = head.valueEnd(index) - head.valueStart(index);
+  return length > 0 && length <= REQUEST_ID_BYTES_MAX ? index : -1;
+}

@@ -1,0 +1,173 @@
+import type { HeadWriter } from '../head-writer.js';
+import { HeaderName } from '../header-name.js';
+import type { HttpRouteSnapshot, HttpSnapshot } from '../http-snapshot.js';
+import type { RequestHead } from '../request-head.js';
+import { TargetForm } from '../request-target.js';
+import { FieldFilter } from './field-filter.js';
+import { ForwardingFields } from './forwarding-fields.js';
+import { keptRequestId, type RequestContext } from './request-context.js';
+import { TargetRewriter } from './target-rewriter.js';
+import { CompiledTemplate, FieldLines } from './template.js';
+
+const SPACE = 0x20;
+
+const CRLF = Buffer.from('\r\n', 'latin1');
+const VERSION_LINE_END = Buffer.from(' HTTP/1.1\r\n', 'latin1');
+const HOST = Buffer.from('Host: ', 'latin1');
+const REQUEST_ID = Buffer.from('X-Request-Id: ', 'latin1');
+const UPGRADE = Buffer.from('Connection: upgrade\r\n', 'latin1');
+/** RFC 9110 §10.1.4: who sends TE also names it in Connection. */
+const TRAILERS = Buffer.from('Connection: te\r\nTE: trailers\r\n', 'latin1');
+
+/** Fields that are for one hop only, or mean something to us alone (RFC 9110 §7.6.1; RFC 9113 §3.1). */
+const hopByHop = [
+  HeaderName.connection,
+  HeaderName.keep_alive,
+  HeaderName.proxy_connection,
+  HeaderName.proxy_authenticate,
+  HeaderName.proxy_authorization,
+  HeaderName.te,
+  HeaderName.http2_settings,
+];
+
+/** What is to become of a request besides what its route says. */
+export interface RequestDelivery {
+  /** The upstream is asked to switch protocols, as the client has asked. */
+  readonly isUpgrade: boolean;
+  /** The client was told to go on already, and the upstream need not be asked. */
+  readonly dropsExpect: boolean;
+  /** Name or address of the endpoint, with its port where that is not the scheme's own. */
+  readonly endpointHost: Buffer;
+}
+
+/**
+ * Writes requests for upstreams, as one route wants them. Lines that stay are copied as they are, those
+ * in a row at once; what is added is made of bytes that were ready before the request came.
+ */
+export class RequestRewriter {
+  private readonly filter: FieldFilter;
+  private readonly forwarding: ForwardingFields;
+  private readonly target: TargetRewriter;
+  /** 1 for each number of a name that is left out: of requests from anybody, and from trusted proxies. */
+  private readonly drops: Uint8Array;
+  private readonly trustedDrops: Uint8Array;
+  private readonly host: 'preserve' | 'upstream' | CompiledTemplate;
+  private readonly fields: FieldLines;
+  /** Via for clients of HTTP/1.0 and HTTP/1.1. */
+  private readonly vias: readonly [Buffer, Buffer];
+  private readonly requestId: HttpSnapshot['requestId'];
+
+  constructor(http: Omit<HttpSnapshot, 'routes'>, route: HttpRouteSnapshot) {
+    const { host, requestHeaders, prefix } = route;
+    const { set, add } = requestHeaders;
+    this.filter = new FieldFilter(requestHeaders);
+    this.forwarding = new ForwardingFields(http);
+    this.target = new TargetRewriter(prefix);
+    this.host = typeof host === 'string' ? host : new CompiledTemplate(host);
+    this.fields = new FieldLines([...set, ...add]);
+    // What a route sets by itself is not made as well.
+    const isSet = (name: string) => set.some((field) => field.name.toLowerCase() === name);
+    this.requestId = isSet('x-request-id') ? 'off' : http.requestId;
+    this.vias = [viaLine(http.via, '1.0'), viaLine(http.via, '1.1')];
+    this.drops = this.dropsFor(false);
+    this.trustedDrops = this.dropsFor(true);
+  }
+
+  /** Writes the whole head, its empty line included. */
+  write(context: RequestContext, delivery: RequestDelivery, out: HeadWriter): void {
+    const { head, client } = context;
+    const keptId = this.requestId === 'keep' ? keptRequestId(head) : -1;
+    let from = this.writeRequestLine(context, out);
+    const drops = client.isTrusted ? this.trustedDrops : this.drops;
+    for (let index = 0; index < head.count; index++) {
+      const id = head.id(index);
+      const isDropped =
+        id === HeaderName.other
+          ? this.filter.drops(head, index) || head.isHopByHop(index)
+          : drops[id] === 1 || this.dropsKnown(head, index, id, keptId, delivery);
+      if (!isDropped) continue;
+      const lineAt = head.lineStart(index);
+      if (lineAt > from) out.copy(head.bytes, from, lineAt);
+      from = head.lineEnd(index);
+    }
+    if (head.fieldsEnd > from) out.copy(head.bytes, from, head.fieldsEnd);
+    this.writeHost(context, delivery, out);
+    this.forwarding.write(context, out);
+    if (delivery.isUpgrade) out.literal(UPGRADE);
+    else if (head.has(HeaderName.te) && wantsTrailers(head)) out.literal(TRAILERS);
+    out.literal(this.vias[head.minorVersion as 0 | 1]);
+    if (this.requestId !== 'off' && keptId < 0) {
+      out.literal(REQUEST_ID);
+      context.writeRequestId(out);
+      out.literal(CRLF);
+    }
+    this.fields.write(context, out);
+    out.literal(CRLF);
+  }
+
+  /** @returns where the head's bytes go on that have not been written */
+  private writeRequestLine(context: RequestContext, out: HeadWriter): number {
+    const { bytes, methodStart, methodEnd, minorVersion, target, fieldsStart } = context.head;
+    const isSame = minorVersion === 1 && target.form === TargetForm.origin;
+    if (isSame && this.target.keepsOrigin) return methodStart;
+    out.copy(bytes, methodStart, methodEnd);
+    out.byte(SPACE);
+    this.target.write(context, out);
+    out.literal(VERSION_LINE_END);
+    return fieldsStart;
+  }
+
+  /** What depends on the request, of fields that the table lets through. */
+  private dropsKnown(
+    head: RequestHead,
+    index: number,
+    id: HeaderName,
+    keptId: number,
+    { isUpgrade, dropsExpect }: RequestDelivery,
+  ): boolean {
+    switch (id) {
+      case HeaderName.upgrade:
+        return !isUpgrade;
+      case HeaderName.expect:
+        return dropsExpect;
+      case HeaderName.x_request_id:
+        return this.requestId === 'keep' ? index !== keptId : head.isHopByHop(index);
+      default:
+        return head.isHopByHop(index);
+    }
+  }
+
+  private writeHost(
+    context: RequestContext,
+    { endpointHost }: RequestDelivery,
+    out: HeadWriter,
+  ): void {
+    const { head } = context;
+    if (this.host === 'preserve' && head.has(HeaderName.host)) return;
+    out.literal(HOST);
+    if (this.host === 'upstream') out.literal(endpointHost);
+    else if (this.host !== 'preserve') this.host.write(context, out);
+    else if (head.authority === undefined) out.literal(endpointHost);
+    else out.copy(head.bytes, head.authority.start, head.authority.end);
+    out.literal(CRLF);
+  }
+
+  private dropsFor(isTrusted: boolean): Uint8Array {
+    const drops = this.filter.known.slice();
+    for (const id of [...hopByHop, ...this.forwarding.dropped(isTrusted)]) drops[id] = 1;
+    if (this.host !== 'preserve') drops[HeaderName.host] = 1;
+    if (this.requestId === 'make') drops[HeaderName.x_request_id] = 1;
+    return drops;
+  }
+}
+
+function viaLine(name: string | null, version: string): Buffer {
+  return Buffer.from(name === null ? '' : `Via: ${version} ${name}\r\n`, 'latin1');
+}
+
+function wantsTrailers(head: RequestHead): boolean {
+  for (let at = head.find(HeaderName.te); at >= 0; at = head.find(HeaderName.te, at + 1)) {
+    if (/(^|,)[ \t]*trailers[ \t]*(,|$)/i.test(head.value(at))) return true;
+  }
+  return false;
+}

@@ -1,0 +1,89 @@
+import type { SocketAddress } from '../../../splice/index.js';
+import type { NetworkSet } from '../../network-set.js';
+import { HeaderName } from '../header-name.js';
+import type { RequestHead } from '../request-head.js';
+import {
+  firstElement,
+  forwardedHosts,
+  forwardedProto,
+  type HostAddress,
+  readHost,
+} from './forwarding.js';
+
+/** What is known of a connection before its first request, the same for all of them. */
+export interface ConnectionFacts {
+  /** Who connected, or who a PROXY header says did; undefined for one that has gone already. */
+  readonly source: SocketAddress | undefined;
+  readonly scheme: 'http' | 'https';
+  /** From the ClientHello, lower case; undefined without TLS and for a client that sent none. */
+  readonly serverName: string | undefined;
+  /** Of the client's certificate, RFC 2253; undefined for a client without one. */
+  readonly tlsSubject: string | undefined;
+  /** `TLSv1.3`; undefined without TLS. */
+  readonly tlsVersion: string | undefined;
+}
+
+/**
+ * Who the requests of one connection come from: its peer, or whom a trusted proxy names. One for each
+ * connection.
+ */
+export class HttpClient {
+  /** Of the peer; empty for that of a Unix socket. */
+  readonly peerIp: string;
+  /** 0 for the peer of a Unix socket. */
+  readonly peerPort: number;
+  /** The peer is a proxy whose word is believed. */
+  readonly isTrusted: boolean;
+  /** The client of the request at hand, as text; empty when it has no address. */
+  ip: string;
+  scheme: 'http' | 'https';
+  /** Field lines about the peer, made once for all requests; whoever writes them keeps them here. */
+  fieldsBefore: Buffer | undefined;
+  private readonly peer: HostAddress | undefined;
+  /** The same as `ip`. */
+  private host: HostAddress | undefined;
+
+  /** @param trusted networks of proxies in front */
+  constructor(
+    readonly facts: ConnectionFacts,
+    private readonly trusted: NetworkSet,
+  ) {
+    const { source, scheme } = facts;
+    const hasHost = source !== undefined && source.family !== 'unix';
+    this.peerIp = hasHost ? source.host.replace(/%.*$/, '') : '';
+    this.peerPort = hasHost ? source.port : 0;
+    this.peer = hasHost ? readHost(this.peerIp) : undefined;
+    this.isTrusted = this.peer !== undefined && contains(trusted, this.peer);
+    this.ip = this.peerIp;
+    this.host = this.peer;
+    this.scheme = scheme;
+  }
+
+  /** Finds out whom a request comes from; for peers nobody trusts that is known already. */
+  identify(head: RequestHead): void {
+    if (!this.isTrusted) return;
+    this.host = this.peer;
+    for (const host of forwardedHosts(head)) {
+      this.host = host;
+      if (!contains(this.trusted, host)) break;
+    }
+    this.ip = this.host!.text;
+    const proto =
+      firstElement(head, HeaderName.x_forwarded_proto)?.toLowerCase() ?? forwardedProto(head);
+    this.scheme = proto === 'https' || proto === 'http' ? proto : this.facts.scheme;
+  }
+
+  /** Whether the client's address is in the set; one without an address is in none. */
+  isWithin(networks: NetworkSet): boolean {
+    return this.host !== undefined && contains(networks, this.host);
+  }
+
+  /** The client's address, 4 or 16 bytes; undefined when it has none. */
+  get address(): Buffer | undefined {
+    return this.host?.bytes;
+  }
+}
+
+function contains(networks: NetworkSet, { bytes }: HostAddress): boolean {
+  return networks.has(bytes, 0, bytes.length as 4 | 16);
+}

@@ -1,0 +1,108 @@
+import t from 'tap';
+import { ConnectionLine } from '#src/proxy/http/rewriting/index.js';
+import { fields, responseOut } from './exchange-rig.js';
+
+const lines = (...all: string[]) => all.join('\n');
+const edits = (some: object) => ({ set: [], add: [], remove: [], ...some });
+
+t.test('response: what nobody asks to change goes on as it came', async (t) => {
+  const response = lines(
+    'HTTP/1.1 299 Fine, \xe9',
+    'Content-Length: 5',
+    'set-cookie: a=b',
+    'Set-Cookie: c=d',
+    'X-Odd:   x ',
+    'Date: Sun, 06 Nov 1994 08:49:37 GMT',
+  );
+  t.equal(responseOut({}, response), response);
+});
+
+t.test(
+  'response: what is for one hop stays on it, and the client is told of its own',
+  async (t) => {
+    const response = lines(
+      'HTTP/1.1 200 OK',
+      'Connection: close, X-Own',
+      'Keep-Alive: timeout=5',
+      'X-Own: 1',
+      'Upgrade: h2',
+      'Content-Length: 5',
+      'Proxy-Authenticate: Basic',
+    );
+    const kept = ['HTTP/1.1 200 OK', 'Content-Length: 5'];
+    const out = (connection: ConnectionLine) => responseOut({}, response, { connection });
+    t.equal(out(ConnectionLine.none), lines(...kept));
+    t.equal(out(ConnectionLine.close), lines(...kept, 'Connection: close'));
+    t.equal(out(ConnectionLine.keep_alive), lines(...kept, 'Connection: keep-alive'));
+  },
+);
+
+t.test('response: HTTP/1.0 becomes HTTP/1.1, and chunks may end here', async (t) => {
+  t.equal(
+    responseOut({}, lines('HTTP/1.0 200 OK', 'Content-Length: 1')),
+    lines('HTTP/1.1 200 OK', 'Content-Length: 1'),
+  );
+  const chunked = lines('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked', 'X-A: 1');
+  t.equal(responseOut({}, chunked), chunked);
+  t.equal(
+    responseOut({}, chunked, { dropsChunked: true, connection: ConnectionLine.close }),
+    lines('HTTP/1.1 200 OK', 'X-A: 1', 'Connection: close'),
+  );
+});
+
+t.test('response: a switch of protocols goes on', async (t) => {
+  const response = lines(
+    'HTTP/1.1 101 Switching Protocols',
+    'Upgrade: websocket',
+    'Connection: Upgrade',
+    'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=',
+  );
+  t.equal(
+    responseOut({}, response, { connection: ConnectionLine.upgrade }),
+    lines(
+      'HTTP/1.1 101 Switching Protocols',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=',
+      'Connection: upgrade',
+    ),
+  );
+});
+
+t.test('response: fields are removed, set and added, with what the request was', async (t) => {
+  const responseHeaders = edits({
+    set: fields({ 'x-by': '$upstream $request_id', Server: 'gate' }),
+    add: fields({ 'Set-Cookie': 'via=1' }),
+    remove: ['x-powered-*'],
+  });
+  const response = lines(
+    'HTTP/1.1 200 OK',
+    'X-Powered-By: x',
+    'Server: y',
+    'Set-Cookie: a=b',
+    'X-By: z',
+  );
+  t.equal(
+    responseOut(
+      { route: { responseHeaders }, requestId: 'keep' },
+      response,
+      {},
+      'GET /\nX-Request-Id: mine',
+    ),
+    lines(
+      'HTTP/1.1 200 OK',
+      'Set-Cookie: a=b',
+      'x-by: app mine',
+      'Server: gate',
+      'Set-Cookie: via=1',
+    ),
+  );
+});
+
+t.test('response: interim ones get nothing added', async (t) => {
+  const responseHeaders = edits({ set: fields({ 'x-by': 'gate' }) });
+  const response = lines('HTTP/1.1 103 Early Hints', 'Link: </a>; rel=preload', 'X-By: a');
+  t.equal(
+    responseOut({ route: { responseHeaders } }, response, { connection: ConnectionLine.close }),
+    lines('HTTP/1.1 103 Early Hints', 'Link: </a>; rel=preload'),
+  );
+});

@@ -1,0 +1,62 @@
+import t from 'tap';
+import { createKernel, Errno } from '#src/splice/index.js';
+import {
+  alertName,
+  attachKernelTls,
+  installKey,
+  KernelTlsRefusal,
+  kernelSuite,
+  kernelTlsRefusals,
+  keyRefusal,
+  TlsEnding,
+  tlsEndings,
+} from '#src/tls/index.js';
+import { ScriptedLibc } from '#test/support/scripted-libc.js';
+import { socketTest } from '#test/support/socket-kit.js';
+
+/** `NotOffered` as `not_offered`. */
+const snake = (name: string): string =>
+  name.replace(/(?<=.)[A-Z]/g, (letter) => `_${letter}`).toLowerCase();
+
+t.test('kernel TLS: every number has its name', async (t) => {
+  t.same(Object.keys(KernelTlsRefusal).map(snake), kernelTlsRefusals);
+  t.same(Object.values(KernelTlsRefusal), [...kernelTlsRefusals.keys()]);
+  t.same(Object.keys(TlsEnding).map(snake), tlsEndings);
+  t.same(Object.values(TlsEnding), [...tlsEndings.keys()]);
+  t.same(
+    [alertName(0), alertName(42), alertName(1)],
+    ['close_notify', 'bad_certificate', 'alert_1'],
+  );
+});
+
+t.test('kernel TLS: what the kernel answers has a name', async (t) => {
+  const attach = (errno: number): KernelTlsRefusal =>
+    attachKernelTls(createKernel(new ScriptedLibc({ setsockopt: () => -errno })), 1);
+  const { None, NoModule, NotTcp, Closed, Memory, NotOffered } = KernelTlsRefusal;
+  t.equal(attach(0), None);
+  t.equal(attach(Errno.EEXIST), None, 'it is attached already');
+  t.equal(attach(Errno.ENOENT), NoModule);
+  t.equal(attach(Errno.ENOPROTOOPT), NoModule, 'older than TCP_ULP');
+  t.equal(attach(Errno.EOPNOTSUPP), NotTcp);
+  t.equal(attach(Errno.ENOTCONN), Closed);
+  t.equal(attach(Errno.ENOMEM), Memory);
+  t.equal(attach(Errno.EPERM), KernelTlsRefusal.Error);
+  for (const errno of [Errno.ENOENT, Errno.EINVAL, Errno.EOPNOTSUPP, Errno.ENOPROTOOPT]) {
+    t.equal(keyRefusal(-errno), NotOffered);
+  }
+  t.equal(keyRefusal(0), None);
+  t.equal(keyRefusal(-Errno.ENOMEM), Memory);
+  t.equal(keyRefusal(-Errno.EBUSY), KernelTlsRefusal.Error);
+});
+
+t.test('kernel TLS: a key that was handed over is overwritten', async (t) => {
+  const kernel = createKernel(new ScriptedLibc({ setsockopt: () => 0 }));
+  const key = { key: Buffer.alloc(16, 1), iv: Buffer.alloc(12, 2) };
+  t.equal(installKey(kernel, 1, 1, kernelSuite(0x1301)!, key, 0), 0);
+  t.ok(key.key.equals(Buffer.alloc(16)));
+  t.ok(key.iv.equals(Buffer.alloc(12)));
+});
+
+socketTest('kernel TLS: a unix socket has none', async (t, kit) => {
+  t.equal(attachKernelTls(kit.kernel, kit.pair('unix').near), KernelTlsRefusal.NotTcp);
+});
