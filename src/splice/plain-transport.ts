@@ -39,6 +39,7 @@ export class PlainTransport implements Transport {
   writable = false;
   errno = 0;
   readonly bulkReadBytes = Number.POSITIVE_INFINITY;
+  readonly isClosing = false;
   /** The end of the peer's stream is in the queue: after the bytes before it, there is no more. */
   private atEnd = false;
   /** There may be an error behind the bytes, and only another read tells. */

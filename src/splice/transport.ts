@@ -34,6 +34,8 @@ export interface Transport {
    * in records, that is the largest record.
    */
   readonly bulkReadBytes: number;
+  /** The end of our stream waits for room in the socket: to close now would cut it off. */
+  readonly isClosing: boolean;
 
   /**
    * Reads up to `length` bytes to `address`.
@@ -58,9 +60,8 @@ export interface Transport {
    */
   spliceFrom(pipe: Pipe, more: boolean): number;
   /**
-   * Says end of stream to the peer; reading goes on.
-   * @returns 0; Blocked while what was written is not on its way yet, so that the end would overtake
-   *   it: to be called again once writable; or Failed
+   * Says end of stream to the peer, now or as soon as there is room for saying it; reading goes on.
+   * @returns 0, or Failed
    */
   shutdownWrite(): number;
   /** Takes over what epoll reported for the descriptor. */

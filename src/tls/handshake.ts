@@ -92,7 +92,7 @@ export class Handshake implements Caller {
    */
   ticketRecords = 0;
 
-  private readonly openssl: OpenSsl;
+  readonly openssl: OpenSsl;
   private isReadable = true;
   private isWritable = true;
   private wantsToWrite = false;
@@ -104,8 +104,9 @@ export class Handshake implements Caller {
     private readonly room: TlsRoom,
     private readonly contexts: ServerContexts | ClientContext,
     private readonly server: ServerContexts | undefined,
-    private readonly fd: number,
-    private readonly isTcp: boolean,
+    /** The socket; the caller's until {@link takeOver}. */
+    readonly fd: number,
+    readonly isTcp: boolean,
     private readonly sessionSlot: SessionSlot | undefined,
   ) {
     this.openssl = contexts.openssl;
@@ -169,6 +170,14 @@ export class Handshake implements Caller {
       default:
         return assertNever(this.state);
     }
+  }
+
+  get isServer(): boolean {
+    return this.server !== undefined;
+  }
+
+  get kernel(): Kernel {
+    return this.room.kernel;
   }
 
   /** The time is up. */

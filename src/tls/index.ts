@@ -37,7 +37,9 @@ export {
   kernelTlsRefusals,
   keyRefusal,
 } from './kernel-tls.js';
-export { KernelTlsTransport, RECORD_BYTES_MAX } from './kernel-tls-transport.js';
+export { KernelTlsReader, RECORD_BYTES_MAX } from './kernel-tls-reader.js';
+export { KernelTlsTransport } from './kernel-tls-transport.js';
+export { KernelTlsWriter } from './kernel-tls-writer.js';
 export {
   bindOpenSsl,
   Callback,
@@ -60,9 +62,11 @@ export {
   type ServerTlsSettings,
   TlsVersion,
 } from './settings.js';
+export { type Takeover, takeOver } from './takeover.js';
 export { TICKET_KEY_BYTES } from './ticket-keys.js';
 export { TlsEnding, tlsEndings } from './tls-ending.js';
 export type { PeerCertificate, TlsSession } from './tls-session.js';
+export type { TlsTransport } from './tls-transport.js';
 export {
   nextSecret,
   prf,

@@ -19,6 +19,7 @@ export const kernelTlsRefusals = [
   'partial_record',
   'pending_data',
   'no_secret',
+  'unknown_sequence',
   'closed',
   'memory',
   'error',
@@ -45,11 +46,13 @@ export const KernelTlsRefusal = {
   PendingData: 8,
   /** The handshake has not told its secrets. */
   NoSecret: 9,
-  /** The connection is not established any more. */
-  Closed: 10,
-  Memory: 11,
+  /** Nobody can tell how many records have been sent. */
+  UnknownSequence: 10,
+  /** The connection is not established any more: the peer has finished sending. */
+  Closed: 11,
+  Memory: 12,
   /** The kernel has said something else. */
-  Error: 12,
+  Error: 13,
 } as const;
 export type KernelTlsRefusal = (typeof KernelTlsRefusal)[keyof typeof KernelTlsRefusal];
 

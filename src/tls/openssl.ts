@@ -25,6 +25,7 @@ const prototypes = [
   'void SSL_set_default_read_buffer_len(uintptr_t, size_t)',
   'long SSL_ctrl(uintptr_t, int, long, uintptr_t)',
   'uintptr_t SSL_get_rbio(uintptr_t)',
+  'void SSL_set0_wbio(uintptr_t, uintptr_t)',
   'int SSL_set_ex_data(uintptr_t, int, uintptr_t)',
   'uintptr_t SSL_get_ex_data(uintptr_t, int)',
   'int SSL_key_update(uintptr_t, int)',
@@ -83,6 +84,7 @@ const prototypes = [
   // Memory and socket BIOs.
   'uintptr_t BIO_new(uintptr_t)',
   'uintptr_t BIO_s_mem()',
+  'uintptr_t BIO_s_null()',
   'uintptr_t BIO_new_mem_buf(uintptr_t, int)',
   'int BIO_read(uintptr_t, uintptr_t, int)',
   'long BIO_ctrl(uintptr_t, int, long, uintptr_t)',

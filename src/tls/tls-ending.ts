@@ -33,3 +33,8 @@ export const tlsEndings = [
   'key_worn_out',
   'broken',
 ] as const;
+
+/** An ending that is a failure by its name; `undefined` for the others. */
+export function endingFailure(ending: TlsEnding): string | undefined {
+  return ending > TlsEnding.Truncated ? tlsEndings[ending] : undefined;
+}

@@ -6,12 +6,13 @@ import {
   Outcome,
   resetSocket,
   Socket,
-  type Transport,
 } from '../splice/index.js';
 import { type Caller, readAsking } from './callbacks.js';
 import { Misc, SslError } from './constants.js';
 import { failureOf, type HandshakeFailure } from './handshake-failure.js';
 import { lastErrno, type OpenSsl } from './openssl.js';
+import { TlsEnding } from './tls-ending.js';
+import type { TlsTransport } from './tls-transport.js';
 
 const READ_EVENTS =
   Epoll.EPOLLIN | Epoll.EPOLLPRI | Epoll.EPOLLRDHUP | Epoll.EPOLLHUP | Epoll.EPOLLERR;
@@ -48,7 +49,7 @@ type Sending = (typeof Sending)[keyof typeof Sending];
  * A write that answered Blocked must be repeated with the same bytes, or more that begin with them:
  * OpenSSL holds the record that the socket did not take.
  */
-export class UserlandTlsTransport implements Transport {
+export class UserlandTlsTransport implements TlsTransport {
   readable = true;
   writable = true;
   errno = 0;
@@ -177,12 +178,27 @@ export class UserlandTlsTransport implements Transport {
     return Outcome.NotSpliceable;
   }
 
+  /** How the peer's stream has ended; None while it has not. */
+  get ending(): TlsEnding {
+    if (this.failure !== undefined) {
+      return this.failure.startsWith('alert_received') ? TlsEnding.PeerAlert : TlsEnding.BadRecord;
+    }
+    if (!this.hasReadOutcome) return TlsEnding.None;
+    if (this.readOutcome !== Outcome.Eof) return TlsEnding.Broken;
+    return this.isTruncated ? TlsEnding.Truncated : TlsEnding.CloseNotify;
+  }
+
   /** close_notify, then FIN; where the socket has no room for the one, both follow when it has. */
   shutdownWrite(): number {
     if (this.sending !== Sending.open) return 0;
     if (this.isBroken) return Outcome.Failed;
     this.sending = Sending.closing;
     return this.sendClose();
+  }
+
+  /** Gives back what is OpenSSL's, and says nothing; the socket stays open. */
+  release(): void {
+    this.free();
   }
 
   close(): void {

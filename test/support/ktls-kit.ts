@@ -18,7 +18,9 @@ import {
   type CipherSuite,
   DirectionKeys,
   installKey,
+  KernelTlsReader,
   KernelTlsTransport,
+  KernelTlsWriter,
   kernelSuite,
   RecordType,
   receiveRecord,
@@ -68,6 +70,8 @@ export class KtlsPair {
   readonly kernel: Kernel = createKernel(this.libc);
   readonly suite: CipherSuite;
   readonly transport: KernelTlsTransport;
+  readonly reader: KernelTlsReader;
+  readonly writer: KernelTlsWriter;
   readonly far: RawPeer;
   /** The far end's records, where they are made by hand. */
   readonly sealing: RecordLayer;
@@ -97,14 +101,10 @@ export class KtlsPair {
       new DirectionKeys(this.suite, hasSecrets ? Buffer.from(secret) : undefined);
     this.sending = directionKeys(this.nearSecret);
     const receiving = directionKeys(this.farSecret);
-    this.transport = new KernelTlsTransport(
-      this.kernel,
-      near,
-      this.suite,
-      isServer,
-      this.sending,
-      receiving,
-    );
+    const { kernel, suite } = this;
+    this.writer = new KernelTlsWriter(kernel, near, suite, this.sending);
+    this.reader = new KernelTlsReader(kernel, near, suite, isServer, receiving, this.writer);
+    this.transport = new KernelTlsTransport(kernel, near, this.reader, this.writer);
     this.poll = new EventPoll(kit.kernel, 4);
     kit.own(this.poll.fd);
     this.poll.add(near, EVENTS, 0);
@@ -194,7 +194,9 @@ export function kernelToKernel(
   const [one, other] = [keyFrom(suite, randomBytes(32)), keyFrom(suite, randomBytes(32))];
   protect(kit.kernel, fd, suite, one, other);
   protect(kit.kernel, far.fd, suite, other, one);
-  return new KernelTlsTransport(kernel, fd, suite, true);
+  const writer = new KernelTlsWriter(kernel, fd, suite, new DirectionKeys(suite));
+  const reader = new KernelTlsReader(kernel, fd, suite, true, new DirectionKeys(suite), writer);
+  return new KernelTlsTransport(kernel, fd, reader, writer);
 }
 
 export function emptyPipe(kit: SocketKit, bytes = 65536): Pipe {
