@@ -25,10 +25,17 @@ export class LogSink implements DestinationStream {
   private readonly destination;
   private readonly prettify: ((line: string) => string) | undefined;
   private isClosed = false;
+  /** The reader had its time: what is left is not tried again. */
+  private isGivenUp = false;
 
   /** @param fd where to write, closed with the sink; standard error, unless a test wants it elsewhere */
   constructor(options: LogOptions, fd: number = STDERR) {
-    this.destination = pino.destination({ fd, sync: false, maxLength: UNWRITTEN_BYTES_MAX });
+    this.destination = pino.destination({
+      fd,
+      sync: false,
+      maxLength: UNWRITTEN_BYTES_MAX,
+      retryEAGAIN: () => !this.isGivenUp,
+    });
     this.destination.on('drop', () => this.linesDropped++);
     // A reader that went away must not take the proxy with it.
     this.destination.on('error', () => {});
@@ -75,6 +82,8 @@ export class LogSink implements DestinationStream {
       });
       destination.end();
     });
+    // A pipe that is full is tried again every 100 ms, which would keep the process alive.
+    this.isGivenUp = true;
     // What was not destroyed is written by pino when the process exits: synchronously, and over and
     // over until no error comes, which for a closed descriptor is for ever.
     destination.destroy();

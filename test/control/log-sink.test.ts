@@ -1,8 +1,8 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { LogSink } from '#src/control/log-sink.js';
 
 const json = { level: 'info', format: 'json' } as const;
@@ -22,15 +22,14 @@ t.test('log sink: closing waits until every line is written', async (t) => {
   t.match(JSON.parse(lines.at(-1)!), { line: count - 1, msg: 'a line' });
 });
 
-t.test('log sink: a descriptor that cannot be written to keeps nobody from exiting', async (t) => {
-  // A process of its own: what may hang is its exit.
+/** Runs a script of its own, because what may hang is the exit; `makeFd` makes `fd`. */
+function exits(t: Test, makeFd: string): void {
   const script = `
-    import { closeSync, openSync } from 'node:fs';
+    import { closeSync, constants, openSync } from 'node:fs';
     import { LogSink } from '#src/control/log-sink.js';
-    const fd = openSync('/dev/null', 'w');
+    ${makeFd}
     const sink = new LogSink({ level: 'info', format: 'json' }, fd);
-    closeSync(fd);
-    sink.logger.info('into the void');
+    for (let line = 0; line < 5_000; line++) sink.logger.info('into the void');
     await sink.close(100);
   `;
   const args = ['--input-type=module', '--eval', script];
@@ -40,4 +39,16 @@ t.test('log sink: a descriptor that cannot be written to keeps nobody from exiti
     encoding: 'utf8',
   });
   t.equal(status, 0, stderr);
+}
+
+t.test('log sink: a descriptor that cannot be written to keeps nobody from exiting', async (t) => {
+  exits(t, "const fd = openSync('/dev/null', 'w'); closeSync(fd);");
+});
+
+t.test('log sink: a reader that does not read keeps nobody from exiting', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'log-sink-'));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const fifo = join(directory, 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  exits(t, `const fd = openSync('${fifo}', constants.O_RDWR | constants.O_NONBLOCK);`);
 });
