@@ -40,11 +40,16 @@ t.test('worker death: the program goes on, and exits as ever', options, async (t
       await peer.send('x');
       return (await peer.read().catch(() => undefined)) !== undefined;
     });
-    await until(3_000, 'a worker dies', () => said(/^worker \d died$/) === death, headgate.context);
-    const survivors = (await within(3_000, 'all hear', Promise.all(survives))).filter(Boolean);
+    await until(
+      10_000,
+      'a worker dies',
+      () => said(/^worker \d died$/) === death,
+      headgate.context,
+    );
+    const survivors = (await within(10_000, 'all hear', Promise.all(survives))).filter(Boolean);
     t.ok(survivors.length > 0 && survivors.length < 16, `${survivors.length} of 16 survive`);
     await until(
-      6_000,
+      10_000,
       'it is replaced',
       () => said(/^worker \d replaced$/) === death,
       headgate.context,

@@ -39,6 +39,9 @@ export class SlotRig {
     const sink = new LogSink(config.log, openSync(logFile, 'w'));
     try {
       const supervisor = await Supervisor.start(config, { sink, workerEntry: crashingWorker });
+      // Should the test fail on the way.
+      t.teardown(() => supervisor.close().catch(() => {}));
+      t.teardown(() => origin.close());
       return new SlotRig(supervisor, origin, before, logFile);
     } catch (error) {
       origin.close();
@@ -94,7 +97,7 @@ export class SlotRig {
   async kill(peer: Peer, death: Death = 'exception'): Promise<void> {
     const { deaths } = this;
     await peer.send(lastWords[death]);
-    await until(3_000, 'a worker dies', () => this.deaths > deaths);
+    await until(10_000, 'a worker dies', () => this.deaths > deaths);
   }
 
   get deaths(): number {
@@ -102,7 +105,7 @@ export class SlotRig {
   }
 
   async allRun(): Promise<void> {
-    await until(6_000, 'all workers run', () => this.supervisor.isReady);
+    await until(15_000, 'all workers run', () => this.supervisor.isReady);
   }
 
   logs(): { msg: string; level: number; [field: string]: unknown }[] {
@@ -127,7 +130,7 @@ export class SlotRig {
   async finish(t: Test, end: () => Promise<void> = () => this.supervisor.close()): Promise<void> {
     await end();
     for (const peer of this.#peers) peer.close();
-    await until(3_000, 'the origin is alone', () => this.origin.open.size === 0);
+    await until(10_000, 'the origin is alone', () => this.origin.open.size === 0);
     await nothingMore(this.before);
     this.origin.close();
     t.equal(this.supervisor.statistics().totals.flows_active, 0);
@@ -141,7 +144,7 @@ export class SlotRig {
 /** Waits until this process has the descriptors it had before. */
 export async function nothingMore(before: Descriptors): Promise<void> {
   await until(
-    3_000,
+    10_000,
     `descriptors return to ${JSON.stringify(before)}`,
     () => JSON.stringify(sorted(descriptors())) === JSON.stringify(sorted(before)),
     () => JSON.stringify(descriptors()),
@@ -150,7 +153,7 @@ export async function nothingMore(before: Descriptors): Promise<void> {
 
 export async function answers(peer: Peer): Promise<void> {
   await peer.send('are you there?');
-  await within(5_000, 'an answer', peer.receive(14));
+  await within(10_000, 'an answer', peer.receive(14));
 }
 
 function sorted(counts: Descriptors): [string, number][] {
