@@ -32,6 +32,8 @@ export interface DataThreadOptions {
   readonly entry?: URL | undefined;
 }
 
+/** A thread that has only been started looks at its messages when its modules are loaded. */
+const START_TIMEOUT_MS = 30_000;
 const WORKER_MAIN = new URL('../proxy/worker-main.js', import.meta.url);
 /** Without a slot there is nobody to read it. */
 const LEDGER_BYTES = 65_536;
@@ -135,7 +137,10 @@ export class DataThread {
   async configure(snapshot: WorkerSnapshot): Promise<void> {
     this.snapshot = snapshot;
     if (this.isGone) return;
-    await this.questions.ask((id) => this.send({ type: 'configure', id, snapshot }));
+    await this.questions.ask(
+      (id) => this.send({ type: 'configure', id, snapshot }),
+      this.isRunning ? undefined : START_TIMEOUT_MS,
+    );
   }
 
   /** Ends a live flow. @returns false when there is none of that number @throws NoAnswer */

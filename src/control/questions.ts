@@ -24,16 +24,17 @@ export class Questions {
 
   /**
    * @param send passes the question on, with the number its answer will have
+   * @param timeoutMs for this one, when it may take longer than others
    * @returns the answer, or `undefined` when the worker is gone, and all it had with it
    * @throws NoAnswer when the time is up
    */
-  ask(send: (id: number) => void): Promise<WorkerAnswer | undefined> {
+  ask(send: (id: number) => void, timeoutMs = this.timeoutMs): Promise<WorkerAnswer | undefined> {
     const id = ++this.lastId;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.waiting.delete(id);
-        reject(new NoAnswer(`${this.who} did not answer within ${this.timeoutMs} ms`));
-      }, this.timeoutMs);
+        reject(new NoAnswer(`${this.who} did not answer within ${timeoutMs} ms`));
+      }, timeoutMs);
       this.waiting.set(id, { resolve, timer });
       send(id);
     });
