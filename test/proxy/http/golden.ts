@@ -57,7 +57,7 @@ function writeCases(file: string, found: readonly (GoldenCase & { found: string 
   writeFileSync(url, comment + sections.join('\n'));
 }
 
-function bytesOf(wire: string): Buffer {
+export function bytesOf(wire: string): Buffer {
   const text = wire
     .replaceAll('\n', '')
     .replace(/\{(.*?)\*(\d+)\}/g, (_, what: string, times: string) => what.repeat(Number(times)))
