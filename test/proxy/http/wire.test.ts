@@ -37,7 +37,8 @@ class Talk {
   run(steps: readonly Step[], chop: Chop): string | undefined {
     for (const [index, step] of steps.entries()) {
       const problem = this.take(step, index, chop);
-      if (problem !== undefined) return `step ${index + 1}, ${step.side} ${step.action}: ${problem}`;
+      if (problem !== undefined)
+        return `step ${index + 1}, ${step.side} ${step.action}: ${problem}`;
     }
     this.room.settle(5);
     for (const [name, peer] of this.peers) {
@@ -118,7 +119,8 @@ class Talk {
     if (known !== undefined) return known;
     this.room.settle(10);
     if (side === 'client' && connection !== ++this.clients) throw new Error(`${name} comes early`);
-    if (side === 'upstream' && connection !== ++this.upstreams) throw new Error(`${name} too early`);
+    if (side === 'upstream' && connection !== ++this.upstreams)
+      throw new Error(`${name} too early`);
     const peer = side === 'client' ? this.room.client() : this.room.upstream();
     // Or Nagle's algorithm would put the bytes together again.
     peer.set(SocketOption.IPPROTO_TCP, SocketOption.TCP_NODELAY, 1);
