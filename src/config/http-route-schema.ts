@@ -101,7 +101,7 @@ export const httpRoute = Type.Object(
       Type.Union([Type.Enum(['preserve', 'upstream']), text({ template: 'request' })], {
         title: 'host',
         description:
-          'The `Host` that the upstream is told: `preserve` for the one the client asked for, `upstream` for the name or address of the endpoint, or a text, in which variables may stand.',
+          'The `Host` that the upstream is told: `preserve` for the one the client asked for, `upstream` for what the first endpoint of the upstream is called, or a text, in which variables may stand.',
         default: 'preserve',
         examples: ['upstream', 'app.internal'],
       } satisfies Description),

@@ -1,21 +1,17 @@
 import type { ListenerConfig } from '../config/index.js';
 import type { ListenerSnapshot } from '../proxy/index.js';
-import { httpRoutes } from './http-routes.js';
+import { httpRoutes, type UpstreamDirectory } from './http-routes.js';
 
 /** What becomes of a listener's connections. */
 type Routes = Pick<ListenerSnapshot, 'upstream' | 'routes' | 'http' | 'acceptProxyFrom'>;
 
-/**
- * What a listener's snapshot says about heads and routes.
- *
- * @param upstreams positions of the upstreams, by name
- */
+/** What a listener's snapshot says about heads and routes. */
 export function listenerRoutes(
   { tcp, http, acceptProxyFrom }: ListenerConfig,
-  upstreams: ReadonlyMap<string, number>,
+  upstreams: UpstreamDirectory,
 ): Routes {
   return {
-    ...(tcp === null ? { upstream: NO_UPSTREAM } : tcpRoutes(tcp, upstreams)),
+    ...(tcp === null ? { upstream: NO_UPSTREAM } : tcpRoutes(tcp, upstreams.positions)),
     ...(http !== null && { http: httpRoutes(http, upstreams) }),
     ...(acceptProxyFrom.length > 0 && { acceptProxyFrom }),
   };

@@ -23,7 +23,8 @@ export interface SnapshotParts {
 export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapshot {
   const { config, workers, listeners, upstreams, endpointTable, admissions } = parts;
   const { timeouts, limits, log } = config;
-  const upstreamIndex = new Map(upstreams.map(({ name }, index) => [name, index]));
+  const positions = new Map(upstreams.map(({ name }, index) => [name, index]));
+  const directory = { positions, configs: config.upstreams };
   return {
     worker,
     core: config.pinWorkers ? worker % availableParallelism() : -1,
@@ -37,7 +38,7 @@ export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapsh
         isShared: isInherited,
         transparent: listener.socket.transparent,
         admission: { ...admissions.get(listener.name)!, worker },
-        ...listenerRoutes(listener, upstreamIndex),
+        ...listenerRoutes(listener, directory),
       }),
     ),
     upstreams,

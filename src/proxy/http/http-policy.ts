@@ -11,6 +11,7 @@ import {
   Router,
   Routing,
 } from './routing/index.js';
+import type { Target } from './split.js';
 
 /** One for all listeners of the worker: a path is looked at while its head is. */
 const path = new CanonicalPath();
@@ -27,8 +28,8 @@ export class HttpPolicy implements RequestContext {
   client!: HttpClient;
   /** The route of the request; nothing where none fits. */
   route: HttpRoute | undefined;
-  /** Of the upstream that was chosen, for `$upstream`. */
-  upstreamName = '';
+  /** Where the request goes, once it was chosen; nothing for one that is answered here. */
+  target: Target | undefined;
   private readonly router: Router;
   private readonly trusted: NetworkSet;
   private readonly requestId: RequestIdPolicy;
@@ -65,7 +66,7 @@ export class HttpPolicy implements RequestContext {
     this.head = head;
     this.client = client;
     this.sequence = 0;
-    this.upstreamName = '';
+    this.target = undefined;
     client.identify(head);
     const index = this.router.find(head, client, path);
     this.route = index < 0 ? undefined : this.routes[index];
@@ -81,9 +82,15 @@ export class HttpPolicy implements RequestContext {
     this.client = client;
     this.route = route;
     this.sequence = requestNumber;
-    this.upstreamName = '';
+    this.target = undefined;
     client.identify(head);
     path.read(head);
+  }
+
+  /** Chooses where the request goes. @returns nothing for one that its route answers, and without a route */
+  choose(): Target | undefined {
+    this.target = this.route?.split?.next();
+    return this.target;
   }
 
   get routeName(): string {

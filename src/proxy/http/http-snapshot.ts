@@ -74,8 +74,19 @@ export type ActionSnapshot = ForwardSnapshot | RedirectSnapshot | RespondSnapsho
 
 export interface ForwardSnapshot {
   readonly kind: 'forward';
-  /** Positions in the worker's upstreams, and their shares; at least one is above 0. */
-  readonly targets: readonly { readonly upstream: number; readonly weight: number }[];
+  /** At least one has a weight above 0. */
+  readonly targets: readonly TargetSnapshot[];
+}
+
+export interface TargetSnapshot {
+  /** Position among the worker's upstreams. */
+  readonly upstream: number;
+  /** For `$upstream`. */
+  readonly name: string;
+  /** What it is called in Host where that is the upstream's. */
+  readonly host: string;
+  /** Its share of the requests, relative to the others. */
+  readonly weight: number;
 }
 
 export interface RedirectSnapshot {

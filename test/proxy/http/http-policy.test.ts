@@ -67,17 +67,13 @@ t.test('request ids: unique, and the same as text and as bytes', async (t) => {
 });
 
 t.test('split: each upstream gets its share, at any time', async (t) => {
-  const targets = [
-    { upstream: 3, weight: 95 },
-    { upstream: 0, weight: 0 },
-    { upstream: 1, weight: 4 },
-    { upstream: 2, weight: 1 },
-  ];
+  const target = (upstream: number, weight: number) => ({ upstream, name: 'a', host: 'b', weight });
+  const targets = [target(3, 95), target(0, 0), target(1, 4), target(2, 1)];
   for (let worker = 0; worker < 4; worker++) {
     const split = new Split({ kind: 'forward', targets }, worker);
     const counts = [0, 0, 0, 0];
     for (let request = 1; request <= 10_000; request++) {
-      counts[split.next()]!++;
+      counts[split.next().upstream]!++;
       for (const { upstream, weight } of targets) {
         const away = Math.abs(counts[upstream]! - (request * weight) / 100);
         if (away > 5) t.fail(`request ${request}: upstream ${upstream} is ${away} away`);

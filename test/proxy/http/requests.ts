@@ -67,7 +67,10 @@ export function routeOf(route: Partial<HttpRouteSnapshot> = {}): HttpRouteSnapsh
   return {
     name: 'route',
     match: anything,
-    action: { kind: 'forward', targets: [{ upstream: 0, weight: 1 }] },
+    action: {
+      kind: 'forward',
+      targets: [{ upstream: 0, name: 'app', host: '127.0.0.1:3000', weight: 1 }],
+    },
     requestHeaders: noEdits,
     responseHeaders: noEdits,
     prefix: null,

@@ -2,6 +2,7 @@ import type { HeadWriter } from '../head-writer.js';
 import { HeaderName } from '../header-name.js';
 import type { RequestHead } from '../request-head.js';
 import type { CanonicalPath, HttpClient } from '../routing/index.js';
+import type { Target } from '../split.js';
 
 /** A longer id of a client is not kept. */
 const REQUEST_ID_BYTES_MAX = 200;
@@ -14,8 +15,8 @@ export interface RequestContext {
   readonly path: CanonicalPath;
   readonly listener: string;
   readonly routeName: string;
-  /** Empty for a request that goes to none. */
-  readonly upstreamName: string;
+  /** Where the request goes; nothing while that is open, and for one that is answered here. */
+  readonly target: Target | undefined;
   writeRequestId(out: HeadWriter): void;
 }
 

@@ -36,8 +36,6 @@ export interface RequestDelivery {
   readonly isUpgrade: boolean;
   /** The client was told to go on already, and the upstream need not be asked. */
   readonly dropsExpect: boolean;
-  /** Name or address of the endpoint, with its port where that is not the scheme's own. */
-  readonly endpointHost: Buffer;
 }
 
 /**
@@ -91,7 +89,7 @@ export class RequestRewriter {
       from = head.lineEnd(index);
     }
     if (head.fieldsEnd > from) out.copy(head.bytes, from, head.fieldsEnd);
-    this.writeHost(context, delivery, out);
+    this.writeHost(context, out);
     this.forwarding.write(context, out);
     if (delivery.isUpgrade) out.literal(UPGRADE);
     else if (head.has(HeaderName.te) && wantsTrailers(head)) out.literal(TRAILERS);
@@ -137,17 +135,13 @@ export class RequestRewriter {
     }
   }
 
-  private writeHost(
-    context: RequestContext,
-    { endpointHost }: RequestDelivery,
-    out: HeadWriter,
-  ): void {
-    const { head } = context;
+  private writeHost(context: RequestContext, out: HeadWriter): void {
+    const { head, target } = context;
     if (this.host === 'preserve' && head.has(HeaderName.host)) return;
     out.literal(HOST);
-    if (this.host === 'upstream') out.literal(endpointHost);
+    if (this.host === 'upstream') out.literal(target!.host);
     else if (this.host !== 'preserve') this.host.write(context, out);
-    else if (head.authority === undefined) out.literal(endpointHost);
+    else if (head.authority === undefined) out.literal(target!.host);
     else out.copy(head.bytes, head.authority.start, head.authority.end);
     out.literal(CRLF);
   }

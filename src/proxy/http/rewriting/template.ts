@@ -30,7 +30,7 @@ const variables: Record<TemplateVariable, (context: RequestContext, out: HeadWri
   sni: ({ client }, out) => out.text(client.facts.serverName ?? ''),
   tls_subject: ({ client }, out) => out.foreignText(client.facts.tlsSubject ?? ''),
   tls_version: ({ client }, out) => out.text(client.facts.tlsVersion ?? ''),
-  upstream: ({ upstreamName }, out) => out.text(upstreamName),
+  upstream: ({ target }, out) => out.text(target?.name ?? ''),
   uri: ({ head: { bytes, target } }, out) => {
     out.copy(bytes, target.pathStart, target.pathEnd);
     if (target.queryStart === target.pathEnd) return;

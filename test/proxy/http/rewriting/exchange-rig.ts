@@ -59,10 +59,9 @@ export function requestOut(
 ): string {
   const { policy, client } = policyOf(listener);
   policy.begin(headOf(request), client);
-  policy.upstreamName = 'app';
+  policy.choose();
   const out = new HeadWriter().begin(Buffer.alloc(8192), 100);
-  const endpointHost = Buffer.from('127.0.0.1:3000');
-  const all = { isUpgrade: false, dropsExpect: false, endpointHost, ...delivery };
+  const all = { isUpgrade: false, dropsExpect: false, ...delivery };
   policy.route!.request.write(policy, all, out);
   if (out.isFull) throw new Error('no room');
   return plain(out.bytes.subarray(100, out.length));
@@ -77,7 +76,7 @@ export function responseOut(
 ): string {
   const { policy, client } = policyOf(listener);
   policy.begin(headOf(request), client);
-  policy.upstreamName = 'app';
+  policy.choose();
   const { response: rewriter } = policy.route!;
   const out = new HeadWriter().begin(Buffer.alloc(8192), 100);
   const added = rewriter.prepare(policy, out);

@@ -122,11 +122,12 @@ t.test('request: Host is the client’s, the endpoint’s, or a text', async (t)
     [bare, 'GET / HTTP/1.1\r\nHost: a.example:81\r\n\r\n'],
     // An empty line before the request is not passed on.
     [Buffer.from('\r\nGET /? HTTP/1.1\r\nHost: a\r\n\r\n'), 'GET /? HTTP/1.1\r\nHost: a\r\n\r\n'],
-    [Buffer.from('GET / HTTP/1.0\r\n\r\n'), 'GET / HTTP/1.1\r\nHost: e:1\r\n\r\n'],
+    [Buffer.from('GET / HTTP/1.0\r\n\r\n'), 'GET / HTTP/1.1\r\nHost: 127.0.0.1:3000\r\n\r\n'],
   ] as const) {
     t.equal(head.parse(bytes, 0, bytes.length), bytes.length);
     policy.begin(head, client);
-    const delivery = { isUpgrade: false, dropsExpect: false, endpointHost: Buffer.from('e:1') };
+    policy.choose();
+    const delivery = { isUpgrade: false, dropsExpect: false };
     policy.route!.request.write(policy, delivery, out.begin(out.bytes));
     t.equal(out.bytes.toString('latin1', 0, out.length), expected);
   }
@@ -346,7 +347,7 @@ t.test(
   async (t) => {
     const { policy, client } = policyOf({ via: 'headgate', xForwarded: true, requestId: 'make' });
     policy.begin(headOf(`GET /${'a'.repeat(100)}\nX-A: ${'b'.repeat(100)}`), client);
-    const delivery = { isUpgrade: false, dropsExpect: false, endpointHost: Buffer.from('e') };
+    const delivery = { isUpgrade: false, dropsExpect: false };
     const out = new HeadWriter();
     policy.route!.request.write(policy, delivery, out.begin(Buffer.alloc(4096)));
     const needed = out.length;
