@@ -5,11 +5,12 @@ import { readFileSync } from 'node:fs';
 import { check } from './check.js';
 import { doctor } from './doctor.js';
 import { UsageError } from './options.js';
+import { password } from './password.js';
 import { run } from './run.js';
 import { schema } from './schema.js';
 import { tcp } from './tcp.js';
 
-const commands = { run, tcp, check, doctor, schema } as const;
+const commands = { run, tcp, check, doctor, schema, password } as const;
 
 const usage = `headgate: a zero-copy reverse proxy for Linux
 
@@ -18,6 +19,7 @@ const usage = `headgate: a zero-copy reverse proxy for Linux
   headgate check -c headgate.yaml                   validate a configuration, exit 0 or 1
   headgate doctor [--json]                          what this machine offers, each thing tried
   headgate schema                                   the JSON Schema of the configuration
+  headgate password < FILE                          hash a password for basic_auth
   headgate --version
 
   headgate COMMAND --help says more.

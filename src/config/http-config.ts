@@ -4,6 +4,7 @@ import { parseHostPattern } from './host-pattern.js';
 import { parseNetwork } from './network.js';
 import { valid } from './parsed.js';
 import { parsePath, parsePathPattern } from './path-pattern.js';
+import { parseDuration, parseSize } from './quantity.js';
 import type { ConfigFile } from './schema.js';
 import { parseServerName } from './server-name.js';
 
@@ -11,6 +12,7 @@ type HttpFile = NonNullable<ConfigFile['listeners'][string]['http']>;
 type RouteFile = NonNullable<HttpFile['routes']>[number];
 type MatchFile = NonNullable<RouteFile['match']>;
 type ValueFile = boolean | string | { regex: string };
+type RateFile = NonNullable<NonNullable<RouteFile['limits']>['rate']>;
 type EditsFile = NonNullable<RouteFile['request_headers']>;
 
 /** A listener's `http` that was found valid, as the program uses it. */
@@ -33,6 +35,9 @@ export function toHttp(file: HttpFile) {
     requestId: request_id,
     /** null: no such field. */
     via: via === false ? null : via,
+    httpsRedirect: toHttpsRedirect(file.https_redirect),
+    /** Value of Strict-Transport-Security; null: no such field. */
+    hsts: file.hsts === undefined ? null : toHsts(file.hsts),
   };
 }
 
@@ -46,7 +51,64 @@ function toRoute(file: RouteFile, index: number) {
     prefix: toPrefix(file),
     host: toHost(file.host),
     retries: file.retries,
+    rewrite: {
+      location: file.rewrite?.location ?? false,
+      /** From and to; an empty text takes the attribute out. */
+      cookieDomains: Object.entries(file.rewrite?.cookie_domains ?? {}).map(([from, to]) => ({
+        from: from.toLowerCase().replace(/^\./, ''),
+        to,
+      })),
+    },
+    guard: toGuard(file),
   };
+}
+
+/** Who may use a route, and how much; null is no limit. */
+function toGuard({ allow, deny, basic_auth, limits }: Partial<RouteFile>) {
+  const { body_size, rate, concurrent = null } = limits ?? {};
+  return {
+    /** Empty is everybody. */
+    allow: (allow ?? []).map((text) => valid(parseNetwork(text))),
+    deny: (deny ?? []).map((text) => valid(parseNetwork(text))),
+    basicAuth:
+      basic_auth === undefined
+        ? null
+        : {
+            realm: basic_auth.realm,
+            users: Object.entries(basic_auth.users).map(([name, password]) => ({ name, password })),
+          },
+    rate: rate === undefined ? null : toRate(rate),
+    concurrentMax: concurrent,
+    bodyMax: body_size === undefined ? null : valid(parseSize(String(body_size))),
+  };
+}
+
+function toRate({ requests, per, burst = requests, key }: RateFile) {
+  return {
+    requests,
+    perMs: valid(parseDuration(per)),
+    burst,
+    /** Whose requests are counted together. */
+    key:
+      key === 'source' || key === 'route'
+        ? (key as 'source' | 'route')
+        : { header: key.slice('header:'.length).toLowerCase() },
+  };
+}
+
+/** Where plain HTTP is sent to; null: it is served. */
+function toHttpsRedirect(file: HttpFile['https_redirect']) {
+  if (file === false) return null;
+  const { port, status } = file === true ? { port: 443, status: 308 as const } : file;
+  return { port, status };
+}
+
+function toHsts({ max_age, include_subdomains, preload }: NonNullable<HttpFile['hsts']>): string {
+  const seconds = Math.floor(valid(parseDuration(max_age)) / 1000);
+  const parts = [`max-age=${seconds}`];
+  if (include_subdomains) parts.push('includeSubDomains');
+  if (preload) parts.push('preload');
+  return parts.join('; ');
 }
 
 /** A route of which nothing was said but where it goes. */
@@ -57,6 +119,8 @@ const plainRoute = {
   prefix: null,
   host: 'preserve' as const,
   retries: 1,
+  rewrite: { location: false, cookieDomains: [] },
+  guard: toGuard({}),
 };
 
 /** Empty lists and null: whatever the request is. */

@@ -1,6 +1,8 @@
 import Type from 'typebox';
 import { httpActionNames, httpActions } from './http-action-schema.js';
+import { rewriteKey } from './http-answer-schema.js';
 import { FIELD_NAME, FIELD_NAMES, httpMatch } from './http-match-schema.js';
+import { protectionKeys } from './http-protection-schema.js';
 import { type Description, integer, optional, text } from './schema-terms.js';
 
 function headerEdits(of: 'request' | 'response', example: string) {
@@ -117,6 +119,8 @@ export const httpRoute = Type.Object(
         examples: [2],
       },
     ),
+    ...rewriteKey,
+    ...protectionKeys,
   },
   {
     additionalProperties: false,

@@ -12,13 +12,38 @@ export function findHttpMistakes(file: unknown): Finding[] {
     if (!Array.isArray(routes)) return [];
     return [
       ...findUnreachable(routes, pointer),
+      ...findSameNames(routes, pointer),
       ...routes.flatMap((route, index) => findInRoute(route, keyPointer(pointer, index))),
     ];
   });
 }
 
+/** Two routes of one name could not be told apart in logs and metrics; one without is called by its position. */
+function findSameNames(routes: readonly unknown[], pointer: string): Finding[] {
+  const seen = new Map<string, string>();
+  return routes.flatMap((route, index) => {
+    const at = keyPointer(pointer, index);
+    const given = property(route, 'name');
+    const name = given === undefined ? String(index) : given;
+    if (typeof name !== 'string') return [];
+    const earlier = seen.get(name);
+    if (earlier === undefined) seen.set(name, at);
+    if (earlier === undefined) return [];
+    const place = given === undefined ? at : keyPointer(at, 'name');
+    const message = `${pointerPath(at)} is called ${show(name)}, as is ${pointerPath(earlier)}, expected another name`;
+    return [finding(place, message)];
+  });
+}
+
 /** Keys that only requests to an upstream have a use for. */
-const FORWARDING_KEYS = ['request_headers', 'strip_prefix', 'replace_prefix', 'host', 'retries'];
+const FORWARDING_KEYS = [
+  'request_headers',
+  'strip_prefix',
+  'replace_prefix',
+  'host',
+  'retries',
+  'rewrite',
+];
 
 function findInRoute(route: unknown, pointer: string): Finding[] {
   const findings: Finding[] = [];

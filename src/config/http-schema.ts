@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { httpsKeys } from './http-answer-schema.js';
 import { httpRoute } from './http-route-schema.js';
 import { type Description, networks, optional, reference } from './schema-terms.js';
 
@@ -50,6 +51,7 @@ export const httpProxying = Type.Object(
         examples: ['make'],
       } satisfies Description),
     ),
+    ...httpsKeys,
     via: optional(
       Type.Union(
         [

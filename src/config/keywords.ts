@@ -1,11 +1,13 @@
 import type { FuncKeywordDefinition } from 'ajv';
 import { LISTEN_ADDRESS, parseBindAddress, parseListenAddress } from './address.js';
 import { ENDPOINT_TARGET, parseEndpointTarget } from './endpoint-target.js';
+import type { JsonSchema } from './expectation.js';
 import { FIELD_PATTERN, parseRemovableField } from './field-name.js';
 import { parseTemplate, TEMPLATE } from './header-template.js';
 import { HOST_PATTERN, parseHostPattern } from './host-pattern.js';
 import { HOST, NETWORK, parseHostAddress, parseNetwork } from './network.js';
 import { accepted, type Parsed, refused } from './parsed.js';
+import { PASSWORD_HASH, parsePasswordHash } from './password-hash.js';
 import { PATH, PATH_PATTERN, parsePath, parsePathPattern } from './path-pattern.js';
 import { CERTIFICATE_FILE, readCertificateFile } from './pem-file.js';
 import { DURATION, parseDuration, parseSize, SIZE } from './quantity.js';
@@ -38,6 +40,7 @@ export interface KeywordArguments {
   regularExpression: true;
   template: 'request' | 'response';
   fieldName: 'removable';
+  passwordHash: true;
 }
 
 /** A keyword of our own: a kind of text. It gives its own reason when it refuses a value. */
@@ -126,6 +129,11 @@ const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Nam
     expected: () => TEMPLATE,
     parse: parseTemplate,
   },
+  passwordHash: {
+    types: ['string'],
+    expected: () => PASSWORD_HASH,
+    parse: parsePasswordHash,
+  },
   fieldName: {
     types: ['string'],
     expected: () => FIELD_PATTERN,
@@ -139,9 +147,10 @@ export const ANNOTATIONS = ['unit', 'names', 'secret'];
 /** The keywords as ajv wants them. */
 export const ajvKeywords: FuncKeywordDefinition[] = Object.entries(keywords).map(
   ([keyword, { types, parse }]) => {
-    const check: FuncKeywordDefinition['validate'] = (argument, value, _, context) => {
+    const check: FuncKeywordDefinition['validate'] = (argument, value, schema, context) => {
       const parsed = parse(String(value), argument as never, context?.rootData);
-      check!.errors = parsed.ok ? [] : [{ keyword, params: { reason: parsed.reason } }];
+      const isSecret = (schema as JsonSchema | undefined)?.secret ?? false;
+      check!.errors = parsed.ok ? [] : [{ keyword, params: { reason: parsed.reason, isSecret } }];
       return parsed.ok;
     };
     return { keyword, type: types, validate: check, errors: true };

@@ -69,9 +69,10 @@ function toFinding(error: ErrorObject): Finding {
   if (params.reason === undefined) {
     return { ...about(pointer, unexpected(path, data, schema)), absence: data === null };
   }
+  const shown = params.isSecret ? 'not valid' : show(data);
   // A reference may be to what stands in the part that could not be read.
   return {
-    ...about(pointer, `${path} is ${show(data)}: ${params.reason}`),
+    ...about(pointer, `${path} is ${shown}: ${params.reason}`),
     absence: keyword === 'reference',
   };
 }

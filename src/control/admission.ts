@@ -1,5 +1,6 @@
 import type { Config, ListenerConfig } from '../config/index.js';
 import { type AdmissionSnapshot, ConnectionLimit, SourceLimit } from '../proxy/index.js';
+import { RouteLimits } from './route-limits.js';
 
 /** What one worker is told, but for which one it is. */
 export type SharedAdmission = Omit<AdmissionSnapshot, 'worker'>;
@@ -21,7 +22,12 @@ interface CountedTogether {
 export class Admissions {
   private readonly counted = new Map<string, CountedTogether>();
 
-  constructor(private readonly workers: number) {}
+  /** The same for routes of HTTP listeners. */
+  readonly routes: RouteLimits;
+
+  constructor(private readonly workers: number) {
+    this.routes = new RouteLimits(workers);
+  }
 
   /** What all workers need to admit connections, by listener. */
   of({ listeners }: Config): ReadonlyMap<string, SharedAdmission> {
@@ -30,6 +36,7 @@ export class Admissions {
 
   /** The worker is dead; its places are free. */
   forgetWorker(worker: number): void {
+    this.routes.forgetWorker(worker);
     for (const { connections, perSource } of this.counted.values()) {
       new ConnectionLimit(connections, 0, worker).forgetWorker();
       if (perSource !== undefined) new SourceLimit(perSource, 0, worker).forgetWorker();

@@ -7,12 +7,12 @@ type Routes = Pick<ListenerSnapshot, 'upstream' | 'routes' | 'http' | 'acceptPro
 
 /** What a listener's snapshot says about heads and routes. */
 export function listenerRoutes(
-  { tcp, http, acceptProxyFrom }: ListenerConfig,
+  { name, tcp, http, acceptProxyFrom }: ListenerConfig,
   upstreams: UpstreamDirectory,
 ): Routes {
   return {
     ...(tcp === null ? { upstream: NO_UPSTREAM } : tcpRoutes(tcp, upstreams.positions)),
-    ...(http !== null && { http: httpRoutes(http, upstreams) }),
+    ...(http !== null && { http: httpRoutes(name, http, upstreams) }),
     ...(acceptProxyFrom.length > 0 && { acceptProxyFrom }),
   };
 }

@@ -121,6 +121,7 @@ export class Supervisor {
       upstreams: upstreams.snapshots,
       endpointTable,
       admissions: admissions.of(config),
+      routeLimits: admissions.routes,
     };
     const surroundings = { kernel, shared, admissions, sink, entry };
     for (let worker = 0; worker < count; worker++) {

@@ -4,6 +4,7 @@ import type { ListenerSnapshot, UpstreamSnapshot, WorkerSnapshot } from '../prox
 import type { SharedAdmission } from './admission.js';
 import type { BoundListeners } from './bound-listeners.js';
 import { listenerRoutes } from './listener-routes.js';
+import type { RouteLimits } from './route-limits.js';
 
 /** What is asked of each pipe; docs/benchmarks.md has the measurement. */
 const PIPE_BYTES = 1024 * 1024;
@@ -17,6 +18,7 @@ export interface SnapshotParts {
   readonly endpointTable: SharedArrayBuffer;
   /** Who may connect, by listener. */
   readonly admissions: ReadonlyMap<string, SharedAdmission>;
+  readonly routeLimits: RouteLimits;
 }
 
 /** The configuration in force, as one worker is told it. */
@@ -24,7 +26,7 @@ export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapsh
   const { config, workers, listeners, upstreams, endpointTable, admissions } = parts;
   const { timeouts, limits, log } = config;
   const positions = new Map(upstreams.map(({ name }, index) => [name, index]));
-  const directory = { positions, configs: config.upstreams };
+  const directory = { positions, configs: config.upstreams, limits: parts.routeLimits };
   return {
     worker,
     core: config.pinWorkers ? worker % availableParallelism() : -1,

@@ -23,6 +23,7 @@ export {
   type FlowStatus,
   mergeFlowLists,
 } from './flow-report.js';
+export { type GuardSnapshot, RATE_LIMIT_BYTES } from './http/guarding/index.js';
 export type { HttpRouteSnapshot, HttpSnapshot } from './http/http-snapshot.js';
 export type { FromWorker, ToWorker, WorkerAnswer, WorkerStart } from './messages.js';
 

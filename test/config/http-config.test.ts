@@ -42,6 +42,15 @@ t.test('http: one upstream is one route with every default', async (t) => {
         prefix: null,
         host: 'preserve',
         retries: 1,
+        rewrite: { location: false, cookieDomains: [] },
+        guard: {
+          allow: [],
+          deny: [],
+          basicAuth: null,
+          rate: null,
+          concurrentMax: null,
+          bodyMax: null,
+        },
       },
     ],
     trustedProxies: [],
@@ -49,6 +58,8 @@ t.test('http: one upstream is one route with every default', async (t) => {
     forwarded: false,
     requestId: 'keep',
     via: 'headgate',
+    httpsRedirect: null,
+    hsts: null,
   });
   t.strictSame(httpOf({ upstream: 'app' }), httpOf({ routes: [{ upstream: 'app' }] }));
 });
@@ -151,5 +162,52 @@ t.test('http: routes are told by their names, or else by their positions', async
       { kind: 'redirect', to: ['/c'], status: 302 },
       { kind: 'respond', status: 200, body: '', headers: [] },
     ],
+  );
+});
+
+t.test('http: who may use a route, and how much', async (t) => {
+  const [one, two] = httpOf({
+    routes: [
+      {
+        match: { path: '/a' },
+        upstream: 'app',
+        limits: {
+          body_size: '1KiB',
+          rate: { requests: 10, per: '1m', key: 'header:X-Key' },
+          concurrent: 5,
+        },
+        basic_auth: {
+          users: { alice: `$scrypt$ln=12,r=8,p=1$${'a'.repeat(22)}$${'b'.repeat(43)}` },
+        },
+        rewrite: { location: true, cookie_domains: { '.A.internal': 'b.example', c: '' } },
+      },
+      { upstream: 'app', limits: { rate: { requests: 1, burst: 5 }, body_size: 0 } },
+    ],
+  }).routes;
+  t.match(one!.guard, {
+    basicAuth: { realm: 'headgate', users: [{ name: 'alice' }] },
+    rate: { requests: 10, perMs: 60_000, burst: 10, key: { header: 'x-key' } },
+    concurrentMax: 5,
+    bodyMax: 1024,
+  });
+  t.strictSame(one!.rewrite, {
+    location: true,
+    cookieDomains: [
+      { from: 'a.internal', to: 'b.example' },
+      { from: 'c', to: '' },
+    ],
+  });
+  t.match(two!.guard, { rate: { perMs: 1000, burst: 5, key: 'source' }, bodyMax: 0 });
+});
+
+t.test('http: HTTPS for all', async (t) => {
+  const of = (http: object) => httpOf({ upstream: 'app', ...http });
+  t.strictSame(of({ https_redirect: true }).httpsRedirect, { port: 443, status: 308 });
+  t.strictSame(of({ https_redirect: { port: 8443 } }).httpsRedirect, { port: 8443, status: 308 });
+  t.equal(of({ https_redirect: false }).httpsRedirect, null);
+  t.equal(of({ hsts: {} }).hsts, 'max-age=31536000');
+  t.equal(
+    of({ hsts: { max_age: '1500ms', include_subdomains: true, preload: true } }).hsts,
+    'max-age=1; includeSubDomains; preload',
   );
 });

@@ -3,7 +3,12 @@ import type { HeadWriter } from './head-writer.js';
 import { HttpRoute } from './http-route.js';
 import type { HttpSnapshot, RequestIdPolicy } from './http-snapshot.js';
 import type { RequestHead } from './request-head.js';
-import { keptRequestId, type RequestContext, type RequestIds } from './rewriting/index.js';
+import {
+  DirectAnswer,
+  keptRequestId,
+  type RequestContext,
+  type RequestIds,
+} from './rewriting/index.js';
 import {
   CanonicalPath,
   type ConnectionFacts,
@@ -28,11 +33,14 @@ export class HttpPolicy implements RequestContext {
   client!: HttpClient;
   /** The route of the request; nothing where none fits. */
   route: HttpRoute | undefined;
+  /** What answers the request without an upstream; nothing where it is forwarded. */
+  answer: DirectAnswer | undefined;
   /** Where the request goes, once it was chosen; nothing for one that is answered here. */
   target: Target | undefined;
   private readonly router: Router;
   private readonly trusted: NetworkSet;
   private readonly requestId: RequestIdPolicy;
+  private readonly httpsRedirect: DirectAnswer | undefined;
   /** 0 until somebody asks for an id of ours. */
   private sequence = 0;
 
@@ -51,6 +59,7 @@ export class HttpPolicy implements RequestContext {
     this.routes = http.routes.map((_, index) => new HttpRoute(http, index, worker));
     this.trusted = new NetworkSet(http.trustedProxies);
     this.requestId = http.requestId;
+    if (http.httpsRedirect !== null) this.httpsRedirect = httpsRedirect(http.httpsRedirect);
   }
 
   /** What is needed for each connection. */
@@ -70,6 +79,9 @@ export class HttpPolicy implements RequestContext {
     client.identify(head);
     const index = this.router.find(head, client, path);
     this.route = index < 0 ? undefined : this.routes[index];
+    this.answer = this.route?.answer;
+    const isPlain = client.scheme === 'http' && head.authority !== undefined;
+    if (isPlain && this.httpsRedirect !== undefined) this.answer = this.httpsRedirect;
     return index;
   }
 
@@ -78,6 +90,7 @@ export class HttpPolicy implements RequestContext {
    * @param requestNumber what {@link requestNumber} said before
    */
   resume(head: RequestHead, client: HttpClient, route: HttpRoute, requestNumber: number): void {
+    this.answer = undefined;
     this.head = head;
     this.client = client;
     this.route = route;
@@ -118,6 +131,17 @@ export class HttpPolicy implements RequestContext {
   private get keptIndex(): number {
     return this.requestId === 'keep' ? keptRequestId(this.head) : -1;
   }
+}
+
+function httpsRedirect({ port, status }: { port: number; status: number }): DirectAnswer {
+  const to = [
+    'https://',
+    { variable: 'host' as const },
+    ...(port === 443 ? [] : [`:${port}`]),
+    { variable: 'uri' as const },
+  ];
+  const noEdits = { set: [], add: [], remove: [] };
+  return new DirectAnswer({ kind: 'redirect', to, status }, noEdits, null);
 }
 
 export { Routing };

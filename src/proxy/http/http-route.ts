@@ -1,3 +1,4 @@
+import { RouteGuard } from './guarding/index.js';
 import type { HttpRouteSnapshot, HttpSnapshot } from './http-snapshot.js';
 import { DirectAnswer, RequestRewriter, ResponseRewriter } from './rewriting/index.js';
 import { Split } from './split.js';
@@ -11,6 +12,8 @@ export class HttpRoute {
   readonly answer: DirectAnswer | undefined;
   /** Further attempts at other endpoints. */
   readonly retries: number;
+  /** Whether it serves a request at all. */
+  readonly guard: RouteGuard;
   readonly request: RequestRewriter;
   readonly response: ResponseRewriter;
 
@@ -28,8 +31,12 @@ export class HttpRoute {
     this.name = route.name;
     this.retries = route.retries;
     this.split = action.kind === 'forward' ? new Split(action, worker) : undefined;
-    this.answer = action.kind === 'forward' ? undefined : new DirectAnswer(action, route);
+    this.answer =
+      action.kind === 'forward'
+        ? undefined
+        : new DirectAnswer(action, route.responseHeaders, http.hsts);
+    this.guard = new RouteGuard(route.guard, worker);
     this.request = new RequestRewriter(http, route);
-    this.response = new ResponseRewriter(route);
+    this.response = new ResponseRewriter(route, http.hsts, this.request);
   }
 }

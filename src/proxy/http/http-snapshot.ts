@@ -1,4 +1,5 @@
 import type { Network } from '../network-set.js';
+import type { GuardSnapshot } from './guarding/index.js';
 
 /**
  * What a listener does with requests, as a worker is told it: plain data that crosses the thread
@@ -16,6 +17,10 @@ export interface HttpSnapshot {
   readonly requestId: RequestIdPolicy;
   /** What the proxy calls itself in `Via`; null: no such field. */
   readonly via: string | null;
+  /** Where requests by plain HTTP are sent to; null: they are served. */
+  readonly httpsRedirect: { readonly port: number; readonly status: number } | null;
+  /** Value of Strict-Transport-Security for requests by HTTPS; null: no such field. */
+  readonly hsts: string | null;
 }
 
 /** Whether `X-Request-Id` of the client is kept, is always made anew, or is none of our business. */
@@ -34,6 +39,15 @@ export interface HttpRouteSnapshot {
   readonly host: 'preserve' | 'upstream' | Template;
   /** Further attempts at other endpoints. */
   readonly retries: number;
+  readonly rewrite: RewriteSnapshot;
+  readonly guard: GuardSnapshot;
+}
+
+/** What is changed in responses, because it only makes sense behind the proxy. */
+export interface RewriteSnapshot {
+  readonly location: boolean;
+  /** Domains of cookies, lower case; an empty `to` takes the attribute out. */
+  readonly cookieDomains: readonly { readonly from: string; readonly to: string }[];
 }
 
 /** What a request must be; an empty list and null ask for nothing. */

@@ -4,17 +4,15 @@ import { HttpPolicy, Routing } from '#src/proxy/http/http-policy.js';
 import { RequestIds } from '#src/proxy/http/rewriting/index.js';
 import { Split } from '#src/proxy/http/split.js';
 import { clientAt, headOf, matchOf, routeOf } from './requests.js';
+import { silent } from './rewriting/exchange-rig.js';
 
 t.test('policy: a request takes its route, or none', async (t) => {
   const route = (path: string, name: string) =>
     routeOf({ name, match: matchOf({ paths: [{ kind: 'exact', text: path }] }) });
   const http = {
+    ...silent,
     routes: [route('/a', 'first'), route('/b', 'second')],
-    trustedProxies: [],
-    xForwarded: false,
-    forwarded: false,
     requestId: 'keep' as const,
-    via: null,
   };
   const policy = new HttpPolicy(http, 'web', 0, new RequestIds());
   const client = clientAt('192.0.2.1');
@@ -27,12 +25,9 @@ t.test('policy: a request takes its route, or none', async (t) => {
 
 t.test('policy: an id stays the same when the head is parsed again', async (t) => {
   const http = {
+    ...silent,
     routes: [routeOf()],
-    trustedProxies: [],
-    xForwarded: false,
-    forwarded: false,
     requestId: 'keep' as const,
-    via: null,
   };
   const policy = new HttpPolicy(http, 'web', 0, new RequestIds());
   const client = clientAt('192.0.2.1');
@@ -81,4 +76,21 @@ t.test('split: each upstream gets its share, at any time', async (t) => {
     }
     t.equal(counts[0], 0);
   }
+});
+
+t.test('policy: plain HTTP is sent to HTTPS, whatever the routes say', async (t) => {
+  const to = (httpsRedirect: object, request: string, scheme: 'http' | 'https' = 'http') => {
+    const http = { ...silent, httpsRedirect: { port: 443, status: 308, ...httpsRedirect } };
+    const policy = new HttpPolicy({ ...http, routes: [] }, 'web', 0, new RequestIds());
+    policy.begin(headOf(request), clientAt('192.0.2.1', { scheme }));
+    const out = new HeadWriter().begin(Buffer.alloc(1000));
+    policy.answer?.write(policy, 0, 0, out);
+    return out.bytes.toString('latin1', 0, out.length).replace(/Date: .*\r\n/, '');
+  };
+  t.equal(
+    to({}, 'GET /a?b\nHost: A.example:8080'),
+    'HTTP/1.1 308 Permanent Redirect\r\nLocation: https://A.example/a?b\r\nContent-Length: 0\r\n\r\n',
+  );
+  t.match(to({ port: 8443, status: 301 }, 'GET /'), 'https://example.com:8443/\r\n');
+  t.equal(to({}, 'GET /', 'https'), '');
 });

@@ -1,6 +1,7 @@
 // Requests, clients and routes in the few words a test needs.
 
 import { parseNetwork } from '#src/config/index.js';
+import type { GuardSnapshot } from '#src/proxy/http/guarding/index.js';
 import type { HttpRouteSnapshot, MatchSnapshot } from '#src/proxy/http/http-snapshot.js';
 import { RequestHead } from '#src/proxy/http/request-head.js';
 import { type ConnectionFacts, HttpClient } from '#src/proxy/http/routing/index.js';
@@ -60,6 +61,16 @@ export function matchOf(match: Partial<MatchSnapshot> = {}): MatchSnapshot {
   return { ...anything, ...match };
 }
 
+/** Everybody may do everything. */
+export const openGuard: GuardSnapshot = {
+  allow: [],
+  deny: [],
+  basicAuth: null,
+  rate: null,
+  concurrent: null,
+  bodyMax: Number.POSITIVE_INFINITY,
+};
+
 const noEdits = { set: [], add: [], remove: [] };
 
 /** A route that forwards to the first upstream. */
@@ -76,6 +87,8 @@ export function routeOf(route: Partial<HttpRouteSnapshot> = {}): HttpRouteSnapsh
     prefix: null,
     host: 'preserve',
     retries: 1,
+    rewrite: { location: false, cookieDomains: [] },
+    guard: openGuard,
     ...route,
   };
 }

@@ -1,10 +1,10 @@
 import type { HeadWriter } from '../head-writer.js';
 import { httpDate } from '../http-date.js';
-import type { HttpRouteSnapshot, RedirectSnapshot, RespondSnapshot } from '../http-snapshot.js';
+import type { HeaderEditsSnapshot, RedirectSnapshot, RespondSnapshot } from '../http-snapshot.js';
 import { Method } from '../method.js';
 import { reasonPhrase } from '../reason-phrase.js';
 import type { RequestContext } from './request-context.js';
-import { type ConnectionLine, connectionLines } from './response-rewriter.js';
+import { type ConnectionLine, connectionLines, hstsLine } from './response-rewriter.js';
 import { FieldLines } from './template.js';
 
 const CRLF = Buffer.from('\r\n', 'latin1');
@@ -16,8 +16,14 @@ export class DirectAnswer {
   private readonly fields: FieldLines;
   private readonly lengthLine: Buffer;
   private readonly body: Buffer;
+  private readonly hstsLine: Buffer;
 
-  constructor(action: RedirectSnapshot | RespondSnapshot, { responseHeaders }: HttpRouteSnapshot) {
+  /** @param hsts value of Strict-Transport-Security, for requests by HTTPS */
+  constructor(
+    action: RedirectSnapshot | RespondSnapshot,
+    { set, add }: HeaderEditsSnapshot,
+    hsts: string | null,
+  ) {
     const { status } = action;
     const isRedirect = action.kind === 'redirect';
     this.status = status;
@@ -26,13 +32,13 @@ export class DirectAnswer {
     const isBare = status === 204 || status === 304;
     this.body = Buffer.from(isRedirect || isBare ? '' : action.body);
     const own = isRedirect ? [{ name: 'Location', value: action.to }] : action.headers;
-    const { set, add } = responseHeaders;
     const isReplaced = (name: string) => set.some((one) => one.name.toLowerCase() === name);
     const fields = [...own.filter(({ name }) => !isReplaced(name.toLowerCase())), ...set, ...add];
     const isTyped = fields.some(({ name }) => name.toLowerCase() === 'content-type');
     const type = { name: 'Content-Type', value: ['text/plain; charset=utf-8'] };
     const isUntyped = this.body.length > 0 && !isTyped;
     this.fields = new FieldLines(isUntyped ? [type, ...fields] : fields);
+    this.hstsLine = hstsLine(hsts);
     this.lengthLine = Buffer.from(
       isBare ? '' : `Content-Length: ${this.body.length}\r\n`,
       'latin1',
@@ -55,6 +61,7 @@ export class DirectAnswer {
     out.text(httpDate(nowMs));
     out.literal(CRLF);
     this.fields.write(context, out);
+    if (context.client.scheme === 'https') out.literal(this.hstsLine);
     out.literal(this.lengthLine);
     out.literal(connectionLines[connection]!);
     out.literal(CRLF);

@@ -103,6 +103,15 @@ export class RequestRewriter {
     out.literal(CRLF);
   }
 
+  /** What the upstream is told as Host. */
+  writeHostValue(context: RequestContext, out: HeadWriter): void {
+    const { head, target } = context;
+    if (this.host === 'upstream') out.literal(target!.host);
+    else if (this.host !== 'preserve') this.host.write(context, out);
+    else if (head.authority === undefined) out.literal(target!.host);
+    else out.copy(head.bytes, head.authority.start, head.authority.end);
+  }
+
   /** @returns where the head's bytes go on that have not been written */
   private writeRequestLine(context: RequestContext, out: HeadWriter): number {
     const { bytes, methodStart, methodEnd, minorVersion, target, fieldsStart } = context.head;
@@ -136,13 +145,9 @@ export class RequestRewriter {
   }
 
   private writeHost(context: RequestContext, out: HeadWriter): void {
-    const { head, target } = context;
-    if (this.host === 'preserve' && head.has(HeaderName.host)) return;
+    if (this.host === 'preserve' && context.head.has(HeaderName.host)) return;
     out.literal(HOST);
-    if (this.host === 'upstream') out.literal(target!.host);
-    else if (this.host !== 'preserve') this.host.write(context, out);
-    else if (head.authority === undefined) out.literal(target!.host);
-    else out.copy(head.bytes, head.authority.start, head.authority.end);
+    this.writeHostValue(context, out);
     out.literal(CRLF);
   }
 

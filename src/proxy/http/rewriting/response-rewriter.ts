@@ -2,8 +2,11 @@ import type { HeadWriter } from '../head-writer.js';
 import { HeaderName } from '../header-name.js';
 import type { HttpRouteSnapshot } from '../http-snapshot.js';
 import type { ResponseHead } from '../response-head.js';
+import { CookieDomains } from './cookie-domains.js';
 import { FieldFilter } from './field-filter.js';
+import { LocationRewriter, type Origins } from './location-rewriter.js';
 import type { RequestContext } from './request-context.js';
+import type { RequestRewriter } from './request-rewriter.js';
 import { FieldLines } from './template.js';
 
 const CRLF = Buffer.from('\r\n', 'latin1');
@@ -35,6 +38,19 @@ export const connectionLines: readonly Buffer[] = ['', 'close', 'keep-alive', 'u
   (option) => Buffer.from(option === '' ? '' : `Connection: ${option}\r\n`, 'latin1'),
 );
 
+/** The line for a value of Strict-Transport-Security, or nothing. */
+export function hstsLine(value: string | null): Buffer {
+  return Buffer.from(value === null ? '' : `Strict-Transport-Security: ${value}\r\n`, 'latin1');
+}
+
+/** What is kept of a request until its response comes. */
+export interface ResponseNotes {
+  /** Lines that are added. */
+  readonly added: Buffer;
+  /** What is said instead of the upstream's own origin; nothing where that is left alone. */
+  readonly origins: Origins | undefined;
+}
+
 /** What is to become of a response besides what its route says. */
 export interface ResponseDelivery {
   readonly connection: ConnectionLine;
@@ -42,38 +58,65 @@ export interface ResponseDelivery {
   readonly dropsChunked: boolean;
 }
 
-const NO_FIELDS = Buffer.alloc(0);
+const NO_NOTES: ResponseNotes = { added: Buffer.alloc(0), origins: undefined };
 
 /** Writes responses for clients, as one route wants them. */
 export class ResponseRewriter {
   private readonly filter: FieldFilter;
   private readonly drops: Uint8Array;
   private readonly fields: FieldLines;
+  private readonly hsts: Buffer;
+  private readonly location: LocationRewriter | undefined;
+  private readonly cookies: CookieDomains | undefined;
+  /** What is noted where nothing depends on the request: by plain HTTP and by HTTPS. */
+  private readonly notes: ResponseNotes | undefined;
+  private readonly secureNotes: ResponseNotes | undefined;
 
-  constructor({ responseHeaders }: HttpRouteSnapshot) {
+  /**
+   * @param hsts value of Strict-Transport-Security, for requests by HTTPS
+   * @param request of the same route
+   */
+  constructor(route: HttpRouteSnapshot, hsts: string | null, request: RequestRewriter) {
+    const { responseHeaders, rewrite, prefix } = route;
     this.filter = new FieldFilter(responseHeaders);
     this.drops = this.filter.known.slice();
     for (const id of hopByHop) this.drops[id] = 1;
+    if (hsts !== null) this.drops[HeaderName.strict_transport_security] = 1;
     this.fields = new FieldLines([...responseHeaders.set, ...responseHeaders.add]);
+    this.hsts = hstsLine(hsts);
+    this.location = rewrite.location ? new LocationRewriter(prefix, request) : undefined;
+    this.cookies =
+      rewrite.cookieDomains.length > 0 ? new CookieDomains(rewrite.cookieDomains) : undefined;
+    const { constant } = this.fields;
+    if (constant === undefined || this.location !== undefined) return;
+    this.notes = { added: constant, origins: undefined };
+    this.secureNotes = { added: Buffer.concat([constant, this.hsts]), origins: undefined };
   }
 
   /**
-   * The lines that will be added to the response, made while the request is there to be asked.
-   * @param scratch room for them in between
+   * What the response will need, made while the request is there to be asked.
+   * @param scratch room in between
    */
-  prepare(context: RequestContext, scratch: HeadWriter): Buffer {
-    return this.fields.bytes(context, scratch);
+  prepare(context: RequestContext, scratch: HeadWriter): ResponseNotes {
+    const isSecure = context.client.scheme === 'https';
+    const ready = isSecure ? this.secureNotes : this.notes;
+    if (ready !== undefined) return ready;
+    const lines = this.fields.bytes(context, scratch);
+    return {
+      added: isSecure ? Buffer.concat([lines, this.hsts]) : lines,
+      origins: this.location?.originsOf(context, scratch),
+    };
   }
 
   /**
    * Writes the whole head, its empty line included.
-   * @param added what {@link prepare} has made; nothing is added to interim responses
+   * @param notes what {@link prepare} has made; nothing is added to interim responses
    */
   write(
     head: ResponseHead,
     delivery: ResponseDelivery,
     out: HeadWriter,
-    added: Buffer = NO_FIELDS,
+    notes: ResponseNotes = NO_NOTES,
   ): void {
     const { bytes } = head;
     let from = head.start;
@@ -87,16 +130,39 @@ export class ResponseRewriter {
         id === HeaderName.other
           ? this.filter.drops(head, index) || head.isHopByHop(index)
           : this.drops[id] === 1 || dropsKnown(head, index, id, delivery);
-      if (!isDropped) continue;
+      const isRewritten = !isDropped && this.rewrites(id, notes);
+      if (!isDropped && !isRewritten) continue;
       const lineAt = head.lineStart(index);
       if (lineAt > from) out.copy(bytes, from, lineAt);
       from = head.lineEnd(index);
+      if (isRewritten) this.rewriteLine(head, index, notes, out);
     }
     if (head.fieldsEnd > from) out.copy(bytes, from, head.fieldsEnd);
     if (!head.isInterim) {
       out.literal(connectionLines[delivery.connection]!);
-      out.literal(added);
+      out.literal(notes.added);
     }
+    out.literal(CRLF);
+  }
+
+  private rewrites(id: HeaderName, { origins }: ResponseNotes): boolean {
+    if (id === HeaderName.location) return origins !== undefined;
+    return id === HeaderName.set_cookie && this.cookies !== undefined;
+  }
+
+  private rewriteLine(
+    head: ResponseHead,
+    index: number,
+    { origins }: ResponseNotes,
+    out: HeadWriter,
+  ): void {
+    const value = head.value(index);
+    out.copy(head.bytes, head.lineStart(index), head.valueStart(index));
+    out.text(
+      head.id(index) === HeaderName.location
+        ? this.location!.rewrite(value, origins!)
+        : this.cookies!.rewrite(value),
+    );
     out.literal(CRLF);
   }
 }

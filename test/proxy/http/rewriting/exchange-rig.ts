@@ -22,12 +22,14 @@ export interface Listener extends Partial<Omit<HttpSnapshot, 'routes'>> {
 }
 
 /** Nothing is added to requests but what a test asks for. */
-const silent: Omit<HttpSnapshot, 'routes'> = {
+export const silent: Omit<HttpSnapshot, 'routes'> = {
   trustedProxies: [],
   xForwarded: false,
   forwarded: false,
   requestId: 'off',
   via: null,
+  httpsRedirect: null,
+  hsts: null,
 };
 
 export function policyOf({ route, facts, ...http }: Listener = {}) {

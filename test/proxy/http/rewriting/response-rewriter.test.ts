@@ -106,3 +106,62 @@ t.test('response: interim ones get nothing added', async (t) => {
     lines('HTTP/1.1 103 Early Hints', 'Link: </a>; rel=preload'),
   );
 });
+
+t.test('response: browsers are told to stay with HTTPS when they have come by it', async (t) => {
+  const hsts = 'max-age=31536000; includeSubDomains';
+  const response = lines('HTTP/1.1 200 OK', 'Strict-Transport-Security: max-age=1', 'A: b');
+  const secure = { hsts, facts: { scheme: 'https' as const } };
+  t.equal(
+    responseOut(secure, response),
+    lines('HTTP/1.1 200 OK', 'A: b', `Strict-Transport-Security: ${hsts}`),
+  );
+  t.equal(responseOut({ hsts }, response), lines('HTTP/1.1 200 OK', 'A: b'));
+  t.equal(responseOut({}, response), response);
+});
+
+const locations: [sent: string, seen: string][] = [
+  ['http://127.0.0.1:3000/api/x?y', 'https://www.example:8443/v1/x?y'],
+  ['https://127.0.0.1:3000', 'https://www.example:8443'],
+  ['http://127.0.0.1:3000/other', 'https://www.example:8443/other'],
+  ['http://127.0.0.1:3000/apix', 'https://www.example:8443/apix'],
+  ['http://127.0.0.1:30001/api', 'http://127.0.0.1:30001/api'],
+  ['https://elsewhere.example/api', 'https://elsewhere.example/api'],
+  ['/api', '/v1'],
+  ['/api?x', '/v1?x'],
+  ['//127.0.0.1:3000/api', '//127.0.0.1:3000/api'],
+  ['api/x', 'api/x'],
+  ['', ''],
+];
+for (const [sent, seen] of locations) {
+  t.test(
+    `response: Location ${sent || 'without a value'} is ${seen || 'left alone'}`,
+    async (t) => {
+      const route = {
+        rewrite: { location: true, cookieDomains: [] },
+        prefix: { from: '/v1', to: '/api' },
+        host: 'upstream' as const,
+      };
+      const listener = { route, facts: { scheme: 'https' as const } };
+      const response = lines('HTTP/1.1 302 Found', `LOCATION: ${sent}`, 'A: b');
+      const out = responseOut(listener, response, {}, 'GET /v1/x\nHost: www.example:8443');
+      t.equal(out, lines('HTTP/1.1 302 Found', `LOCATION: ${seen}`, 'A: b'));
+    },
+  );
+}
+
+t.test('response: cookies get the domains that clients see', async (t) => {
+  const cookieDomains = [
+    { from: 'app.internal', to: 'example.com' },
+    { from: 'gone.internal', to: '' },
+  ];
+  const cookie = (value: string) =>
+    responseOut(
+      { route: { rewrite: { location: false, cookieDomains } } },
+      lines('HTTP/1.1 200 OK', `Set-Cookie: ${value}`),
+    ).split('\nSet-Cookie: ')[1];
+  t.equal(cookie('a=b; Domain=App.Internal; Path=/'), 'a=b; Domain=example.com; Path=/');
+  t.equal(cookie('a=b;domain = .app.internal'), 'a=b; Domain=example.com');
+  t.equal(cookie('a=b; Domain=gone.internal; Secure'), 'a=b; Secure');
+  t.equal(cookie('a=b; Domain=x.app.internal'), 'a=b; Domain=x.app.internal');
+  t.equal(cookie('domain=app.internal; Path=/'), 'domain=app.internal; Path=/');
+});

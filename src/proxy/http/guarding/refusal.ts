@@ -1,0 +1,40 @@
+/**
+ * Why a route does not serve a request, counted by these names. 0 is no refusal.
+ */
+export const Refusal = {
+  none: 0,
+  /** The client's address is not one of those that may: 403. */
+  denied: 1,
+  /** No password, or not the right one: 401. */
+  unauthorized: 2,
+  /** More passwords to look at than there is time for: 503. */
+  authentication_busy: 3,
+  /** More requests of its kind than the route's rate: 429. */
+  rate_limited: 4,
+  /** As many requests under way as the route serves at a time: 503. */
+  concurrency_limited: 5,
+  /** The body is longer than the route takes: 413. */
+  body_too_large: 6,
+} as const;
+export type Refusal = (typeof Refusal)[keyof typeof Refusal];
+
+/** Names in the order of their codes, which begin at 1: `refusalNames[code - 1]`. */
+export const refusalNames = Object.keys(Refusal).slice(1) as readonly Exclude<
+  keyof typeof Refusal,
+  'none'
+>[];
+
+const statuses: Readonly<Record<Refusal, number>> = {
+  [Refusal.none]: 200,
+  [Refusal.denied]: 403,
+  [Refusal.unauthorized]: 401,
+  [Refusal.authentication_busy]: 503,
+  [Refusal.rate_limited]: 429,
+  [Refusal.concurrency_limited]: 503,
+  [Refusal.body_too_large]: 413,
+};
+
+/** The status that tells a client. */
+export function refusalStatus(refusal: Refusal): number {
+  return statuses[refusal];
+}

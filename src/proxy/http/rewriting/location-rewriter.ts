@@ -1,0 +1,55 @@
+import type { HeadWriter } from '../head-writer.js';
+import type { RequestContext } from './request-context.js';
+import type { RequestRewriter } from './request-rewriter.js';
+
+/** Scheme and authority as the upstream was told them, and as the client has asked. */
+export interface Origins {
+  /** The Host that the upstream was told, lower case. */
+  readonly upstreamHost: string;
+  /** `https://example.com` */
+  readonly client: string;
+}
+
+/**
+ * Makes `Location` (RFC 9110 §10.2.2) name what the client can ask for: the upstream's own host becomes the
+ * one the client has asked, and a path gets back the prefix that was taken off.
+ */
+export class LocationRewriter {
+  /**
+   * @param prefix that was replaced in the path of the request
+   * @param request writes the Host that the upstream is told
+   */
+  constructor(
+    private readonly prefix: { readonly from: string; readonly to: string } | null,
+    private readonly request: Pick<RequestRewriter, 'writeHostValue'>,
+  ) {}
+
+  /** @param scratch room for a Host */
+  originsOf(context: RequestContext, scratch: HeadWriter): Origins | undefined {
+    const { head, client } = context;
+    if (head.authority === undefined) return undefined;
+    const start = scratch.length;
+    this.request.writeHostValue(context, scratch);
+    const upstreamHost = scratch.bytes.toString('latin1', start, scratch.length).toLowerCase();
+    scratch.length = start;
+    const authority = head.text(head.authority.start, head.authority.end);
+    return { upstreamHost, client: `${client.scheme}://${authority}` };
+  }
+
+  /** @param value of Location */
+  rewrite(value: string, { upstreamHost, client }: Origins): string {
+    const [, authority, rest = ''] = /^https?:\/\/([^/?#]*)(.*)$/i.exec(value) ?? [];
+    if (authority === undefined) {
+      return /^\/(?!\/)/.test(value) ? this.withPrefix(value) : value;
+    }
+    const isUpstream = authority.toLowerCase() === upstreamHost;
+    return isUpstream ? `${client}${this.withPrefix(rest)}` : value;
+  }
+
+  private withPrefix(path: string): string {
+    if (this.prefix === null) return path;
+    const { from, to } = this.prefix;
+    const isBelow = path.startsWith(to) && /^($|[/?#])/.test(path.slice(to.length));
+    return isBelow ? `${from}${path.slice(to.length)}` : path;
+  }
+}
