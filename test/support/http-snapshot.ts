@@ -14,12 +14,24 @@ export const plainRoute: HttpRouteSnapshot = {
     serverNames: [],
     tlsSubject: null,
   },
-  action: { kind: 'forward', targets: [{ upstream: 0, weight: 1 }] },
+  action: {
+    kind: 'forward',
+    targets: [{ upstream: 0, name: 'app', host: 'app.internal', weight: 1 }],
+  },
   requestHeaders: { set: [], add: [], remove: [] },
   responseHeaders: { set: [], add: [], remove: [] },
   prefix: null,
   host: 'preserve',
   retries: 1,
+  rewrite: { location: false, cookieDomains: [] },
+  guard: {
+    allow: [],
+    deny: [],
+    basicAuth: null,
+    rate: null,
+    concurrent: null,
+    bodyMax: Number.POSITIVE_INFINITY,
+  },
 };
 
 /** Forwards everything, and adds nothing to it. */
@@ -30,4 +42,6 @@ export const plainHttp: HttpSnapshot = {
   forwarded: false,
   requestId: 'off',
   via: null,
+  httpsRedirect: null,
+  hsts: null,
 };
