@@ -9,6 +9,13 @@ import { parseStatusRanges, type StatusRange } from './status-ranges.js';
 type UpstreamFile = ConfigFile['upstreams'][string];
 type ActiveFile = NonNullable<UpstreamFile['health']['active']>;
 
+/** The PROXY header that an upstream's connections begin with. */
+export interface ProxySenderConfig {
+  readonly version: 'v1' | 'v2';
+  readonly tlvs: readonly ('authority' | 'alpn' | 'ssl' | 'unique_id')[];
+  readonly crc32c: boolean;
+}
+
 /** One item of an upstream's endpoints. */
 export interface EndpointConfig {
   readonly target: EndpointTarget;
@@ -21,6 +28,7 @@ export interface EndpointConfig {
 /** An upstream that was found valid, as the program uses it. */
 export function toUpstream(name: string, file: UpstreamFile) {
   const { endpoints = [], demo = false, balance, health, connections } = file;
+  const sendProxyProtocol = toProxySender(file.send_proxy_protocol);
   const { active, passive, panic_threshold: panicThreshold, slow_start } = health;
   return {
     name,
@@ -28,7 +36,7 @@ export function toUpstream(name: string, file: UpstreamFile) {
     endpoints: endpoints.map(toEndpoint),
     demo: demo as boolean,
     balance,
-    active: active === undefined ? null : toActive(active),
+    active: active === undefined ? null : toActive(active, sendProxyProtocol),
     /** null: endpoints are never ejected. */
     passive:
       passive === false
@@ -40,8 +48,8 @@ export function toUpstream(name: string, file: UpstreamFile) {
           },
     panicThreshold,
     socket: toUpstreamSocket(file.socket),
-    /** Version of the PROXY header that connections begin with; null for none. */
-    sendProxyProtocol: file.send_proxy_protocol ?? null,
+    /** The PROXY header that connections begin with; null for none. */
+    sendProxyProtocol,
     slowStartMs: slow_start === undefined ? 0 : valid(parseDuration(slow_start)),
     connections: {
       /** null: no limit. */
@@ -60,8 +68,19 @@ function toEndpoint(item: NonNullable<UpstreamFile['endpoints']>[number]): Endpo
   return { target: valid(parseEndpointTarget(address)), text: address, weight, backup };
 }
 
-function toActive({ interval, timeout, rise, fall, fast_interval, http, tls }: ActiveFile) {
+function toProxySender(file: UpstreamFile['send_proxy_protocol']): ProxySenderConfig | null {
+  if (file === undefined) return null;
+  if (typeof file === 'object') return file as ProxySenderConfig;
+  return { version: file as ProxySenderConfig['version'], tlvs: [], crc32c: false };
+}
+
+function toActive(file: ActiveFile, sender: ProxySenderConfig | null) {
+  const { interval, timeout, rise, fall, fast_interval, http, tls } = file;
+  const version = file.send_proxy_protocol ?? sender?.version;
   return {
+    /** Version of the PROXY header that checks begin with. */
+    proxyVersion:
+      version === 'off' ? undefined : (version as ProxySenderConfig['version'] | undefined),
     intervalMs: valid(parseDuration(interval)),
     timeoutMs: valid(parseDuration(timeout)),
     fastIntervalMs: fast_interval === undefined ? undefined : valid(parseDuration(fast_interval)),

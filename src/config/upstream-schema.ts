@@ -1,5 +1,6 @@
 import Type from 'typebox';
 import { upstreamSocket } from './listener-schema.js';
+import { checkProxyProtocol, sendProxyProtocol } from './proxy-protocol-schema.js';
 import { address, type Description, duration, integer, optional, text } from './schema-terms.js';
 
 /** Origin form, RFC 9112 §3.2.1. */
@@ -167,6 +168,7 @@ const active = Type.Object(
       } satisfies Description),
     ),
     tls: Type.Optional(tls),
+    send_proxy_protocol: checkProxyProtocol,
   },
   {
     title: 'active check',
@@ -368,14 +370,7 @@ export const upstream = Type.Object(
       ),
     ),
     socket: upstreamSocket,
-    send_proxy_protocol: Type.Optional(
-      Type.Enum(['v1', 'v2'], {
-        title: 'PROXY protocol to endpoints',
-        description:
-          'Begins each connection to an endpoint with a PROXY header of this version, which says where the client is.',
-        examples: ['v2'],
-      } satisfies Description),
-    ),
+    send_proxy_protocol: sendProxyProtocol,
     health: optional(health),
     connections: optional(connections),
   },

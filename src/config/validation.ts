@@ -58,6 +58,11 @@ function toFinding(error: ErrorObject): Finding {
     case 'minItems':
     case 'minProperties':
       return about(pointer, `${path} is empty, expected at least ${params.limit}`, 'key');
+    case 'uniqueItems':
+      return about(
+        keyPointer(pointer, params.i),
+        `${path} has ${show((data as unknown[])[params.i])} twice, expected each at most once`,
+      );
     case 'maxItems':
     case 'maxProperties':
       return about(

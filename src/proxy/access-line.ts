@@ -28,6 +28,7 @@ export function accessLine(flow: Flow): void {
       listener: listener.snapshot.name,
       client: flow.clientText,
       via: flow.via,
+      unique_id: flow.uniqueId,
       server_name: flow.head?.serverName,
       upstream: flow.attempts?.upstream.name,
       endpoint: flow.attempts?.endpoint?.text,

@@ -6,6 +6,7 @@ import {
   HeadReader,
   HeadResult,
   type ProxyEndpoints,
+  type ProxyTlv,
   type Rejection,
   type RejectionName,
   rejectionName,
@@ -19,6 +20,8 @@ import { sourceKey, sourceKeyOf, type Upstream } from './upstream/index.js';
 export class FlowHead {
   /** The client and its destination as the PROXY header had them. */
   endpoints: ProxyEndpoints | undefined;
+  /** What else it said. */
+  proxyTlvs: readonly ProxyTlv[] | undefined;
   /** Of the ClientHello. */
   serverName: string | undefined;
   /** Where the stream goes, once that is known. */
@@ -56,6 +59,7 @@ export class FlowHead {
     const result = reader.advance(this.kernel, this.fd, events);
     if (result === HeadResult.NeedMore) return false;
     this.endpoints = reader.proxyHeader?.endpoints;
+    this.proxyTlvs = reader.proxyHeader?.tlvs;
     this.serverName = reader.clientHello?.serverName;
     if (result === HeadResult.Done) {
       const target = this.policy.route(reader.clientHello);

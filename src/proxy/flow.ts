@@ -35,6 +35,8 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
   head: FlowHead | undefined;
   /** The sender of a PROXY header: `clientText` is the client that it spoke of. */
   via: string | undefined;
+  /** What its endpoint was told to call it. */
+  uniqueId: string | undefined;
   readonly client: FlowSide;
   upstream: FlowSide | undefined;
   /** Once both sides are connected. */

@@ -42,7 +42,13 @@ export {
   type WorkerSnapshot,
 } from './snapshot.js';
 export { SourceLimit } from './source-limit.js';
-export { type RejectionName, rejectionNames } from './tcp/index.js';
+export {
+  type RejectionName,
+  rejectionNames,
+  V1_BYTES_MAX,
+  writeProxyV1,
+  writeProxyV2,
+} from './tcp/index.js';
 export {
   type Balance,
   ENDPOINT_SLOTS,

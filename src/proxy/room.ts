@@ -20,6 +20,8 @@ export interface WorkerRoom extends PumpRoom {
   readonly headLimits: HeadLimits;
   /** Flows of all workers, against the limit of the process. */
   readonly connections: ConnectionLimit;
+  /** A name no other worker has had, of this process or another. */
+  readonly uniqueName: string;
   /** A number no other flow of this worker has had. */
   nextFlowSequence(): number;
   /** The upstream of the same name as it is now: it may have been replaced while a head was read. */

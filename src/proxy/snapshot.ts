@@ -2,7 +2,7 @@ import type { ConnectOptions, SocketAddress } from '../splice/index.js';
 import type { AdmissionSnapshot } from './admission.js';
 import type { HttpSnapshot } from './http/http-snapshot.js';
 import type { Network } from './network-set.js';
-import type { ProxyVersion } from './proxy-sender.js';
+import type { ProxySenderSnapshot } from './proxy-sender.js';
 import type { ServerNameRule } from './tcp/index.js';
 import type { Balance } from './upstream/index.js';
 
@@ -80,8 +80,8 @@ export interface UpstreamSnapshot {
   readonly idleTimeoutMs: number;
   /** Flows of all workers that may wait; 0 for none. */
   readonly queueMax: number;
-  /** Connections begin with a PROXY header of this version; absent: they do not. */
-  readonly sendProxyProtocol?: ProxyVersion;
+  /** Connections begin with such a PROXY header; absent: they do not. */
+  readonly sendProxyProtocol?: ProxySenderSnapshot;
 }
 
 export interface EndpointSnapshot {

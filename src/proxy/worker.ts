@@ -29,6 +29,11 @@ import { EndpointLedger, type Upstream } from './upstream/index.js';
 /** Bytes one read may copy; a read that fills it twice in a row makes a pump splice. */
 const COPY_BUFFER_BYTES = 32 * 1024;
 
+/** By when it began, and its process and place: another such worker comes at least a moment later. */
+function uniqueName(worker: number): string {
+  return `${Date.now().toString(36)}-${process.pid.toString(36)}-${worker}`;
+}
+
 /**
  * One data thread: its loop, its listeners and the flows they accepted.
  *
@@ -50,6 +55,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   timeouts: TimeoutsSnapshot;
   readonly headLimits: HeadLimits;
   readonly connections: ConnectionLimit;
+  readonly uniqueName: string;
   private readonly port: MessagePort;
   private readonly bell: EventFd;
   private readonly gates: Gates;
@@ -63,6 +69,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     const { snapshot, port } = start;
     this.port = port;
     this.number = snapshot.worker;
+    this.uniqueName = uniqueName(snapshot.worker);
     this.counters = new Counters(start.counters);
     const kernel = createKernel(libc, (syscall, errno) => this.counters.countError(syscall, errno));
     this.kernel = withLedger(kernel, new DescriptorLedger(start.descriptors));

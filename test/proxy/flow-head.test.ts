@@ -141,7 +141,9 @@ for (const [how, answer, reason] of [
   ['is gone', -Errno.EPIPE, 'upstream_reset'],
 ] as const) {
   socketTest(`flow head: a PROXY header to an endpoint that ${how}`, async (t, kit) => {
-    const room = new TestRoom(kit, { sendProxyProtocol: 'v2' });
+    const room = new TestRoom(kit, {
+      sendProxyProtocol: { version: 'v2', tlvs: [], crc32c: false },
+    });
     const client = room.client();
     room.libc.script('send', () => answer);
     room.until(() => room.flowsEnded === 1);
@@ -153,7 +155,7 @@ for (const [how, answer, reason] of [
 }
 
 socketTest('flow head: a client without an address any more is gone', async (t, kit) => {
-  const room = new TestRoom(kit, { sendProxyProtocol: 'v1' });
+  const room = new TestRoom(kit, { sendProxyProtocol: { version: 'v1', tlvs: [], crc32c: false } });
   room.client();
   room.libc.fail('getpeername', Errno.ENOTCONN);
   room.until(() => room.flowsEnded === 1);

@@ -16,6 +16,7 @@ import {
   type TimeoutsSnapshot,
 } from '#src/proxy/index.js';
 import { Listener } from '#src/proxy/listener.js';
+import type { ProxySenderSnapshot } from '#src/proxy/proxy-sender.js';
 import { ConnectionLimit, type WorkerRoom } from '#src/proxy/room.js';
 import type { Session } from '#src/proxy/session.js';
 import { EndpointLedger, Upstream } from '#src/proxy/upstream/index.js';
@@ -45,7 +46,7 @@ export interface RoomOptions {
   readonly family?: SocketAddress['family'];
   /** What the listener wants to see first: routes, PROXY headers. */
   readonly head?: Pick<ListenerSnapshot, 'routes' | 'acceptProxyFrom'>;
-  readonly sendProxyProtocol?: 'v1' | 'v2';
+  readonly sendProxyProtocol?: ProxySenderSnapshot;
   /** The listener speaks HTTP and forwards every request to the upstream. */
   readonly http?: boolean;
   /** Who may connect; everybody, by default. */
@@ -70,6 +71,7 @@ export class TestRoom implements WorkerRoom {
   readonly timeouts: TimeoutsSnapshot;
   isDraining = false;
   readonly headLimits = { headBytes: 8192, headers: 50 };
+  readonly uniqueName = 'test';
   readonly connections: ConnectionLimit;
   readonly listener: Listener;
   readonly http: HttpRoom;

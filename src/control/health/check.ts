@@ -21,6 +21,8 @@ export interface HealthCheck {
   readonly rise: number;
   /** Checks in a row that must fail for an endpoint to be down, from 1. */
   readonly fall: number;
+  /** The check begins with a PROXY header of this version, in which Headgate speaks for itself. */
+  readonly proxyVersion?: 'v1' | 'v2' | undefined;
   readonly tls?: TlsCheck | undefined;
   readonly http?: HttpCheck | undefined;
 }

@@ -2,6 +2,7 @@ import http from 'node:http';
 import net from 'node:net';
 import tls from 'node:tls';
 import type { Address } from '../../config/index.js';
+import { V1_BYTES_MAX, writeProxyV1, writeProxyV2 } from '../../proxy/index.js';
 import type { Clock, Timer } from '../discovery/index.js';
 import {
   type CheckedEndpoint,
@@ -67,7 +68,8 @@ class Probe {
 
   private connected(): void {
     if (this.phase !== 'connecting') return;
-    const { tls, http } = this.check;
+    const { tls, http, proxyVersion } = this.check;
+    if (proxyVersion !== undefined) this.socket.write(localProxyHeader(proxyVersion));
     if (tls !== undefined) this.secure(tls);
     else if (http !== undefined) this.ask(http);
     else this.finish(pass('connection accepted'));
@@ -188,6 +190,13 @@ class Probe {
     if (isPolite) this.socket.destroySoon();
     else this.socket.destroy();
   }
+}
+
+/** Nobody is spoken for: v1 UNKNOWN, v2 LOCAL. */
+function localProxyHeader(version: 'v1' | 'v2'): Buffer {
+  const bytes = Buffer.alloc(V1_BYTES_MAX);
+  const write = version === 'v1' ? writeProxyV1 : writeProxyV2;
+  return bytes.subarray(0, write(bytes, undefined));
 }
 
 function connectOptions(address: Address): net.NetConnectOpts {

@@ -130,6 +130,20 @@ export function findTlv(tlvs: readonly ProxyTlv[], type: number): Buffer | undef
   return tlvs.find((tlv) => tlv.type === type)?.value;
 }
 
+/** The value of an SSL TLV, as {@link readProxySsl} reads it. */
+export function encodeProxySsl({ client, verify, tlvs }: ProxySsl): Buffer {
+  const head = Buffer.alloc(SSL_HEADER_BYTES);
+  head.writeUInt8(client, 0);
+  head.writeUInt32BE(verify, 1);
+  const fields = tlvs.flatMap(({ type, value }) => {
+    const header = Buffer.alloc(TLV_HEADER_BYTES);
+    header.writeUInt8(type, 0);
+    header.writeUInt16BE(value.length, 1);
+    return [header, value];
+  });
+  return Buffer.concat([head, ...fields]);
+}
+
 /** The value of an SSL TLV that came in a header, taken apart. */
 export function readProxySsl(value: Buffer): ProxySsl {
   return {

@@ -56,7 +56,7 @@ export class Upstream {
   readonly idleTimeoutMs: number;
   /** Whether {@link select} looks at its key. */
   readonly isKeyed: boolean;
-  /** Connections begin with a PROXY header of this version. */
+  /** Connections begin with such a PROXY header. */
   readonly sendProxyProtocol: UpstreamSnapshot['sendProxyProtocol'];
   private readonly primaries: EndpointTier;
   private readonly backups: EndpointTier;
