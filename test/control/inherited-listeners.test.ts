@@ -110,3 +110,33 @@ testWith(
     });
   },
 );
+
+testWith(
+  missingProgram(['systemd-socket-activate']),
+  'inherited listeners: as systemd hands them over',
+  timeout,
+  async (t) => {
+    const [port, directory] = [await freePort(), temporaryDirectory(t)];
+    const [file, path] = [`${directory}/a.yaml`, `${directory}/a.sock`];
+    const listeners = {
+      address: { bind: `127.0.0.1:${port}`, tcp: { upstream: 'b' } },
+      name: { bind: 'fd:local', tcp: { upstream: 'b' } },
+    };
+    writeFileSync(
+      file,
+      JSON.stringify({ workers: 2, listeners, upstreams: { b: { demo: true } } }),
+    );
+    const activate = ['-l', `127.0.0.1:${port}`, '-l', path, '--fdname=web:local'];
+    const prefix = ['systemd-socket-activate', ...activate];
+    const starting = startHeadgate(['run', '-c', file], { prefix });
+    // It starts the program when the first client connects, who then is served.
+    await until(5_000, 'systemd listens', () => existsSync(path));
+    await served(`127.0.0.1:${port}`);
+    const headgate = await starting;
+    t.teardown(() => headgate.kill());
+    await served(`unix:${path}`);
+    await served(`127.0.0.1:${port}`);
+    t.same(await headgate.stop(), { code: 0, signal: null });
+    t.ok(existsSync(path));
+  },
+);

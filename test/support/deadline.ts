@@ -38,18 +38,18 @@ export async function within<T>(
 }
 
 /**
- * Asks `predicate` every few milliseconds until it answers something true, and returns that.
+ * Asks `predicate` again, a few milliseconds after each answer, until it is something true, and returns that.
  * @throws DeadlineExceeded naming `what` after `timeoutMs`.
  */
 export async function until<T>(
   timeoutMs: number,
   what: string,
-  predicate: () => T,
+  predicate: () => T | Promise<T>,
   context?: Context,
 ): Promise<NonNullable<T>> {
   const endMs = performance.now() + timeoutMs;
   for (;;) {
-    const answer = predicate();
+    const answer = await predicate();
     if (answer) return answer;
     if (performance.now() > endMs) throw new DeadlineExceeded(what, timeoutMs, context);
     await sleep(10);

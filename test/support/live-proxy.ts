@@ -32,6 +32,7 @@ export function connect(t: Test, address: string): net.Socket {
 
 /** Says something and waits for the echo. @returns whether it came back */
 export function says(socket: net.Socket, word: string): Promise<boolean> {
+  if (socket.destroyed) return Promise.resolve(false);
   return new Promise((resolve) => {
     let heard = '';
     const onData = (data: Buffer): void => {

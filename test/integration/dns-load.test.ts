@@ -1,0 +1,85 @@
+// A name leads elsewhere while clients come and go, with a resolver that has bad days.
+import net from 'node:net';
+import t, { type Test } from 'tap';
+import { loadConfig } from '#src/config/index.js';
+import { Supervisor } from '#src/control/index.js';
+import { until } from '#test/support/deadline.js';
+import { DnsServer } from '#test/support/dns-server.js';
+import { connect, freePort, Load } from '#test/support/live-proxy.js';
+
+/** Echoes with its name in front. */
+async function named(t: Test, name: string, host: string, port: number) {
+  const seen = { connections: 0 };
+  const server = net.createServer({ noDelay: true }, (socket) => {
+    seen.connections++;
+    socket.on('error', () => {}).on('data', (data) => socket.write(`${name}:${data}`));
+  });
+  await new Promise<void>((resolve) => server.listen(port, host, 4096, resolve));
+  t.teardown(() => server.close());
+  return seen;
+}
+
+t.test('DNS under load: traffic moves, and no connection fails', { timeout: 60_000 }, async (t) => {
+  const port = await freePort();
+  const [old, next] = [
+    await named(t, 'a', '127.0.0.1', port),
+    await named(t, 'b', '127.0.0.2', port),
+  ];
+  const dns = await DnsServer.open();
+  t.teardown(() => dns.close());
+  dns.host('app.test', ['127.0.0.1'], 1);
+  const loaded = loadConfig(`workers: 2
+log: { level: silent }
+listeners: { web: { bind: "127.0.0.1:0", tcp: { upstream: app } } }
+upstreams: { app: { endpoints: ["app.test.:${port}"] } }`);
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+  const discovery = { servers: [dns.address], families: ['inet' as const] };
+  const supervisor = await Supervisor.start(loaded.config, { discovery });
+  t.teardown(() => supervisor.close());
+  const { address } = supervisor.addresses[0]!;
+  const established = connect(t, address);
+  t.equal(await heard(established, 'x'), 'a:x');
+
+  const answers = new Set<string>();
+  const load = new Load(async () => {
+    const socket = connect(t, address);
+    const answer = await heard(socket, 'x');
+    socket.destroy();
+    answers.add(answer);
+    return /^[ab]:x$/.test(answer);
+  });
+  const newTo = async (one: { connections: number }, what: string) => {
+    const before = one.connections;
+    await until(10_000, what, () => one.connections > before + 20);
+  };
+  dns.host('app.test', ['127.0.0.2'], 1);
+  await newTo(next, 'the name leads to b');
+  dns.reply('app.test', 'A', { rcode: 'SERVFAIL' });
+  const asked = dns.questions.length;
+  await until(10_000, 'the resolver has failed', () => dns.questions.length > asked + 1);
+  dns.reply('app.test', 'A', 'silence');
+  const before = old.connections;
+  await newTo(next, 'the last good answer holds');
+  t.ok(old.connections - before <= 2, 'nobody goes back');
+  dns.host('app.test', ['127.0.0.1', '127.0.0.2'], 1);
+  await newTo(old, 'the name leads to both');
+  await newTo(next, 'the name leads to both');
+  dns.host('app.test', ['127.0.0.1'], 1);
+  await newTo(old, 'and back to a');
+  t.equal(await load.end(), 0, `of ${load.count}`);
+  t.same(answers, new Set(['a:x', 'b:x']));
+  t.equal(await heard(established, 'y'), 'a:y', 'who was connected stays');
+});
+
+/** What comes back, or what has come until the connection ended. */
+function heard(socket: net.Socket, word: string): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    socket.removeAllListeners('data').on('data', (data) => {
+      text += data;
+      if (text.length >= word.length + 2) resolve(text);
+    });
+    socket.on('close', () => resolve(text));
+    socket.write(word);
+  });
+}
