@@ -9,8 +9,10 @@ import {
   ERRNO_MAX,
   type RejectionName,
   rejectionNames,
+  type TlsSideName,
 } from '../proxy/index.js';
 import { errnoName, PumpSlot, syscallNames } from '../splice/index.js';
+import { readTlsStatistics, type TlsStatistics } from './tls-statistics.js';
 import type { UpstreamStatistics } from './upstreams/index.js';
 
 /** Bytes and operations of one direction, by path, since the start. */
@@ -19,6 +21,9 @@ export interface DirectionStatistics {
   copyOperations: number;
   spliceBytes: number;
   spliceOperations: number;
+  /** Through OpenSSL, on one side or both. */
+  userlandTlsBytes: number;
+  userlandTlsOperations: number;
   /** EAGAIN on the reading side, on the writing side. */
   sourceBlocked: number;
   sinkBlocked: number;
@@ -50,6 +55,7 @@ export interface WorkerStatistics {
   /** From client to upstream, and back. */
   up: DirectionStatistics;
   down: DirectionStatistics;
+  tls: Record<TlsSideName, TlsStatistics>;
   listeners: Record<string, ListenerStatistics>;
   /** Failed system calls: `errors.recv.ECONNRESET`. */
   errors: Record<string, Record<string, number>>;
@@ -77,8 +83,18 @@ export function readStatistics(
     regions.reduce((total, region) => total + pick(region), 0);
   return {
     totals: record(counterNames, (name) => sum(({ values }) => values[Counter[name]]!)),
-    up: readDirection((slot) => sum(({ up }) => up[slot]!)),
-    down: readDirection((slot) => sum(({ down }) => down[slot]!)),
+    up: readDirection(
+      (slot) => sum(({ up }) => up[slot]!),
+      (slot) => sum(({ secureUp }) => secureUp[slot]!),
+    ),
+    down: readDirection(
+      (slot) => sum(({ down }) => down[slot]!),
+      (slot) => sum(({ secureDown }) => secureDown[slot]!),
+    ),
+    tls: {
+      client: readTlsStatistics(regions, 'client'),
+      upstream: readTlsStatistics(regions, 'upstream'),
+    },
     listeners: record(listeners, (_, index) => ({
       accepted: sum((region) => region.acceptedBy(index)),
       active: sum((region) => region.activeOf(index)),
@@ -98,16 +114,24 @@ export function readStatistics(
   };
 }
 
-function readDirection(read: (slot: number) => number): DirectionStatistics {
+/** @param plain a meter of pumps between sockets @param secure of those that OpenSSL takes part in */
+function readDirection(
+  plain: (slot: number) => number,
+  secure: (slot: number) => number,
+): DirectionStatistics {
+  const both = (slot: number): number => plain(slot) + secure(slot);
   return {
-    copyBytes: read(PumpSlot.CopyBytes),
-    copyOperations: read(PumpSlot.CopyOperations),
-    spliceBytes: read(PumpSlot.SpliceBytes),
-    spliceOperations: read(PumpSlot.SpliceOperations),
-    sourceBlocked: read(PumpSlot.SourceBlocked),
-    sinkBlocked: read(PumpSlot.SinkBlocked),
-    noPipe: read(PumpSlot.NoPipe),
-    refused: read(PumpSlot.Refused),
+    copyBytes: plain(PumpSlot.CopyBytes),
+    copyOperations: plain(PumpSlot.CopyOperations),
+    // A pump that finds OpenSSL at its sink only has spliced from its source before it knew.
+    spliceBytes: both(PumpSlot.SpliceBytes),
+    spliceOperations: both(PumpSlot.SpliceOperations),
+    userlandTlsBytes: secure(PumpSlot.CopyBytes),
+    userlandTlsOperations: secure(PumpSlot.CopyOperations),
+    sourceBlocked: both(PumpSlot.SourceBlocked),
+    sinkBlocked: both(PumpSlot.SinkBlocked),
+    noPipe: both(PumpSlot.NoPipe),
+    refused: both(PumpSlot.Refused),
   };
 }
 

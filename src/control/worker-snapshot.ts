@@ -45,7 +45,7 @@ export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapsh
     ),
     upstreams,
     endpointTable,
-    timeouts,
+    timeouts: { tlsHandshakeMs: 10_000, ...timeouts },
     limits: {
       connectionsMax: limits.connectionsMax,
       pipeMemoryBytes: Math.floor(limits.pipeMemoryBytes / workers),

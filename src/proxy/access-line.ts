@@ -1,11 +1,17 @@
 import { connectionQuality, type Pump } from '../splice/index.js';
 import type { Flow } from './flow.js';
+import { describeTls } from './tls-status.js';
 
-/** Which way a direction's bytes went; `mixed` when a transfer began by copying. */
-export type PathTaken = 'none' | 'copy' | 'splice' | 'mixed';
+/**
+ * Which way a direction's bytes went; `mixed` when a transfer began by copying, `userland_tls` when
+ * OpenSSL had them in its hands.
+ */
+export type PathTaken = 'none' | 'copy' | 'splice' | 'mixed' | 'userland_tls';
 
-export function pathTaken(pump: Pump | undefined): PathTaken {
+/** @param isSecure whether the pump's bytes pass OpenSSL */
+export function pathTaken(pump: Pump | undefined, isSecure = false): PathTaken {
   if (pump === undefined || pump.copiedBytes + pump.splicedBytes === 0) return 'none';
+  if (isSecure) return 'userland_tls';
   if (pump.splicedBytes === 0) return 'copy';
   return pump.copiedBytes === 0 ? 'splice' : 'mixed';
 }
@@ -29,13 +35,15 @@ export function accessLine(flow: Flow): void {
       client: flow.clientText,
       via: flow.via,
       unique_id: flow.uniqueId,
-      server_name: flow.head?.serverName,
+      server_name: flow.tls?.session?.serverName ?? flow.head?.serverName,
+      tls: describeTls(flow.tls),
+      upstream_tls: describeTls(flow.dial?.tls),
       upstream: flow.attempts?.upstream.name,
       endpoint: flow.attempts?.endpoint?.text,
       bytes_up: bytesMoved(flow.tunnel?.up),
       bytes_down: bytesMoved(flow.tunnel?.down),
-      path_up: pathTaken(flow.tunnel?.up),
-      path_down: pathTaken(flow.tunnel?.down),
+      path_up: pathTaken(flow.tunnel?.up, flow.tunnel?.isUpSecure),
+      path_down: pathTaken(flow.tunnel?.down, flow.tunnel?.isDownSecure),
       duration_ms: round(room.clock.nowMs - flow.startedMs),
       connect_ms: flow.connectMs < 0 ? undefined : round(flow.connectMs),
       rtt_us: quality?.rttUs,

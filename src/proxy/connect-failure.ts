@@ -13,7 +13,7 @@ export function isPassing(errno: number): boolean {
   );
 }
 
-/** The close reason that a failed connect(2) amounts to. */
+/** The close reason that a failed connect(2), or TLS handshake (EPROTO), amounts to. */
 export function connectReason(errno: number): CloseReason {
   switch (errno) {
     case Errno.ECONNREFUSED:
@@ -26,6 +26,8 @@ export function connectReason(errno: number): CloseReason {
     case Errno.ENETDOWN:
     case Errno.EHOSTDOWN:
       return 'connect_unreachable';
+    case Errno.EPROTO:
+      return 'upstream_tls_failed';
     default:
       return 'connect_failed';
   }

@@ -1,5 +1,6 @@
 import { PUMP_SLOTS, type PumpMeter, type SyscallName, syscallNames } from '../splice/index.js';
 import { type Rejection, rejectionNames } from './tcp/index.js';
+import { TLS_COUNTER_SLOTS, TlsCounters } from './tls-counters.js';
 
 /**
  * Every number a worker shares with the control thread, named once for both. Each worker has a
@@ -46,18 +47,22 @@ export const Counter = Object.fromEntries(
  * became of the last attempt; `no_endpoint`: there was none to try; `drained`: the proxy is stopping,
  * and the client had said nothing yet; `denied`: the listener's networks say no; `source_limit`: the
  * client has as many as it may; `queue_…`: all endpoints were full; `head_…`: what routing needs was
- * wrong, or did not come in time; `worker_died`: its worker met a bug outside of any flow.
+ * wrong, or did not come in time; `tls_…`: so did the TLS handshake; `upstream_tls_failed`: no endpoint
+ * was left with which TLS succeeded; `worker_died`: its worker met a bug outside of any flow.
  */
 export const closeReasons = [
   'done',
   'client_reset',
   'head_rejected',
   'head_timeout',
+  'tls_failed',
+  'tls_timeout',
   'upstream_reset',
   'connect_refused',
   'connect_timeout',
   'connect_unreachable',
   'connect_failed',
+  'upstream_tls_failed',
   'no_endpoint',
   'denied',
   'source_limit',
@@ -80,6 +85,8 @@ export const orderlyReasons: ReadonlySet<CloseReason> = new Set([
   'drained',
   'head_rejected',
   'head_timeout',
+  'tls_failed',
+  'tls_timeout',
 ]);
 
 /**
@@ -109,11 +116,14 @@ const LISTENER_SLOTS = REJECTED + rejectionNames.length;
 
 const UP = counterNames.length;
 const DOWN = UP + PUMP_SLOTS;
-const ERRORS = DOWN + PUMP_SLOTS;
+const SECURE_UP = DOWN + PUMP_SLOTS;
+const SECURE_DOWN = SECURE_UP + PUMP_SLOTS;
+const ERRORS = SECURE_DOWN + PUMP_SLOTS;
 const LISTENERS = ERRORS + syscallNames.length * ERRNO_SLOTS;
 const CONNECT_TIMES = LISTENERS + LISTENERS_MAX * LISTENER_SLOTS;
 const FLOW_SEQUENCE = CONNECT_TIMES + connectBoundsMs.length + 1;
-const REGION_SLOTS = FLOW_SEQUENCE + 1;
+const TLS = FLOW_SEQUENCE + 1;
+const REGION_SLOTS = TLS + TLS_COUNTER_SLOTS;
 
 /** Bytes of shared memory one worker needs. */
 export const COUNTER_REGION_BYTES = REGION_SLOTS * Float64Array.BYTES_PER_ELEMENT;
@@ -127,12 +137,19 @@ export class Counters {
   /** Meters of all pumps from client to upstream, and back. */
   readonly up: PumpMeter;
   readonly down: PumpMeter;
+  /** The same, of pumps whose bytes pass OpenSSL in userland on one side or both. */
+  readonly secureUp: PumpMeter;
+  readonly secureDown: PumpMeter;
+  readonly tls: TlsCounters;
 
   /** @param region {@link COUNTER_REGION_BYTES} of shared memory, zero at first */
   constructor(region: SharedArrayBuffer) {
     this.values = new Float64Array(region);
     this.up = this.values.subarray(UP, UP + PUMP_SLOTS);
     this.down = this.values.subarray(DOWN, DOWN + PUMP_SLOTS);
+    this.secureUp = this.values.subarray(SECURE_UP, SECURE_UP + PUMP_SLOTS);
+    this.secureDown = this.values.subarray(SECURE_DOWN, SECURE_DOWN + PUMP_SLOTS);
+    this.tls = new TlsCounters(this.values.subarray(TLS, TLS + TLS_COUNTER_SLOTS));
   }
 
   /** A number no flow of this worker has had, nor one of a worker whose region this was. */

@@ -6,16 +6,19 @@ import {
   type Transport,
   takeSocketError,
 } from '../splice/index.js';
+import { Handshake, HandshakeResult } from '../tls/index.js';
 import { isPassing } from './connect-failure.js';
 import { type CloseReason, Counter } from './counters.js';
 import type { WorkerRoom } from './room.js';
 import type { Timer } from './timer-wheel.js';
+import { TlsSide } from './tls-side.js';
 import {
   Attempts,
   type Endpoint,
   openEndpointSocket,
   Selection,
   type Upstream,
+  type UpstreamTls,
   type Waiter,
 } from './upstream/index.js';
 
@@ -29,10 +32,11 @@ const RETRY_MS = 50;
  *
  * ```
  *             every endpoint is full
- *   queued ◀─────────────────────────▶ choosing ──▶ connecting ──▶ connected ──▶ over
- *      │                                  │ ▲           │                         ▲
- *      │                                  │ └───────────┤ no luck: try again      │
- *      └──────────────────────────────────┴─────────────┴─────────────────────────┘
+ *   queued ◀─────────────────────────▶ choosing ──▶ connecting ──▶ securing ──▶ connected ──▶ over
+ *      │                                  │ ▲           │   └── no TLS ──┼──────────▲           ▲
+ *      │                                  │ └───────────┴───────────────┤                      │
+ *      │                                  │       no luck: try again    │                      │
+ *      └──────────────────────────────────┴─────────────────────────────┴──────────────────────┘
  *                         nobody left to try, too late, or given up
  * ```
  */
@@ -43,10 +47,12 @@ export const DialState = {
   queued: 1,
   /** connect(2) is under way. */
   connecting: 2,
+  /** The TLS handshake goes on; only where the upstream speaks TLS. */
+  securing: 3,
   /** The connection belongs to the owner; the place at the endpoint is held until {@link Dial.end}. */
-  connected: 3,
+  connected: 4,
   /** Nothing is held any more. */
-  over: 4,
+  over: 5,
 } as const;
 export type DialState = (typeof DialState)[keyof typeof DialState];
 
@@ -76,8 +82,10 @@ export interface DialOwner {
 export class Dial implements Waiter {
   state: DialState = DialState.choosing;
   readonly attempts: Attempts;
-  /** The connection being made, or made. */
+  /** The connection being made, or made; with TLS it is another one from `connected` on. */
   transport: Transport | undefined;
+  /** Of the connection being made, or made, where the upstream speaks TLS. */
+  tls: TlsSide | undefined;
   /** How long the last connect(2) took; −1 before one has succeeded. */
   connectMs = -1;
   private connectStartedMs = 0;
@@ -135,6 +143,10 @@ export class Dial implements Waiter {
 
   /** @param events of the connection being made */
   onEvents(events: number): void {
+    if (this.state === DialState.securing) {
+      this.shakeHands(events);
+      return;
+    }
     if (this.state !== DialState.connecting) return;
     if ((events & BROKEN_EVENTS) !== 0) {
       const errno = takeSocketError(this.room.kernel, this.transport!.fd);
@@ -157,6 +169,10 @@ export class Dial implements Waiter {
         return;
       case DialState.connecting:
         this.failed(Errno.ETIMEDOUT);
+        return;
+      case DialState.securing:
+        this.tls!.expire();
+        this.tlsFailed();
         return;
       case DialState.connected:
       case DialState.over:
@@ -193,6 +209,7 @@ export class Dial implements Waiter {
   /** Gives back the place at the endpoint or in the queue; the connection is the owner's to close. */
   end(): void {
     this.state = DialState.over;
+    this.tls?.end();
     this.attempts.end();
   }
 
@@ -243,18 +260,60 @@ export class Dial implements Waiter {
   }
 
   private connected(): void {
-    const { room, owner } = this;
-    this.attempts.connected();
+    const { room, owner, attempts } = this;
     this.connectMs = room.clock.nowMs - this.connectStartedMs;
     room.counters.countConnected(this.connectMs);
     const failure = owner.greet();
-    if (failure !== undefined) {
-      owner.onDialFailed(failure);
+    if (failure !== undefined) owner.onDialFailed(failure);
+    else if (attempts.upstream.tls === undefined) this.done();
+    else this.secure(attempts.upstream.tls);
+  }
+
+  private secure({ context, kernel }: UpstreamTls): void {
+    const { room, owner, transport } = this;
+    // Its upstream was taken away by a reload: with it went the context.
+    if (context.isReleased) {
+      owner.onDialFailed('no_endpoint');
       return;
     }
+    const { host, text, isTcp } = this.attempts.endpoint!;
+    const handshake = Handshake.connect(room, context, transport!.fd, isTcp, host, text);
+    this.tls = new TlsSide(room, 'upstream', handshake, kernel);
+    this.state = DialState.securing;
+    const { clock, timeouts } = room;
+    clock.wheel.schedule(owner.timer, clock.nowMs + timeouts.tlsHandshakeMs);
+    this.shakeHands(0);
+  }
+
+  /** @param events what epoll reported; 0 for a try without an event */
+  private shakeHands(events: number): void {
+    const tls = this.tls!;
+    switch (tls.advance(events)) {
+      case HandshakeResult.Waiting:
+        return;
+      case HandshakeResult.Done:
+        this.transport = tls.transport;
+        this.done();
+        return;
+      case HandshakeResult.Failed:
+        this.tlsFailed();
+        return;
+    }
+  }
+
+  private done(): void {
+    this.attempts.connected();
     this.state = DialState.connected;
-    // The timer stays at the connect deadline, where the owner may find it or move it.
-    owner.onDialled();
+    // The timer stays at the last deadline, where the owner may find it or move it.
+    this.owner.onDialled();
+  }
+
+  /** An endpoint with which TLS fails is as good as one that cannot be connected to. */
+  private tlsFailed(): void {
+    const { room, attempts } = this;
+    const { failure, detail } = this.tls!;
+    room.log.debug({ endpoint: attempts.endpoint!.text, failure, detail }, 'TLS failed upstream');
+    this.failed(Errno.EPROTO);
   }
 
   /** @param errno positive */

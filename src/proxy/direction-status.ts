@@ -11,8 +11,14 @@ export interface DirectionStatus {
   readonly state: DirectionState;
 }
 
-export function describeDirection(pump: Pump | undefined, isOver: boolean): DirectionStatus {
-  return { bytes: bytesMoved(pump), path: pathTaken(pump), state: directionState(pump, isOver) };
+/** @param isSecure whether the pump's bytes pass OpenSSL */
+export function describeDirection(
+  pump: Pump | undefined,
+  isOver: boolean,
+  isSecure = false,
+): DirectionStatus {
+  const path = pathTaken(pump, isSecure);
+  return { bytes: bytesMoved(pump), path, state: directionState(pump, isOver) };
 }
 
 function directionState(pump: Pump | undefined, isOver: boolean): DirectionState {

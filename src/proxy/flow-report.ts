@@ -2,6 +2,7 @@ import type { DirectionStatus } from './direction-status.js';
 import type { EventHandler } from './event-loop.js';
 import type { Session } from './session.js';
 import type { SessionStateName } from './session-state.js';
+import type { TlsStatus } from './tls-status.js';
 
 /** Which live flows somebody wants to see; what is left out does not matter. */
 export interface FlowQuery {
@@ -32,6 +33,9 @@ export interface FlowStatus {
   readonly idle_ms: number;
   /** How long connecting to the endpoint took; absent until it has. */
   readonly connect_ms?: number;
+  /** Of the client and of the upstream, where there is TLS. */
+  readonly tls?: TlsStatus;
+  readonly upstream_tls?: TlsStatus;
   readonly up: DirectionStatus;
   readonly down: DirectionStatus;
 }
@@ -100,7 +104,7 @@ function matches(session: Session, { listener, upstream, client, state }: FlowQu
 }
 
 function describe(worker: number, session: Session, nowMs: number): FlowStatus {
-  const { endpoint, lastActivityMs, connectMs, up, down } = session.describe();
+  const { endpoint, lastActivityMs, connectMs, tls, upstreamTls, up, down } = session.describe();
   return {
     id: `${worker}-${session.sequence}`,
     listener: session.listener.snapshot.name,
@@ -111,6 +115,8 @@ function describe(worker: number, session: Session, nowMs: number): FlowStatus {
     age_ms: Math.round(nowMs - session.startedMs),
     idle_ms: Math.round(nowMs - lastActivityMs),
     ...(connectMs >= 0 && { connect_ms: Math.round(connectMs * 1000) / 1000 }),
+    ...(tls && { tls }),
+    ...(upstreamTls && { upstream_tls: upstreamTls }),
     up,
     down,
   };

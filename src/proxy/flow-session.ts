@@ -6,6 +6,7 @@ import type { Flow } from './flow.js';
 import { FlowState } from './flow-state.js';
 import { peerText, type Session, type SessionDetail } from './session.js';
 import type { SessionStateName } from './session-state.js';
+import { describeTls } from './tls-status.js';
 import type { Upstream } from './upstream/index.js';
 
 /** A flow as its worker sees it; made when the worker looks, so that a flow need not carry it. */
@@ -53,8 +54,10 @@ export class FlowSession implements Session {
       endpoint: attempts?.endpoint?.text,
       lastActivityMs,
       connectMs,
-      up: describeDirection(tunnel?.up, tunnel?.isUpOver ?? false),
-      down: describeDirection(tunnel?.down, tunnel?.isDownOver ?? false),
+      tls: describeTls(this.flow.tls),
+      upstreamTls: describeTls(this.flow.dial?.tls),
+      up: describeDirection(tunnel?.up, tunnel?.isUpOver ?? false, tunnel?.isUpSecure),
+      down: describeDirection(tunnel?.down, tunnel?.isDownOver ?? false, tunnel?.isDownSecure),
     };
   }
 
@@ -79,6 +82,8 @@ function stateName({ state, dial }: Flow): SessionStateName {
   switch (state) {
     case FlowState.readingHead:
       return 'readingHead';
+    case FlowState.securing:
+      return 'securing';
     case FlowState.dialling:
       return dialStateName(dial!.state);
     case FlowState.tunnelling:
@@ -92,5 +97,6 @@ function stateName({ state, dial }: Flow): SessionStateName {
 
 function dialStateName(state: DialState): SessionStateName {
   if (state === DialState.queued) return 'queued';
+  if (state === DialState.securing) return 'securingUpstream';
   return state === DialState.choosing ? 'accepted' : 'connecting';
 }

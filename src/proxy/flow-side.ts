@@ -26,7 +26,8 @@ export class FlowSide implements EventHandler {
   constructor(
     private readonly loop: EventLoop,
     readonly flow: SideOwner,
-    readonly transport: Transport,
+    /** Another one, once TLS is agreed on. */
+    public transport: Transport,
     private readonly isClient: boolean,
   ) {}
 

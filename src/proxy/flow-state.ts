@@ -3,7 +3,8 @@
  *
  * ```
  *   accepted ◀─▶ readingHead
- *      │              │
+ *      │  ▲           │
+ *      │  └──▶ securing
  *      ▼              │
  *   dialling ──▶ tunnelling ──▶ halfClosed
  *      │              │             │
@@ -18,23 +19,31 @@ export const FlowState = {
   accepted: 0,
   /** A PROXY header or a ClientHello has to come first; only where the listener needs one. */
   readingHead: 1,
+  /** The TLS handshake with the client goes on; only where the listener terminates TLS. */
+  securing: 2,
   /** A connection to the upstream is being made; nothing but a head has been read from the client. */
-  dialling: 2,
+  dialling: 3,
   /** Bytes move both ways. */
-  tunnelling: 3,
+  tunnelling: 4,
   /** One direction has ended and its FIN was passed on; the other goes on as long as it likes. */
-  halfClosed: 4,
+  halfClosed: 5,
   /** Sockets, pipes and buffers are being given back; nothing can stop it. */
-  closing: 5,
+  closing: 6,
   /** Nothing is left but the object. */
-  closed: 6,
+  closed: 7,
 } as const;
 export type FlowState = (typeof FlowState)[keyof typeof FlowState];
 
 /** States that may follow each state. */
 export const successors: Readonly<Record<FlowState, readonly FlowState[]>> = {
-  [FlowState.accepted]: [FlowState.readingHead, FlowState.dialling, FlowState.closing],
+  [FlowState.accepted]: [
+    FlowState.readingHead,
+    FlowState.securing,
+    FlowState.dialling,
+    FlowState.closing,
+  ],
   [FlowState.readingHead]: [FlowState.accepted, FlowState.closing],
+  [FlowState.securing]: [FlowState.accepted, FlowState.closing],
   [FlowState.dialling]: [FlowState.tunnelling, FlowState.closing],
   [FlowState.tunnelling]: [FlowState.halfClosed, FlowState.closing],
   [FlowState.halfClosed]: [FlowState.closing],

@@ -1,4 +1,5 @@
 import { Epoll, formatAddress, PlainTransport, type Transport } from '../splice/index.js';
+import { Handshake, HandshakeResult, type TlsSession } from '../tls/index.js';
 import { accessLine } from './access-line.js';
 import { NO_SOURCE } from './admission.js';
 import { type CloseReason, orderlyReasons } from './counters.js';
@@ -11,7 +12,9 @@ import { FlowState, successorBits } from './flow-state.js';
 import type { Listener } from './listener.js';
 import { sendProxyHeader } from './proxy-sender.js';
 import type { WorkerRoom } from './room.js';
+import type { Rejection } from './tcp/index.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
+import { TlsSide } from './tls-side.js';
 import { type SideName, Tunnel } from './tunnel.js';
 import type { Attempts, Upstream } from './upstream/index.js';
 
@@ -22,9 +25,7 @@ const LINGER_MS = 500;
 /** A client that has only just connected may still be about to speak, although the proxy is stopping. */
 const SILENCE_MS = 1000;
 
-/**
- * One client connection and the upstream connection made for it, from accept to close.
- */
+/** One client connection and the upstream connection made for it, from accept to close. */
 export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
   state: FlowState = FlowState.accepted;
   /** Why the flow ended; settled when it begins to close. */
@@ -33,6 +34,8 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
   dial: Dial | undefined;
   /** What the stream began with, where the listener looks at that. */
   head: FlowHead | undefined;
+  /** Of the client, where the listener terminates TLS. */
+  tls: TlsSide | undefined;
   /** The sender of a PROXY header: `clientText` is the client that it spoke of. */
   via: string | undefined;
   /** What its endpoint was told to call it. */
@@ -60,8 +63,7 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
     public clientText: string,
     private readonly source = NO_SOURCE,
   ) {
-    const isTcp = listener.snapshot.family !== 'unix';
-    const transport = new PlainTransport(room.kernel, clientFd, isTcp);
+    const transport = new PlainTransport(room.kernel, clientFd, this.isTcp);
     this.client = new FlowSide(room.clock, this, transport, true);
     this.sequence = room.nextFlowSequence();
     this.startedMs = room.clock.nowMs;
@@ -70,6 +72,10 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
 
   get session(): FlowSession {
     return new FlowSession(this);
+  }
+
+  private get isTcp(): boolean {
+    return this.listener.snapshot.family !== 'unix';
   }
 
   /** Endpoints tried, and the one the flow goes to; nothing before it is known where. */
@@ -90,10 +96,16 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
       this.terminate('error');
       return;
     }
-    const { head, upstream } = this.listener;
-    const expected = head?.expected(this.room.kernel, this.client.transport.fd);
-    if (expected === undefined) this.routeTo(upstream);
-    else this.readHead(new FlowHead(head!, expected, this.room.kernel, this.client.transport.fd));
+    const { head, tls, upstream } = this.listener;
+    const { fd } = this.client.transport;
+    if (tls !== undefined) {
+      const handshake = Handshake.accept(this.room, tls.contexts, fd, this.isTcp);
+      this.tls = new TlsSide(this.room, 'client', handshake, tls.kernel);
+    }
+    const expected = head?.expected(this.room.kernel, fd);
+    if (expected !== undefined) this.readHead(new FlowHead(head!, expected, this.room.kernel, fd));
+    else if (tls !== undefined) this.secure();
+    else this.routeTo(upstream);
   }
 
   onClientEvents(events: number): void {
@@ -101,6 +113,9 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
     switch (this.state) {
       case FlowState.readingHead:
         if (this.head!.advance(events)) this.headRead(events);
+        return;
+      case FlowState.securing:
+        this.shakeHands(events);
         return;
       case FlowState.accepted:
       case FlowState.dialling:
@@ -133,6 +148,7 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
         return;
       case FlowState.accepted:
       case FlowState.readingHead:
+      case FlowState.securing:
       case FlowState.closing:
       case FlowState.closed:
         return;
@@ -154,6 +170,10 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
     switch (this.state) {
       case FlowState.readingHead:
         this.headDue();
+        return;
+      case FlowState.securing:
+        this.tls!.expire();
+        this.terminate('tls_timeout');
         return;
       case FlowState.dialling:
         this.dial!.onTimer();
@@ -205,6 +225,7 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
     if (room.logsAccess) accessLine(this);
     this.closeSide(this.client, isOrderly);
     if (this.upstream !== undefined) this.closeSide(this.upstream, isOrderly);
+    this.tls?.end();
     this.dial?.end();
     room.counters.countClosed(this.listener.snapshot.index, reason);
     room.connections.leave();
@@ -228,10 +249,11 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
   }
 
   onDialled(): void {
-    const { room, client, upstream } = this;
-    this.tunnel = new Tunnel(room, client, upstream!);
-    // The timer stands at the connect deadline and finds its way from there, unless that is too late.
-    if (room.timeouts.idleMs < room.timeouts.connectMs) {
+    const { room, client, upstream, dial } = this;
+    upstream!.transport = dial!.transport!;
+    this.tunnel = new Tunnel(room, client, upstream!, this.tls, dial!.tls);
+    // The timer stands at the last deadline and finds its way from there, unless that is too late.
+    if (room.timeouts.idleMs < Math.max(room.timeouts.connectMs, room.timeouts.tlsHandshakeMs)) {
       room.clock.wheel.schedule(this.timer, room.clock.nowMs + room.timeouts.idleMs);
     }
     this.enter(FlowState.tunnelling);
@@ -279,7 +301,34 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
     }
     this.enter(FlowState.accepted);
     if ((events & BROKEN_EVENTS) !== 0) this.terminate('client_reset');
+    else if (this.tls !== undefined) this.secure();
     else this.routeTo(this.room.currentUpstream(upstream));
+  }
+
+  private secure(): void {
+    this.enter(FlowState.securing);
+    const { clock, timeouts } = this.room;
+    clock.wheel.schedule(this.timer, clock.nowMs + timeouts.tlsHandshakeMs);
+    this.shakeHands(0);
+  }
+
+  /** @param events what epoll reported; 0 for a try without an event */
+  private shakeHands(events: number): void {
+    const tls = this.tls!;
+    const result = tls.advance(events);
+    if (result === HandshakeResult.Failed) this.terminate('tls_failed');
+    if (result !== HandshakeResult.Done) return;
+    this.client.transport = tls.transport;
+    this.enter(FlowState.accepted);
+    this.secured(tls.session!);
+  }
+
+  private secured(session: TlsSession): void {
+    const target = this.listener.routeBy(session);
+    if (typeof target === 'number') {
+      this.room.counters.countRejected(this.listener.snapshot.index, -target as Rejection);
+      this.terminate('head_rejected');
+    } else this.routeTo(target);
   }
 
   private rejected(reason: 'head_rejected' | 'head_timeout'): void {

@@ -1,3 +1,4 @@
+import type { ContextCache } from './context-cache.js';
 import { sessionsOf } from './flow-report.js';
 import { HeadPolicy } from './head-policy.js';
 import { HttpGate, HttpRoom, HttpService } from './http/index.js';
@@ -35,6 +36,7 @@ export class Gates implements TimerOwner {
   constructor(
     private readonly room: WorkerRoom,
     private readonly ledger: EndpointLedger,
+    private readonly contexts: ContextCache,
     snapshot: GatesSnapshot,
   ) {
     this.upstreams = this.makeUpstreams(snapshot.upstreams);
@@ -74,7 +76,12 @@ export class Gates implements TimerOwner {
 
   /** @param snapshots the same upstreams in the same order, with other endpoints */
   replaceUpstreams(snapshots: readonly UpstreamSnapshot[]): void {
+    this.contexts.renew();
+    for (const { snapshot } of this.listeners.values()) {
+      if (snapshot.tls !== undefined) this.contexts.server(snapshot.tls);
+    }
     this.upstreams = this.makeUpstreams(snapshots);
+    this.contexts.sweep();
     for (const listener of this.listeners.values()) {
       listener.upstream = this.upstreams[listener.snapshot.upstream]!;
       listener.head = HeadPolicy.of(listener.snapshot, this.upstreams);
@@ -92,8 +99,10 @@ export class Gates implements TimerOwner {
    */
   configure({ listeners, upstreams }: GatesSnapshot, onDone: () => void): void {
     const earlier = this.listeners;
+    this.contexts.renew();
     this.upstreams = this.makeUpstreams(upstreams);
     this.listeners = this.makeListeners(listeners, earlier);
+    this.contexts.sweep();
     this.http?.upstreams.configure();
     for (const [fd, listener] of earlier) if (this.listeners.has(fd)) listener.handOver();
     this.open();
@@ -125,7 +134,10 @@ export class Gates implements TimerOwner {
 
   private makeUpstreams(snapshots: readonly UpstreamSnapshot[]): Upstream[] {
     const { clock, log } = this.room;
-    return snapshots.map((one) => new Upstream(one, { clock, log, ledger: this.ledger }));
+    return snapshots.map((one) => {
+      const tls = one.tls && { context: this.contexts.client(one.tls), kernel: one.tls.kernel };
+      return new Upstream(one, { clock, log, ledger: this.ledger }, tls);
+    });
   }
 
   /** @param earlier listeners whose sockets the new ones may have: open HTTP connections go on by the new rules */
@@ -138,7 +150,8 @@ export class Gates implements TimerOwner {
         const { upstreams } = this;
         const head = HeadPolicy.of(one, upstreams);
         const gate = this.gateOf(one, earlier?.get(one.fd)?.http);
-        return [one.fd, new Listener(this.room, one, upstreams[one.upstream]!, head, gate)];
+        const tls = one.tls && { contexts: this.contexts.server(one.tls), kernel: one.tls.kernel };
+        return [one.fd, new Listener(this.room, one, upstreams[one.upstream]!, head, tls, gate)];
       }),
     );
   }

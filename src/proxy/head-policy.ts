@@ -1,7 +1,13 @@
 import { hostLength, hostOffset, type Kernel, peerSockaddr } from '../splice/index.js';
 import { NetworkSet } from './network-set.js';
 import type { ListenerSnapshot } from './snapshot.js';
-import { type ClientHello, type ExpectedHead, HeadMemory, ServerNames } from './tcp/index.js';
+import {
+  type ClientHello,
+  type ExpectedHead,
+  HeadMemory,
+  ServerNames,
+  type StreamName,
+} from './tcp/index.js';
 import type { Upstream } from './upstream/index.js';
 
 const NOTHING: ExpectedHead = { proxyHeader: false, clientHello: false };
@@ -19,14 +25,15 @@ export class HeadPolicy {
 
   /** @param upstreams of the routes, in their order; one alone when there are none */
   private constructor(
-    { acceptProxyFrom = [], routes }: ListenerSnapshot,
+    { acceptProxyFrom = [], routes, tls }: ListenerSnapshot,
     private readonly upstreams: readonly Upstream[],
   ) {
     memory ??= new HeadMemory();
     this.memory = memory;
     this.senders = new NetworkSet(acceptProxyFrom);
     this.names = routes && new ServerNames(routes);
-    const clientHello = routes !== undefined;
+    // Where TLS ends here it is the handshake that says what routes go by.
+    const clientHello = routes !== undefined && tls === undefined;
     this.trusted = { proxyHeader: true, clientHello };
     this.others = clientHello ? { proxyHeader: false, clientHello } : NOTHING;
   }
@@ -61,6 +68,16 @@ export class HeadPolicy {
   route(hello: ClientHello | undefined): Upstream | number {
     if (this.names === undefined || hello === undefined) return this.upstreams[0]!;
     const index = this.names.find(hello);
+    return index < 0 ? index : this.upstreams[index]!;
+  }
+
+  /**
+   * @param named what the TLS handshake was about
+   * @returns where the stream goes, or a negative rejection; nothing where there are no routes
+   */
+  routeBy(named: StreamName): Upstream | number | undefined {
+    if (this.names === undefined) return undefined;
+    const index = this.names.find(named);
     return index < 0 ? index : this.upstreams[index]!;
   }
 

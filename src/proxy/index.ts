@@ -49,6 +49,7 @@ export {
   writeProxyV1,
   writeProxyV2,
 } from './tcp/index.js';
+export { type HandshakeKind, type TlsSideName, tlsSides } from './tls-counters.js';
 export {
   type Balance,
   ENDPOINT_SLOTS,

@@ -10,6 +10,7 @@ import {
   SockaddrUn,
   Socket,
 } from '../splice/index.js';
+import type { KernelTls, ServerContexts, TlsSession } from '../tls/index.js';
 import { Admission, NO_SOURCE, Verdict } from './admission.js';
 import { type CloseReason, Counter } from './counters.js';
 import type { EventHandler } from './event-loop.js';
@@ -33,6 +34,12 @@ const PAUSE_LOG_MS = 60_000;
 
 const peer = new NativeMemory(SockaddrUn.size);
 const peerLength = new NativeMemory(4);
+
+/** How a listener's clients are met by TLS. */
+export interface ListenerTls {
+  readonly contexts: ServerContexts;
+  readonly kernel: KernelTls;
+}
 
 /**
  * A listening socket of one worker.
@@ -67,9 +74,13 @@ export class Listener implements EventHandler, TimerOwner {
     public upstream: Upstream,
     /** What to read before a connection goes on; nothing where it goes on unseen. */
     public head?: HeadPolicy,
+    /** Where TLS ends here. */
+    readonly tls?: ListenerTls,
     /** Where requests are served; nothing where bytes are passed on. */
     readonly http?: HttpGate,
   ) {
+    // Those who retire go on accepting for a while, whatever the next configuration has.
+    tls?.contexts.retain();
     this.admission = snapshot.admission && new Admission(snapshot.admission);
   }
 
@@ -100,6 +111,16 @@ export class Listener implements EventHandler, TimerOwner {
     if (this.isPaused && !this.isClosed) this.open();
   }
 
+  /**
+   * The routes of a stream whose TLS ends here go by what the handshake was about.
+   *
+   * @returns where the stream goes, or a negative rejection
+   */
+  routeBy({ serverName, alpn }: TlsSession): Upstream | number {
+    const named = { serverName, alpn: alpn === undefined ? [] : [alpn] };
+    return this.head?.routeBy(named) ?? this.upstream;
+  }
+
   /** Gives back what a connection took here. @param source as its flow was given */
   leave(source: number): void {
     this.admission?.leave(source);
@@ -128,8 +149,7 @@ export class Listener implements EventHandler, TimerOwner {
   /** Closes the socket. Whom the kernel still has queued it resets. */
   close(): void {
     if (this.isClosed) return;
-    this.isClosed = true;
-    this.room.clock.wheel.cancel(this.resumeTimer);
+    this.endAccepting();
     // Closing takes a descriptor out of epoll only if no duplicate is left of it (epoll(7)), and of a
     // shared socket there is: it would go on raising events here.
     if (!this.isPaused) this.room.clock.deregister(this.snapshot.fd);
@@ -138,9 +158,14 @@ export class Listener implements EventHandler, TimerOwner {
 
   /** Leaves the socket, open and with what is queued, to another listener. */
   handOver(): void {
+    this.endAccepting();
+    if (!this.isPaused) this.room.clock.deregister(this.snapshot.fd);
+  }
+
+  private endAccepting(): void {
     this.isClosed = true;
     this.room.clock.wheel.cancel(this.resumeTimer);
-    if (!this.isPaused) this.room.clock.deregister(this.snapshot.fd);
+    this.tls?.contexts.release();
   }
 
   /** A socket that all workers share wakes one of them, not all. */

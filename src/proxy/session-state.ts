@@ -4,9 +4,13 @@ export const sessionStateNames = [
   'accepted',
   /** What tells where it goes is being read. */
   'readingHead',
+  /** The TLS handshake with the client goes on. */
+  'securing',
   /** Every endpoint is full. */
   'queued',
   'connecting',
+  /** The TLS handshake with the endpoint goes on. */
+  'securingUpstream',
   'tunnelling',
   'halfClosed',
 ] as const;

@@ -4,6 +4,7 @@ import type { DirectionStatus } from './direction-status.js';
 
 import type { Listener } from './listener.js';
 import type { SessionStateName } from './session-state.js';
+import type { TlsStatus } from './tls-status.js';
 import type { Upstream } from './upstream/index.js';
 
 /** What is shown of a session beyond what it can be found by. */
@@ -14,6 +15,9 @@ export interface SessionDetail {
   readonly lastActivityMs: number;
   /** How long connecting to the endpoint took; negative until it has. */
   readonly connectMs: number;
+  /** Of the client and of the upstream, where there is TLS. */
+  readonly tls?: TlsStatus | undefined;
+  readonly upstreamTls?: TlsStatus | undefined;
   readonly up: DirectionStatus;
   readonly down: DirectionStatus;
 }

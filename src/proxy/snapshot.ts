@@ -1,4 +1,5 @@
 import type { ConnectOptions, SocketAddress } from '../splice/index.js';
+import type { ClientTlsSettings, ServerTlsSettings } from '../tls/index.js';
 import type { AdmissionSnapshot } from './admission.js';
 import type { HttpSnapshot } from './http/http-snapshot.js';
 import type { Network } from './network-set.js';
@@ -41,6 +42,8 @@ export interface ListenerSnapshot {
   readonly routes?: readonly RouteSnapshot[];
   /** What is done with requests; absent: bytes are passed on. */
   readonly http?: HttpSnapshot;
+  /** How TLS is terminated; absent: streams are forwarded as they come. */
+  readonly tls?: ServerTlsSettings | undefined;
   /** Networks whose connections begin with a PROXY header. */
   readonly acceptProxyFrom?: readonly Network[];
   /** Absent where everybody may connect, in any number. */
@@ -80,12 +83,16 @@ export interface UpstreamSnapshot {
   readonly idleTimeoutMs: number;
   /** Flows of all workers that may wait; 0 for none. */
   readonly queueMax: number;
+  /** How TLS is spoken to endpoints; absent: it is not. */
+  readonly tls?: ClientTlsSettings | undefined;
   /** Connections begin with such a PROXY header; absent: they do not. */
   readonly sendProxyProtocol?: ProxySenderSnapshot;
 }
 
 export interface EndpointSnapshot {
   readonly address: SocketAddress;
+  /** The name that led to the address, if one did: whom TLS expects, unless it is told. */
+  readonly host?: string | undefined;
   /** Relative to the others, ≥ 0; an endpoint of weight 0 gets no flows. */
   readonly weight: number;
   /** Stands by until no other is in use. */
@@ -125,6 +132,8 @@ export interface TimeoutsSnapshot {
   /** How long an HTTP connection may wait for another request. */
   readonly keepAliveMs: number;
   readonly idleMs: number;
+  /** For a TLS handshake, on either side. */
+  readonly tlsHandshakeMs: number;
 }
 
 export interface LimitsSnapshot {

@@ -2,6 +2,7 @@ import { Errno, Pump, PumpResult, type Transport, takeSocketError } from '../spl
 import type { CloseReason } from './counters.js';
 import type { FlowSide } from './flow-side.js';
 import type { WorkerRoom } from './room.js';
+import type { TlsSide } from './tls-side.js';
 
 /** Either side, by name; `up` is from client to upstream, `down` is back. */
 export type SideName = 'client' | 'upstream';
@@ -20,6 +21,9 @@ export type SideName = 'client' | 'upstream';
 export class Tunnel {
   readonly up: Pump;
   readonly down: Pump;
+  /** The bytes of that direction pass OpenSSL in userland. */
+  readonly isUpSecure: boolean;
+  readonly isDownSecure: boolean;
   /** A direction is over: its FIN was passed on, or its sink broke. */
   isUpOver = false;
   isDownOver = false;
@@ -32,10 +36,17 @@ export class Tunnel {
     private readonly room: WorkerRoom,
     private readonly client: FlowSide,
     private readonly upstream: FlowSide,
+    clientTls: TlsSide | undefined,
+    upstreamTls: TlsSide | undefined,
   ) {
     const { counters } = room;
-    this.up = new Pump(room, counters.up, client.transport, upstream.transport);
-    this.down = new Pump(room, counters.down, upstream.transport, client.transport);
+    // Bytes that OpenSSL touches are neither spliced nor simply copied: they are counted apart.
+    this.isUpSecure = clientTls?.kernelRx === false || upstreamTls?.kernelTx === false;
+    this.isDownSecure = clientTls?.kernelTx === false || upstreamTls?.kernelRx === false;
+    const upMeter = this.isUpSecure ? counters.secureUp : counters.up;
+    const downMeter = this.isDownSecure ? counters.secureDown : counters.down;
+    this.up = new Pump(room, upMeter, client.transport, upstream.transport);
+    this.down = new Pump(room, downMeter, upstream.transport, client.transport);
     client.pump = this.up;
     upstream.pump = this.down;
   }

@@ -13,6 +13,8 @@ import {
   PipePool,
   withLedger,
 } from '../splice/index.js';
+import { offersKernelTls } from '../tls/index.js';
+import { ContextCache } from './context-cache.js';
 import { Counter, Counters } from './counters.js';
 import { type EventHandler, EventLoop } from './event-loop.js';
 import { findSession, listFlows, sessionsOf } from './flow-report.js';
@@ -87,7 +89,8 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.connections = new ConnectionLimit(start.shared, connectionsMax, snapshot.worker);
     this.bell = new EventFd(this.kernel, start.bellFd);
     const ledger = new EndpointLedger(snapshot.endpointTable, snapshot.worker);
-    this.gates = new Gates(this, ledger, snapshot);
+    const contexts = new ContextCache(offersKernelTls(this.kernel));
+    this.gates = new Gates(this, ledger, contexts, snapshot);
     if (snapshot.core >= 0) this.pinTo(snapshot.core);
   }
 

@@ -45,6 +45,11 @@ export class ClientContext {
     }
   }
 
+  /** It is gone: nothing can be connected by it any more. */
+  get isReleased(): boolean {
+    return this.references === 0;
+  }
+
   retain(): void {
     this.references++;
   }

@@ -37,6 +37,7 @@ export {
   kernelTlsRefusals,
   keyRefusal,
 } from './kernel-tls.js';
+export { offersKernelTls } from './kernel-tls-offer.js';
 export { KernelTlsReader, RECORD_BYTES_MAX } from './kernel-tls-reader.js';
 export { KernelTlsTransport } from './kernel-tls-transport.js';
 export { KernelTlsWriter } from './kernel-tls-writer.js';

@@ -19,6 +19,11 @@ export interface ProtocolSettings {
   /** Groups for the key exchange (`SSL_CTX_set1_groups_list`); absent: OpenSSL's default. */
   readonly curves?: string | undefined;
   readonly kernel: KernelTls;
+  /**
+   * Equal ones mean equal settings, certificates and keys included: an `SSL_CTX` made from the one
+   * does for the other, although each message to a worker brings a copy of its own.
+   */
+  readonly fingerprint?: string | undefined;
 }
 
 /** One certificate with its key; PEM and DER as read, so that workers open no files. */
@@ -58,7 +63,10 @@ export interface ServerTlsSettings extends ProtocolSettings {
 
 /** TLS to an upstream. */
 export interface ClientTlsSettings extends ProtocolSettings {
-  /** For SNI and verification; absent: no SNI, and the certificate must name the address. */
+  /**
+   * For SNI and verification, of all endpoints; absent: the name that led to each, and where there is
+   * none, no SNI, and the certificate must name the address.
+   */
   readonly serverName?: string | undefined;
   /** False trusts anybody. */
   readonly verify: boolean;

@@ -32,7 +32,13 @@ function start(fd: number, address: SocketAddress, endpoint: SocketAddress, line
     ],
     upstreams: [upstream],
     endpointTable,
-    timeouts: { connectMs: 1000, headMs: 1000, keepAliveMs: 1000, idleMs: 10_000 },
+    timeouts: {
+      connectMs: 1000,
+      headMs: 1000,
+      keepAliveMs: 1000,
+      tlsHandshakeMs: 1000,
+      idleMs: 10_000,
+    },
     limits: {
       connectionsMax: 100,
       pipeMemoryBytes: 1024 * 1024,

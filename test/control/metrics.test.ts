@@ -12,6 +12,7 @@ import {
 } from '#src/proxy/index.js';
 import { Rejection } from '#src/proxy/tcp/index.js';
 import { Errno, PUMP_SLOTS } from '#src/splice/index.js';
+import { KernelTlsRefusal, TlsEnding, type TlsSession, TlsVersion } from '#src/tls/index.js';
 import { type Family, parseExposition } from '#test/support/exposition.js';
 
 const docs = readFileSync(new URL('../../../docs/metrics.md', import.meta.url), 'utf8');
@@ -72,8 +73,36 @@ function busyRegion(): Counters {
   counters.countRejected(0, Rejection.not_tls);
   counters.countAccepted(0);
   counters.countConnected(3);
+  counters.tls.countHandshake('client', session, 0, KernelTlsRefusal.NotOffered);
+  counters.tls.countHandshake('upstream', session, KernelTlsRefusal.NoModule, 1);
+  counters.tls.countFailure('client', 'plain_http');
+  counters.tls.countEnding('client', TlsEnding.Truncated);
   return counters;
 }
+
+const session: TlsSession = {
+  version: TlsVersion.Tls13,
+  cipher: 'TLS_AES_128_GCM_SHA256',
+  cipherId: 0x1301,
+  isResumed: true,
+  serverName: 'a.test',
+  alpn: undefined,
+  peer: undefined,
+};
+
+t.test('metrics: handshakes are told by what was agreed on', async (t) => {
+  const families = await scrape([busyRegion(), busyRegion()]);
+  const agreed = { version: '1.3', cipher: 'TLS_AES_128_GCM_SHA256', resumed: 'true' };
+  const kernel = { kernel_tx: 'true', kernel_rx: 'false' };
+  const total = 'headgate_tls_handshakes_total';
+  t.equal(sampleValue(families, total, { side: 'client', ...agreed, ...kernel }), 2);
+  const fallback = { side: 'upstream', direction: 'tx', reason: 'no_module' };
+  t.equal(sampleValue(families, 'headgate_tls_kernel_fallbacks_total', fallback), 2);
+  const failure = { side: 'client', reason: 'plain_http' };
+  t.equal(sampleValue(families, 'headgate_tls_handshake_failures_total', failure), 2);
+  const ending = { side: 'client', ending: 'truncated' };
+  t.equal(sampleValue(families, 'headgate_tls_endings_total', ending), 2);
+});
 
 t.test('metrics: the page is one Prometheus accepts', async (t) => {
   const families = await scrape([busyRegion(), region()]);

@@ -25,11 +25,15 @@ t.test('flow state: whatever happens, a flow can close, and only by way of closi
   }
 });
 
-t.test('flow state: a flow goes back only once its head was read', async (t) => {
-  for (const state of states) {
-    for (const next of successors[state]) {
-      const isBack = next < state;
-      t.equal(isBack, state === FlowState.readingHead && next === FlowState.accepted);
+t.test(
+  'flow state: a flow goes back only once its head was read, or its client secured',
+  async (t) => {
+    for (const state of states) {
+      for (const next of successors[state]) {
+        const isBack = next < state;
+        const mayGoBack = state === FlowState.readingHead || state === FlowState.securing;
+        t.equal(isBack, mayGoBack && next === FlowState.accepted);
+      }
     }
-  }
-});
+  },
+);

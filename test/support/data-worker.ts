@@ -29,6 +29,7 @@ import {
   Sockaddr,
   type SocketAddress,
 } from '#src/splice/index.js';
+import type { ClientTlsSettings, ServerTlsSettings } from '#src/tls/index.js';
 import type { FaultPlan } from './fault-plan.js';
 import { plainUpstream } from './upstream-snapshot.js';
 
@@ -37,6 +38,12 @@ export interface DataWorkerOptions {
   readonly timeouts?: Partial<TimeoutsSnapshot>;
   readonly connectionsMax?: number;
   readonly logsAccess?: boolean;
+  /** TLS ends at the listener. */
+  readonly tls?: ServerTlsSettings;
+  /** Endpoints are spoken to by TLS. */
+  readonly upstreamTls?: ClientTlsSettings;
+  /** Names of the listener's routes; all of them lead to the endpoints. */
+  readonly serverNames?: readonly string[];
   /** Faults to inject; without a plan the worker is the one of production. */
   readonly plan?: FaultPlan;
 }
@@ -57,6 +64,7 @@ export class DataWorker {
 
   constructor(options: DataWorkerOptions) {
     const { endpoints, timeouts, connectionsMax = 1000, logsAccess = false, plan } = options;
+    const { tls, upstreamTls, serverNames } = options;
     const fd = openListener(
       this.kernel,
       new Sockaddr({ family: 'inet', host: '127.0.0.1', port: 0 }),
@@ -75,11 +83,20 @@ export class DataWorker {
           address: formatAddress(this.address),
           family: 'inet',
           upstream: 0,
+          tls,
+          ...(serverNames && { routes: [{ names: serverNames, upstream: 0 }] }),
         },
       ],
-      upstreams: [origin],
+      upstreams: [{ ...origin, tls: upstreamTls }],
       endpointTable,
-      timeouts: { connectMs: 1000, headMs: 1000, keepAliveMs: 5000, idleMs: 60_000, ...timeouts },
+      timeouts: {
+        connectMs: 1000,
+        headMs: 1000,
+        keepAliveMs: 5000,
+        tlsHandshakeMs: 1000,
+        idleMs: 60_000,
+        ...timeouts,
+      },
       limits: {
         connectionsMax,
         pipeMemoryBytes: 16 * 1024 * 1024,

@@ -28,7 +28,7 @@ export class FaultBench {
     const worker = new DataWorker({
       endpoints: [origin.address],
       // Long enough for a busy machine, short enough for a test that runs into them.
-      timeouts: { connectMs: 1000, headMs: 1000, idleMs: 2500 },
+      timeouts: { connectMs: 1000, headMs: 1000, tlsHandshakeMs: 1000, idleMs: 2500 },
       plan,
     });
     await worker.ready;

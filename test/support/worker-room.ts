@@ -94,6 +94,7 @@ export class TestRoom implements WorkerRoom {
       connectMs: 1000,
       headMs: 1000,
       keepAliveMs: 5000,
+      tlsHandshakeMs: 1000,
       idleMs: 10_000,
       ...timeouts,
     };
@@ -142,7 +143,7 @@ export class TestRoom implements WorkerRoom {
     const gate = options.http
       ? new HttpGate(this.http, new HttpService(plainHttp, [upstream]))
       : undefined;
-    this.listener = new Listener(this, snapshot, upstream, head, gate);
+    this.listener = new Listener(this, snapshot, upstream, head, undefined, gate);
     this.listener.open();
   }
 

@@ -6,6 +6,7 @@ import type {
 } from '../statistics.js';
 import type { Build } from './build.js';
 import { endpointFamilies } from './endpoint-families.js';
+import { tlsFamilies } from './tls-families.js';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -118,14 +119,20 @@ export const families: readonly MetricFamily[] = [
     read: ({ connectTimes }) => histogram('headgate_upstream_connect_seconds', connectTimes),
   },
   ...endpointFamilies,
-  byPath('headgate_bytes_total', 'Bytes moved', ({ copyBytes, spliceBytes }) => ({
-    copy: copyBytes,
-    splice: spliceBytes,
+  ...tlsFamilies,
+  byPath('headgate_bytes_total', 'Bytes moved', (direction) => ({
+    copy: direction.copyBytes,
+    splice: direction.spliceBytes,
+    userland_tls: direction.userlandTlsBytes,
   })),
   byPath(
     'headgate_operations_total',
-    'Reads that moved bytes: recv(2) when copying, splice(2) when splicing',
-    ({ copyOperations, spliceOperations }) => ({ copy: copyOperations, splice: spliceOperations }),
+    'Reads that moved bytes: recv(2) when copying, splice(2) when splicing, or through OpenSSL',
+    (direction) => ({
+      copy: direction.copyOperations,
+      splice: direction.spliceOperations,
+      userland_tls: direction.userlandTlsOperations,
+    }),
   ),
   byDirection(
     'headgate_would_block_total',

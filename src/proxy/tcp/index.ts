@@ -29,6 +29,6 @@ export {
 } from './proxy-tlv.js';
 export { V1_BYTES_MAX, writeProxyV1 } from './proxy-v1.js';
 export { type ProxyV2Options, V2_FIXED_BYTES, writeProxyV2 } from './proxy-v2.js';
-export { type ServerNameRule, ServerNames } from './server-names.js';
+export { type ServerNameRule, ServerNames, type StreamName } from './server-names.js';
 export { type ExpectedHead, HeadReader, HeadResult, HeadState } from './stream-head.js';
 export { Alert, alertRecord, sendAlert } from './tls-alert.js';

@@ -20,6 +20,9 @@ interface Entry {
   readonly routes: { readonly index: number; readonly alpn: readonly string[] | undefined }[];
 }
 
+/** What a TLS stream says of where it wants to go: in its ClientHello, or when it was agreed on. */
+export type StreamName = Pick<ClientHello, 'serverName' | 'alpn'>;
+
 const NO_ROUTE = -1;
 const DOT = 0x2e;
 
@@ -61,7 +64,7 @@ export class ServerNames {
   }
 
   /** @returns the index of a rule, or a negative rejection that says what there was none for */
-  find({ serverName: name, alpn }: Pick<ClientHello, 'serverName' | 'alpn'>): number {
+  find({ serverName: name, alpn }: StreamName): number {
     let route = firstRoute(this.fallback, alpn);
     let isKnown = this.fallback.routes.length > 0;
     if (name === undefined) return route >= 0 ? route : -missing(isKnown, false);

@@ -26,6 +26,9 @@ export class Endpoint implements Candidate {
   readonly plan: ConnectPlan | undefined;
   /** For log lines. */
   readonly text: string;
+  /** The name or address that led here: whom TLS expects to meet; empty for a unix socket. */
+  readonly host: string;
+  readonly isTcp: boolean;
   readonly slot: number;
   readonly isBackup: boolean;
   readonly fullWeight: number;
@@ -43,6 +46,9 @@ export class Endpoint implements Candidate {
     this.sockaddr = new Sockaddr(snapshot.address);
     this.plan = snapshot.socket && new ConnectPlan(snapshot.socket);
     this.text = this.sockaddr.toString();
+    const { address } = snapshot;
+    this.isTcp = address.family !== 'unix';
+    this.host = snapshot.host ?? (address.family === 'unix' ? '' : address.host);
     this.slot = snapshot.slot;
     this.isBackup = snapshot.backup;
     this.fullWeight = Math.round(snapshot.weight * 1000);

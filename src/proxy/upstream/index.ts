@@ -15,4 +15,4 @@ export { type Balance, hashBytes } from './policy/index.js';
 export { processMs } from './process-clock.js';
 export type { Waiter } from './queue.js';
 export { sourceKey, sourceKeyOf } from './source-key.js';
-export { Selection, Upstream, type UpstreamRoom } from './upstream.js';
+export { Selection, Upstream, type UpstreamRoom, type UpstreamTls } from './upstream.js';

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { ClientContext, KernelTls } from '../../tls/index.js';
 import type { UpstreamSnapshot } from '../snapshot.js';
 import { Endpoint, type Moment } from './endpoint.js';
 import type { EndpointLedger } from './endpoint-ledger.js';
@@ -20,6 +21,12 @@ export type Selection = Endpoint | (typeof Selection)[keyof typeof Selection];
 
 /** That an upstream has no endpoint is logged at most this often. */
 const NONE_LOG_MS = 60_000;
+
+/** How endpoints are met by TLS. */
+export interface UpstreamTls {
+  readonly context: ClientContext;
+  readonly kernel: KernelTls;
+}
 
 /** What an upstream needs of its worker. */
 export interface UpstreamRoom {
@@ -67,6 +74,8 @@ export class Upstream {
   constructor(
     snapshot: UpstreamSnapshot,
     private readonly room: UpstreamRoom,
+    /** Where endpoints are spoken to by TLS. */
+    readonly tls?: UpstreamTls,
   ) {
     const { clock, ledger } = room;
     this.name = snapshot.name;

@@ -186,7 +186,13 @@ export class DataPlane {
         ],
         upstreams: [this.snapshot],
         endpointTable: this.table.memory,
-        timeouts: { connectMs, headMs: 1000, keepAliveMs: 1000, idleMs: 60_000 },
+        timeouts: {
+          connectMs,
+          headMs: 1000,
+          keepAliveMs: 1000,
+          tlsHandshakeMs: 1000,
+          idleMs: 60_000,
+        },
         limits: {
           connectionsMax: 10_000,
           pipeMemoryBytes: 1 << 24,

@@ -1,0 +1,91 @@
+import type { Transport } from '../splice/index.js';
+import {
+  type Handshake,
+  HandshakeResult,
+  type KernelTls,
+  type TlsSession,
+  type UserlandTlsTransport,
+} from '../tls/index.js';
+import type { WorkerRoom } from './room.js';
+import type { TlsSideName } from './tls-counters.js';
+
+/**
+ * TLS on one side of a session: the handshake while it goes on, then what it has agreed on. Counts
+ * both, for whoever wants a secure connection: a flow of its client, a dial of its upstream.
+ */
+export class TlsSide {
+  /** What was agreed on, once the handshake is done. */
+  session: TlsSession | undefined;
+  /** Records are the kernel's affair; when the handshake is done. */
+  kernelTx = false;
+  kernelRx = false;
+  /** One of `handshakeFailures`, and what OpenSSL or the kernel had to say; when it has failed. */
+  failure: string | undefined;
+  detail = '';
+  private handshake: Handshake | undefined;
+  private taken: UserlandTlsTransport | undefined;
+
+  /** @param kernel whether records may or have to be the kernel's */
+  constructor(
+    private readonly room: WorkerRoom,
+    readonly name: TlsSideName,
+    handshake: Handshake,
+    readonly kernel: KernelTls,
+  ) {
+    this.handshake = handshake;
+  }
+
+  /**
+   * Goes on with the handshake. Not to be called after it answered anything but Waiting.
+   *
+   * @param events what epoll reported; 0 for a try without an event
+   */
+  advance(events: number): HandshakeResult {
+    const result = this.handshake!.advance(events);
+    if (result === HandshakeResult.Done) return this.agreed();
+    if (result === HandshakeResult.Failed) this.failed();
+    return result;
+  }
+
+  /** After Done: the connection with its records out of the way, for good. */
+  get transport(): Transport {
+    return this.taken!;
+  }
+
+  /** The time is up. */
+  expire(): void {
+    this.handshake!.expire();
+    this.failed();
+  }
+
+  /** Gives back what a handshake under way holds; the socket is not its to close. */
+  release(): void {
+    this.handshake?.release();
+    this.handshake = undefined;
+  }
+
+  /** When the connection is over: counts how its incoming stream has ended. */
+  end(): void {
+    this.release();
+    if (this.taken === undefined) return;
+    const { isTruncated, failure } = this.taken;
+    this.room.counters.tls.countEnding(this.name, isTruncated ? 2 : failure ? 3 : 1);
+  }
+
+  private agreed(): HandshakeResult {
+    const handshake = this.handshake!;
+    this.handshake = undefined;
+    this.session = handshake.session;
+    this.taken = handshake.takeOver();
+    this.room.counters.tls.countHandshake(this.name, this.session!, 1, 1);
+    return HandshakeResult.Done;
+  }
+
+  private failed(): void {
+    const { failure, detail } = this.handshake!;
+    this.failure = failure;
+    this.detail = detail;
+    this.handshake = undefined;
+    this.room.counters.tls.countFailure(this.name, failure!);
+  }
+}
