@@ -10,7 +10,14 @@ export interface Caller {
   /** The client wants to see an OCSP response. @returns one of CallbackAnswer */
   onStatusRequest(ssl: number): number;
   /** A ticket is written or read: SSL_CTX_set_tlsext_ticket_key_evp_cb(3). */
-  onTicket(name: number, iv: number, cipher: number, mac: number, isWriting: boolean): number;
+  onTicket(
+    ssl: number,
+    name: number,
+    iv: number,
+    cipher: number,
+    mac: number,
+    isWriting: boolean,
+  ): number;
   /** A secret, as a line of the key log. */
   onSecret(line: number): void;
   /** A session that can be resumed. @returns true when its reference is kept */
@@ -60,8 +67,8 @@ export function callbackAddresses(): CallbackAddresses {
     status: registerCallback('status', (ssl) =>
       guarded(SSL_TLSEXT_ERR_NOACK, (caller) => caller.onStatusRequest(ssl)),
     ),
-    ticketKey: registerCallback('ticketKey', (_, name, iv, cipher, mac, isWriting) =>
-      guarded(-1, (caller) => caller.onTicket(name, iv, cipher, mac, isWriting === 1)),
+    ticketKey: registerCallback('ticketKey', (ssl, name, iv, cipher, mac, isWriting) =>
+      guarded(-1, (caller) => caller.onTicket(ssl, name, iv, cipher, mac, isWriting === 1)),
     ),
     keylog: registerCallback('keylog', (_, line) => {
       guarded(0, (caller) => {

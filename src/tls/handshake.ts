@@ -295,8 +295,17 @@ export class Handshake implements Caller {
       const bytes = (this.writtenBytes() - this.writtenBefore) >>> 0;
       if (bytes > 0) this.ticketRecords = bytes > RECORD_BYTES_MAX ? -1 : 1;
     }
+    this.keepRenewedTicket();
     this.state = HandshakeState.done;
     return HandshakeResult.Done;
+  }
+
+  /** OpenSSL reports new sessions; that a resumed one of TLS 1.2 got another ticket it does not. */
+  private keepRenewedTicket(): void {
+    const { version, isResumed } = this.session!;
+    if (this.sessionSlot === undefined || !isResumed || version !== TlsVersion.Tls12) return;
+    const session = this.openssl.SSL_get1_session(this.ssl);
+    if (!this.sessionSlot.keep(session)) this.openssl.SSL_SESSION_free(session);
   }
 
   private writtenBytes(): number {
@@ -333,8 +342,15 @@ export class Handshake implements Caller {
     return this.server?.onStatusRequest(ssl) ?? CallbackAnswer.SSL_TLSEXT_ERR_NOACK;
   }
 
-  onTicket(name: number, iv: number, cipher: number, mac: number, isWriting: boolean): number {
-    return this.server!.onTicket(name, iv, cipher, mac, isWriting);
+  onTicket(
+    ssl: number,
+    name: number,
+    iv: number,
+    cipher: number,
+    mac: number,
+    isWriting: boolean,
+  ): number {
+    return this.server!.onTicket(ssl, name, iv, cipher, mac, isWriting);
   }
 
   onSecret(line: number): void {

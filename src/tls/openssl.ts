@@ -15,20 +15,15 @@ const prototypes = [
   'int SSL_pending(uintptr_t)',
   'int SSL_has_pending(uintptr_t)',
   'int SSL_shutdown(uintptr_t)',
-  'int SSL_get_shutdown(uintptr_t)',
   'uintptr_t SSL_new(uintptr_t)',
   'void SSL_free(uintptr_t)',
   'int SSL_set_fd(uintptr_t, int)',
   'void SSL_set_accept_state(uintptr_t)',
   'void SSL_set_connect_state(uintptr_t)',
   'void SSL_set_read_ahead(uintptr_t, int)',
-  'void SSL_set_default_read_buffer_len(uintptr_t, size_t)',
   'long SSL_ctrl(uintptr_t, int, long, uintptr_t)',
   'uintptr_t SSL_get_rbio(uintptr_t)',
   'void SSL_set0_wbio(uintptr_t, uintptr_t)',
-  'int SSL_set_ex_data(uintptr_t, int, uintptr_t)',
-  'uintptr_t SSL_get_ex_data(uintptr_t, int)',
-  'int SSL_key_update(uintptr_t, int)',
 
   // What a handshake has agreed on.
   'int SSL_version(uintptr_t)',
@@ -45,19 +40,16 @@ const prototypes = [
   'size_t SSL_get_server_random(uintptr_t, uintptr_t, size_t)',
 
   // Sessions.
-  'uintptr_t SSL_get_session(uintptr_t)',
+  'uintptr_t SSL_get1_session(uintptr_t)',
   'int SSL_set_session(uintptr_t, uintptr_t)',
-  'int SSL_SESSION_up_ref(uintptr_t)',
   'void SSL_SESSION_free(uintptr_t)',
   'int SSL_SESSION_is_resumable(uintptr_t)',
-  'size_t SSL_SESSION_get_master_key(uintptr_t, uintptr_t, size_t)',
 
   // Contexts.
   'uintptr_t TLS_server_method()',
   'uintptr_t TLS_client_method()',
   'uintptr_t SSL_CTX_new(uintptr_t)',
   'void SSL_CTX_free(uintptr_t)',
-  'int SSL_CTX_up_ref(uintptr_t)',
   'uintptr_t SSL_set_SSL_CTX(uintptr_t, uintptr_t)',
   'long SSL_CTX_ctrl(uintptr_t, int, long, uintptr_t)',
   'long SSL_CTX_callback_ctrl(uintptr_t, int, uintptr_t)',
@@ -97,7 +89,6 @@ const prototypes = [
   'uintptr_t PEM_read_bio_X509(uintptr_t, uintptr_t, uintptr_t, uintptr_t)',
   'uintptr_t PEM_read_bio_X509_CRL(uintptr_t, uintptr_t, uintptr_t, uintptr_t)',
   'uintptr_t PEM_read_bio_PrivateKey(uintptr_t, uintptr_t, uintptr_t, str)',
-  'int i2d_X509(uintptr_t, uintptr_t)',
   'void X509_free(uintptr_t)',
   'void X509_CRL_free(uintptr_t)',
   'void EVP_PKEY_free(uintptr_t)',
@@ -122,7 +113,6 @@ const prototypes = [
   // Errors.
   'ulong ERR_get_error()',
   'ulong ERR_peek_error()',
-  'ulong ERR_peek_last_error()',
   'void ERR_clear_error()',
   'str ERR_reason_error_string(ulong)',
   'str OpenSSL_version(int)',
@@ -131,7 +121,6 @@ const prototypes = [
   'uintptr_t CRYPTO_malloc(size_t, str, int)',
   'int CRYPTO_memcmp(uintptr_t, uintptr_t, size_t)',
   'size_t OPENSSL_strlcpy(uintptr_t, uintptr_t, size_t)',
-  'void OPENSSL_cleanse(uintptr_t, size_t)',
   // The C library's, and under the same roof: it moves bytes between OpenSSL's memory and ours.
   'uintptr_t memcpy(uintptr_t, uintptr_t, size_t)',
 ] as const;

@@ -120,8 +120,15 @@ export class ServerContexts {
     return SSL_TLSEXT_ERR_OK;
   }
 
-  onTicket(name: number, iv: number, cipher: number, mac: number, isWriting: boolean): number {
-    return this.ticketKeys.onTicket(name, iv, cipher, mac, isWriting);
+  onTicket(
+    ssl: number,
+    name: number,
+    iv: number,
+    cipher: number,
+    mac: number,
+    isWriting: boolean,
+  ): number {
+    return this.ticketKeys.onTicket(ssl, name, iv, cipher, mac, isWriting);
   }
 
   private addContext(settings: ServerTlsSettings, use: ContextUse, group: Group): void {

@@ -3,6 +3,7 @@ import { callbackAddresses } from './callbacks.js';
 import { Control, Misc } from './constants.js';
 import type { OpenSsl } from './openssl.js';
 import { orThrowTls } from './openssl-error.js';
+import { TlsVersion } from './settings.js';
 
 /** A key is a name, the secret of an HMAC-SHA-256 and that of an AES-256-CBC (RFC 5077 §4). */
 const NAME_BYTES = 16;
@@ -89,8 +90,20 @@ export class TicketKeys {
   }
 
   /** The arguments are those of the callback, addresses in OpenSSL's memory. */
-  onTicket(name: number, iv: number, cipher: number, mac: number, isWriting: boolean): number {
-    return isWriting ? this.seal(name, iv, cipher, mac) : this.open(name, iv, cipher, mac);
+  onTicket(
+    ssl: number,
+    name: number,
+    iv: number,
+    cipher: number,
+    mac: number,
+    isWriting: boolean,
+  ): number {
+    if (isWriting) return this.seal(name, iv, cipher, mac);
+    const answer = this.open(name, iv, cipher, mac);
+    // A ticket of TLS 1.3 is for one connection (RFC 8446 §C.4), which gets the next.
+    const isSpent =
+      answer === TicketAnswer.Good && this.openssl.SSL_version(ssl) === TlsVersion.Tls13;
+    return isSpent ? TicketAnswer.Renew : answer;
   }
 
   /** Overwrites the keys. */

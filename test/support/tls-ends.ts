@@ -1,9 +1,11 @@
 // Two TLS transports in this thread that hear of their sockets by edges alone, as in a worker.
 import { Epoll, EventPoll, NativeMemory, Outcome } from '#src/splice/index.js';
 import type {
+  ClientContext,
   ClientTlsSettings,
   ContextUse,
   OpenSsl,
+  ServerContexts,
   ServerTlsSettings,
   UserlandTlsTransport,
 } from '#src/tls/index.js';
@@ -15,6 +17,9 @@ const EVENTS = (Epoll.EPOLLIN | Epoll.EPOLLOUT | Epoll.EPOLLRDHUP | Epoll.EPOLLE
 const memory = new NativeMemory(1 << 20);
 
 export interface TlsEndsOptions extends TlsPairOptions {
+  /** Made before, and the caller's to release. */
+  readonly contexts?: ServerContexts;
+  readonly context?: ClientContext;
   readonly server?: Partial<ServerTlsSettings>;
   readonly client?: Partial<ClientTlsSettings>;
   readonly use?: ContextUse;
@@ -32,11 +37,12 @@ export class TlsEnds {
   private readonly poll: EventPoll;
 
   constructor(kit: SocketKit, options: TlsEndsOptions = {}) {
-    const contexts = serverContexts(options.server, options.use, options.openssl);
-    const context = clientContext(options.client, options.use);
+    const contexts =
+      options.contexts ?? serverContexts(options.server, options.use, options.openssl);
+    const context = options.context ?? clientContext(options.client, options.use);
     this.pair = new TlsPair(kit, contexts, context, options);
-    contexts.release();
-    context.release();
+    if (options.contexts === undefined) contexts.release();
+    if (options.context === undefined) context.release();
     if (options.carry === undefined) this.pair.shake();
     for (let step = 0; options.carry !== undefined && step < 500; step++) {
       this.pair.step();

@@ -171,17 +171,6 @@ t.test('server contexts: a reload changes what new connections get', { timeout }
   }
 });
 
-t.test('server contexts: a reload in the middle of a handshake', { timeout }, async (t) => {
-  const settings = { ...plainSettings, certificates: [certificate(['a.test'])] };
-  const contexts = new ServerContexts(settings, { kernel: false });
-  contexts.retain();
-  contexts.release();
-  t.equal(contexts.find('a.test'), contexts.initial, 'a handshake still has them');
-  t.equal(contexts.openssl.SSL_CTX_up_ref(contexts.initial), 1);
-  contexts.openssl.SSL_CTX_free(contexts.initial);
-  contexts.release();
-});
-
 t.test('server contexts: versions outside the configured range fail', { timeout }, async (t) => {
   const certificates = [certificate(['a.test'])];
   const only13 = { ...plainSettings, certificates, minVersion: TlsVersion.Tls13 };
