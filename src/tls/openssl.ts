@@ -44,6 +44,7 @@ const prototypes = [
   'int SSL_set_session(uintptr_t, uintptr_t)',
   'void SSL_SESSION_free(uintptr_t)',
   'int SSL_SESSION_is_resumable(uintptr_t)',
+  'int SSL_SESSION_get_protocol_version(uintptr_t)',
 
   // Contexts.
   'uintptr_t TLS_server_method()',

@@ -1,33 +1,48 @@
 import type { OpenSsl } from './openssl.js';
+import { TlsVersion } from './settings.js';
 
-/** The last session of one endpoint, for the next connection to resume. */
+/** Sessions kept of one endpoint. A server of TLS 1.3 gives two tickets at a time, mostly. */
+const SESSIONS_MAX = 4;
+
+/**
+ * The last sessions of one endpoint, for the next connections to resume. One of TLS 1.3 is for one
+ * connection (RFC 8446 §C.4), and OpenSSL sees to that; one of TLS 1.2 for any number.
+ */
 export class SessionSlot {
-  private session = 0;
+  private readonly sessions: number[] = [];
   private isReleased = false;
 
   constructor(private readonly openssl: OpenSsl) {}
 
-  /** Proposes the session to the server. */
+  /** Proposes a session to the server, if there is one. */
   offer(ssl: number): void {
-    if (this.session !== 0) this.openssl.SSL_set_session(ssl, this.session);
+    const { openssl, sessions } = this;
+    while (sessions.length > 0) {
+      const newest = sessions.at(-1)!;
+      const isResumable = openssl.SSL_SESSION_is_resumable(newest) === 1;
+      if (isResumable) openssl.SSL_set_session(ssl, newest);
+      const version = openssl.SSL_SESSION_get_protocol_version(newest);
+      if (!isResumable || version === TlsVersion.Tls13) {
+        sessions.pop();
+        openssl.SSL_SESSION_free(newest);
+      }
+      if (isResumable) return;
+    }
   }
 
   /** @returns true when the reference is kept */
   keep(session: number): boolean {
-    if (this.isReleased || this.openssl.SSL_SESSION_is_resumable(session) !== 1) return false;
-    this.free();
-    this.session = session;
+    const { openssl, sessions } = this;
+    if (this.isReleased || openssl.SSL_SESSION_is_resumable(session) !== 1) return false;
+    if (sessions.length === SESSIONS_MAX) openssl.SSL_SESSION_free(sessions.shift()!);
+    sessions.push(session);
     return true;
   }
 
   release(): void {
     this.isReleased = true;
-    this.free();
-  }
-
-  private free(): void {
-    if (this.session !== 0) this.openssl.SSL_SESSION_free(this.session);
-    this.session = 0;
+    for (const session of this.sessions) this.openssl.SSL_SESSION_free(session);
+    this.sessions.length = 0;
   }
 }
 

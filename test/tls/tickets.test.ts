@@ -118,11 +118,15 @@ socketTest('tickets: their records are counted, for the kernel to go on from', a
   }
 });
 
-t.test('tickets: sessions of endpoints that are not used any more are forgotten', async (t) => {
+t.test('tickets: sessions that are not used any more are forgotten', async (t) => {
   const freed: number[] = [];
+  const offered: number[] = [];
+  /** Sessions are numbers here: negative ones are of TLS 1.2, 99 cannot be resumed. */
   const openssl = {
     ...loadOpenSsl(),
-    SSL_SESSION_is_resumable: (session: number) => (session > 0 ? 1 : 0),
+    SSL_SESSION_is_resumable: (session: number) => (session === 99 ? 0 : 1),
+    SSL_SESSION_get_protocol_version: (session: number) => (session < 0 ? Tls12 : Tls13),
+    SSL_set_session: (_: number, session: number) => offered.push(session),
     SSL_SESSION_free: (session: number) => {
       freed.push(session);
       return undefined;
@@ -130,15 +134,30 @@ t.test('tickets: sessions of endpoints that are not used any more are forgotten'
   };
   const cache = new SessionCache(openssl, 2);
   const first = cache.slot('first');
-  t.ok(first.keep(11));
-  t.ok(first.keep(12), 'a new one takes the place of the old');
-  t.same(freed, [11]);
-  t.equal(first.keep(0), false, 'what cannot be resumed is not kept');
+  first.offer(0);
+  t.same(offered, [], 'there is none yet');
+  t.equal(first.keep(99), false, 'what cannot be resumed is not kept');
+  for (const session of [1, 2, 3, 4, 5]) t.ok(first.keep(session));
+  t.same(freed.splice(0), [1], 'a few are kept');
+  first.offer(0);
+  first.offer(0);
+  t.same(
+    [offered.splice(0), freed.splice(0)],
+    [
+      [5, 4],
+      [5, 4],
+    ],
+    'each is offered once',
+  );
+  first.keep(-6);
+  first.offer(0);
+  first.offer(0);
+  t.same([offered.splice(0), freed], [[-6, -6], []], 'of TLS 1.2, more often');
   cache.slot('second').keep(21);
   t.equal(cache.slot('first'), first);
   cache.slot('third').keep(31);
-  t.same(freed, [11, 21], 'the one that was used longest ago');
+  t.same(freed.splice(0), [21], 'the endpoint that was used longest ago');
   cache.release();
-  t.same(freed, [11, 21, 12, 31]);
+  t.same(freed, [2, 3, -6, 31]);
   t.equal(first.keep(13), false, 'a connection of a context that is gone');
 });
