@@ -215,7 +215,7 @@ export async function startHeadgate(
       () => output.lines.find((line) => line.startsWith('listening ')) ?? (ended ? 'exited' : ''),
       () => output.describe(),
     );
-    const address = /^listening \S+ tcp (\S+)$/.exec(line)?.[1];
+    const address = /^listening \S+ (?:tcp|https?) (\S+)$/.exec(line)?.[1];
     if (address === undefined) throw new Error(`no listener: ${line}\n${output.describe()}`);
     return new Headgate(child, output, exit, address);
   } catch (error) {
