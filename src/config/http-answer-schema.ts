@@ -43,6 +43,42 @@ export const rewriteKey = {
   ),
 };
 
+/** Keeps clients at their endpoints. */
+export const stickyKey = {
+  sticky: Type.Optional(
+    Type.Object(
+      {
+        cookie: Type.String({
+          pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+          names: 'the name of a cookie',
+          title: 'cookie',
+          description:
+            'Its name. The upstreams of the route must be balanced by it: `balance: { hash: "cookie:NAME" }`.',
+          examples: ['gate'],
+        } satisfies Description),
+        max_age: Type.Optional(
+          duration(
+            { from: '1s', to: '99999h' },
+            {
+              title: 'max age',
+              description:
+                'How long browsers keep it, in whole seconds; while they run unless said.',
+              examples: ['24h'],
+            },
+          ),
+        ),
+      },
+      {
+        title: 'sticky sessions',
+        description:
+          'Gives clients a cookie by which all their requests come to the same endpoint for as long as that is there.',
+        additionalProperties: false,
+        examples: [{ cookie: 'gate', max_age: '24h' }],
+      } satisfies Description,
+    ),
+  ),
+};
+
 /** What a whole listener says about HTTPS. */
 export const httpsKeys = {
   https_redirect: optional(

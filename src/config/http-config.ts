@@ -59,6 +59,7 @@ function toRoute(file: RouteFile, index: number) {
         to,
       })),
     },
+    sticky: file.sticky === undefined ? null : toSticky(file.sticky),
     guard: toGuard(file),
   };
 }
@@ -96,6 +97,11 @@ function toRate({ requests, per, burst = requests, key }: RateFile) {
   };
 }
 
+function toSticky({ cookie, max_age }: NonNullable<RouteFile['sticky']>) {
+  const maxAge = max_age === undefined ? null : Math.floor(valid(parseDuration(max_age)) / 1000);
+  return { cookie, /** Seconds; null: while the browser runs. */ maxAge };
+}
+
 /** Where plain HTTP is sent to; null: it is served. */
 function toHttpsRedirect(file: HttpFile['https_redirect']) {
   if (file === false) return null;
@@ -120,6 +126,7 @@ const plainRoute = {
   host: 'preserve' as const,
   retries: 1,
   rewrite: { location: false, cookieDomains: [] },
+  sticky: null,
   guard: toGuard({}),
 };
 

@@ -1,6 +1,6 @@
 import Type from 'typebox';
 import { httpActionNames, httpActions } from './http-action-schema.js';
-import { rewriteKey } from './http-answer-schema.js';
+import { rewriteKey, stickyKey } from './http-answer-schema.js';
 import { FIELD_NAME, FIELD_NAMES, httpMatch } from './http-match-schema.js';
 import { protectionKeys } from './http-protection-schema.js';
 import { type Description, integer, optional, text } from './schema-terms.js';
@@ -120,6 +120,7 @@ export const httpRoute = Type.Object(
       },
     ),
     ...rewriteKey,
+    ...stickyKey,
     ...protectionKeys,
   },
   {

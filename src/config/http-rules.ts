@@ -43,6 +43,7 @@ const FORWARDING_KEYS = [
   'host',
   'retries',
   'rewrite',
+  'sticky',
 ];
 
 function findInRoute(route: unknown, pointer: string): Finding[] {

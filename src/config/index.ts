@@ -4,7 +4,7 @@
  * becomes a message for people (`validation.ts`), and the complete, plain object that the rest of the program
  * works from (`config.ts`). All that is wrong with a file is found in one run and told as
  * `file:line:column: what is wrong, what was expected`. Only the schema, what makes the
- * configuration of it (`config.ts`), and the rules about several keys (`bind-clash.ts`, `route-order.ts`, `http-rules.ts`) know any
+ * configuration of it (`config.ts`), and the rules about several keys (`bind-clash.ts`, `route-order.ts`, `http-rules.ts`, `balance-rules.ts`) know any
  * key: a new one begins in the schema.
  */
 export {

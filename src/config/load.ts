@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
 import { findAdminExposure } from './admin-exposure.js';
+import { findBalanceMistakes } from './balance-rules.js';
 import { findBindClashes } from './bind-clash.js';
 import { type Config, toConfig } from './config.js';
 import { withDefaults } from './defaults.js';
@@ -49,6 +50,7 @@ export function loadConfig(text: string, options: LoadOptions = {}): Loaded {
     ...findAdminExposure(source.value),
     ...findUnreachableRoutes(source.value),
     ...findHttpMistakes(source.value),
+    ...findBalanceMistakes(source.value),
   ];
   const problems = [
     ...source.complaints.map(({ offset, message }) => ({ ...source.position(offset), message })),

@@ -351,11 +351,21 @@ export const upstream = Type.Object(
           Type.Enum(['round_robin', 'least_connections', 'random_two']),
           Type.Object(
             {
-              hash: Type.Literal('source_ip', {
-                title: 'hashed',
-                description: 'What the endpoint is chosen by.',
-                examples: ['source_ip'],
-              } satisfies Description),
+              hash: Type.Union(
+                [
+                  Type.Enum(['source_ip', 'path']),
+                  Type.String({
+                    pattern: "^(header|cookie):[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+                    names: 'header:NAME or cookie:NAME',
+                  }),
+                ],
+                {
+                  title: 'hashed',
+                  description:
+                    'What the endpoint is chosen by: the address of the client, and for HTTP the path, a header field or a cookie. Requests without the field or the cookie go by turns.',
+                  examples: ['source_ip', 'header:x-user', 'cookie:session', 'path'],
+                } satisfies Description,
+              ),
             },
             { additionalProperties: false },
           ),

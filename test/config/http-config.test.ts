@@ -43,6 +43,7 @@ t.test('http: one upstream is one route with every default', async (t) => {
         host: 'preserve',
         retries: 1,
         rewrite: { location: false, cookieDomains: [] },
+        sticky: null,
         guard: {
           allow: [],
           deny: [],

@@ -12,6 +12,7 @@ import {
 import {
   CanonicalPath,
   type ConnectionFacts,
+  findCookie,
   HttpClient,
   Router,
   Routing,
@@ -37,6 +38,8 @@ export class HttpPolicy implements RequestContext {
   answer: DirectAnswer | undefined;
   /** Where the request goes, once it was chosen; nothing for one that is answered here. */
   target: Target | undefined;
+  stickyValue: string | undefined;
+  isStickyNew = false;
   private readonly router: Router;
   private readonly trusted: NetworkSet;
   private readonly requestId: RequestIdPolicy;
@@ -76,6 +79,8 @@ export class HttpPolicy implements RequestContext {
     this.client = client;
     this.sequence = 0;
     this.target = undefined;
+    this.stickyValue = undefined;
+    this.isStickyNew = false;
     client.identify(head);
     const index = this.router.find(head, client, path);
     this.route = index < 0 ? undefined : this.routes[index];
@@ -96,6 +101,8 @@ export class HttpPolicy implements RequestContext {
     this.route = route;
     this.sequence = requestNumber;
     this.target = undefined;
+    this.stickyValue = undefined;
+    this.isStickyNew = false;
     client.identify(head);
     path.read(head);
   }
@@ -103,6 +110,12 @@ export class HttpPolicy implements RequestContext {
   /** Chooses where the request goes. @returns nothing for one that its route answers, and without a route */
   choose(): Target | undefined {
     this.target = this.route?.split?.next();
+    const sticky = this.route?.sticky;
+    if (this.target !== undefined && sticky !== undefined) {
+      this.stickyValue = findCookie(this.head, sticky);
+      this.isStickyNew = this.stickyValue === undefined;
+      this.stickyValue ??= this.ids.text(this.requestNumber);
+    }
     return this.target;
   }
 

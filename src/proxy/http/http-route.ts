@@ -10,6 +10,8 @@ export class HttpRoute {
   readonly split: Split | undefined;
   /** What it answers by itself; nothing for a route that forwards. */
   readonly answer: DirectAnswer | undefined;
+  /** Name of the cookie that keeps clients at their endpoints. */
+  readonly sticky: string | undefined;
   /** Further attempts at other endpoints. */
   readonly retries: number;
   /** Whether it serves a request at all. */
@@ -30,6 +32,7 @@ export class HttpRoute {
     const { action } = route;
     this.name = route.name;
     this.retries = route.retries;
+    this.sticky = route.sticky?.cookie;
     this.split = action.kind === 'forward' ? new Split(action, worker) : undefined;
     this.answer =
       action.kind === 'forward'

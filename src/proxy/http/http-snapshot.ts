@@ -40,7 +40,16 @@ export interface HttpRouteSnapshot {
   /** Further attempts at other endpoints. */
   readonly retries: number;
   readonly rewrite: RewriteSnapshot;
+  /** The cookie that keeps a client at its endpoint, made where there is none; null or absent: none is. */
+  readonly sticky?: StickySnapshot | null;
   readonly guard: GuardSnapshot;
+}
+
+export interface StickySnapshot {
+  /** Name of the cookie. */
+  readonly cookie: string;
+  /** How long browsers keep it, seconds; null: as long as they run. */
+  readonly maxAge: number | null;
 }
 
 /** What is changed in responses, because it only makes sense behind the proxy. */

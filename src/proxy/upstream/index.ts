@@ -11,7 +11,7 @@ export { EndpointSlots, type SlotAssignment, type SlotRequest } from './endpoint
 export { openEndpointSocket } from './endpoint-socket.js';
 export { EndpointState, endpointStateNames, Health } from './endpoint-state.js';
 export { ENDPOINT_SLOTS, EndpointTable, type SlotReading } from './endpoint-table.js';
-export { type Balance, hashBytes } from './policy/index.js';
+export { type Balance, hashBytes, hashText } from './policy/index.js';
 export { processMs } from './process-clock.js';
 export type { Waiter } from './queue.js';
 export { sourceKey, sourceKeyOf } from './source-key.js';

@@ -63,6 +63,8 @@ export class Upstream {
   readonly idleTimeoutMs: number;
   /** Whether {@link select} looks at its key. */
   readonly isKeyed: boolean;
+  /** What the key is made of; nothing where none is looked at. */
+  readonly hashedBy: string | undefined;
   /** Connections begin with such a PROXY header. */
   readonly sendProxyProtocol: UpstreamSnapshot['sendProxyProtocol'];
   private readonly primaries: EndpointTier;
@@ -85,6 +87,7 @@ export class Upstream {
     this.sendProxyProtocol = snapshot.sendProxyProtocol;
     this.panicThreshold = snapshot.panicThreshold;
     this.isKeyed = typeof snapshot.balance === 'object';
+    this.hashedBy = typeof snapshot.balance === 'object' ? snapshot.balance.hash : undefined;
     this.queue = new EndpointQueue(clock, ledger, snapshot.slot, snapshot.queueMax);
     const endpoints: Endpoint[] = [];
     const passive = new PassiveHealth(snapshot, room, endpoints);

@@ -17,6 +17,10 @@ export interface RequestContext {
   readonly routeName: string;
   /** Where the request goes; nothing while that is open, and for one that is answered here. */
   readonly target: Target | undefined;
+  /** What the client's cookie of the route's `sticky` says, or will say; nothing without `sticky`. */
+  readonly stickyValue: string | undefined;
+  /** The client has no such cookie yet, and gets one. */
+  readonly isStickyNew: boolean;
   writeRequestId(out: HeadWriter): void;
 }
 

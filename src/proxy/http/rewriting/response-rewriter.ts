@@ -1,6 +1,6 @@
 import type { HeadWriter } from '../head-writer.js';
 import { HeaderName } from '../header-name.js';
-import type { HttpRouteSnapshot } from '../http-snapshot.js';
+import type { HttpRouteSnapshot, StickySnapshot } from '../http-snapshot.js';
 import type { ResponseHead } from '../response-head.js';
 import { CookieDomains } from './cookie-domains.js';
 import { FieldFilter } from './field-filter.js';
@@ -68,6 +68,7 @@ export class ResponseRewriter {
   private readonly hsts: Buffer;
   private readonly location: LocationRewriter | undefined;
   private readonly cookies: CookieDomains | undefined;
+  private readonly sticky: StickySnapshot | null | undefined;
   /** What is noted where nothing depends on the request: by plain HTTP and by HTTPS. */
   private readonly notes: ResponseNotes | undefined;
   private readonly secureNotes: ResponseNotes | undefined;
@@ -77,7 +78,8 @@ export class ResponseRewriter {
    * @param request of the same route
    */
   constructor(route: HttpRouteSnapshot, hsts: string | null, request: RequestRewriter) {
-    const { responseHeaders, rewrite, prefix } = route;
+    const { responseHeaders, rewrite, prefix, sticky } = route;
+    this.sticky = sticky;
     this.filter = new FieldFilter(responseHeaders);
     this.drops = this.filter.known.slice();
     for (const id of hopByHop) this.drops[id] = 1;
@@ -100,10 +102,12 @@ export class ResponseRewriter {
   prepare(context: RequestContext, scratch: HeadWriter): ResponseNotes {
     const isSecure = context.client.scheme === 'https';
     const ready = isSecure ? this.secureNotes : this.notes;
-    if (ready !== undefined) return ready;
+    if (ready !== undefined && !context.isStickyNew) return ready;
     const lines = this.fields.bytes(context, scratch);
+    const parts = isSecure ? [lines, this.hsts] : [lines];
+    if (context.isStickyNew) parts.push(this.cookieLine(context.stickyValue!, isSecure));
     return {
-      added: isSecure ? Buffer.concat([lines, this.hsts]) : lines,
+      added: Buffer.concat(parts),
       origins: this.location?.originsOf(context, scratch),
     };
   }
@@ -143,6 +147,14 @@ export class ResponseRewriter {
       out.literal(notes.added);
     }
     out.literal(CRLF);
+  }
+
+  private cookieLine(value: string, isSecure: boolean): Buffer {
+    const { cookie, maxAge } = this.sticky!;
+    const age = maxAge === null ? '' : `; Max-Age=${maxAge}`;
+    const secure = isSecure ? '; Secure' : '';
+    const attributes = `Path=/${age}; HttpOnly; SameSite=Lax${secure}`;
+    return Buffer.from(`Set-Cookie: ${cookie}=${value}; ${attributes}\r\n`, 'latin1');
   }
 
   private rewrites(id: HeaderName, { origins }: ResponseNotes): boolean {

@@ -17,7 +17,10 @@ export type Balance =
   | 'round_robin'
   | 'least_connections'
   | 'random_two'
-  | { readonly hash: 'source_ip' };
+  | {
+      /** `source_ip`; for HTTP also `path`, `header:NAME` and `cookie:NAME`. */
+      readonly hash: string;
+    };
 
 /** @param seed ≥ 0, a different one in each worker; the same seed makes the same choices */
 export function createPolicy<Member extends Candidate>(

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { ConnectionLine } from '#src/proxy/http/rewriting/index.js';
-import { fields, responseOut } from './exchange-rig.js';
+import { FIRST_ID, fields, responseOut } from './exchange-rig.js';
 
 const lines = (...all: string[]) => all.join('\n');
 const edits = (some: object) => ({ set: [], add: [], remove: [], ...some });
@@ -165,3 +165,23 @@ t.test('response: cookies get the domains that clients see', async (t) => {
   t.equal(cookie('a=b; Domain=x.app.internal'), 'a=b; Domain=x.app.internal');
   t.equal(cookie('domain=app.internal; Path=/'), 'domain=app.internal; Path=/');
 });
+
+t.test(
+  'response: a client without the cookie that keeps it at its endpoint gets one',
+  async (t) => {
+    const listener = (maxAge: number | null, scheme: 'http' | 'https') => ({
+      route: { sticky: { cookie: 'gate', maxAge } },
+      facts: { scheme },
+    });
+    const ok = lines('HTTP/1.1 200 OK', 'A: b');
+    t.equal(
+      responseOut(listener(null, 'http'), ok),
+      `${ok}\nSet-Cookie: gate=${FIRST_ID}; Path=/; HttpOnly; SameSite=Lax`,
+    );
+    t.equal(
+      responseOut(listener(60, 'https'), ok),
+      `${ok}\nSet-Cookie: gate=${FIRST_ID}; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure`,
+    );
+    t.equal(responseOut(listener(60, 'https'), ok, {}, 'GET /\nCookie: a=b; gate=x'), ok);
+  },
+);
