@@ -1,8 +1,8 @@
 // Stopping while clients that have to speak first are at all stages of that.
 import t from 'tap';
 import { startConfigured } from '#test/support/configured.js';
-import { until, within } from '#test/support/deadline.js';
-import { connect, echoOrigin } from '#test/support/live-proxy.js';
+import { sleep, until, within } from '#test/support/deadline.js';
+import { connect, echoOrigin, Load, says } from '#test/support/live-proxy.js';
 import { hello, serverName } from '../proxy/tcp/hello-builder.js';
 
 const named = hello({ extensions: [serverName('db.example.com')] });
@@ -52,5 +52,37 @@ t.test(
         .sort(),
       ['done', 'done', 'drained'],
     );
+  },
+);
+
+t.test(
+  'drain: under load clients are served whole or refused, never cut',
+  { timeout: 20_000 },
+  async (t) => {
+    const app = await echoOrigin(t);
+    const { headgate } = await startConfigured(t, {
+      workers: 2,
+      listeners: { web: { bind: '127.0.0.1:0', tcp: { upstream: 'app' } } },
+      upstreams: { app: { endpoints: [app.address] } },
+    });
+    let refused = 0;
+    const load = new Load(async () => {
+      const socket = connect(t, headgate.address);
+      let code: string | undefined;
+      socket.on('error', (error: NodeJS.ErrnoException) => {
+        code = error.code;
+      });
+      const isWell = await says(socket, 'hello');
+      socket.destroy();
+      if (code === 'ECONNREFUSED') refused++;
+      return isWell || code === 'ECONNREFUSED';
+    });
+    await sleep(500);
+    headgate.signal('SIGTERM');
+    await within(5_000, 'the exit', headgate.exit, headgate.context);
+    await until(2_000, 'refusals', () => refused > 5);
+    t.equal(await load.end(), 0, `of ${load.count}, ${refused} refused`);
+    const closes = new Set(headgate.flows().map(({ close }) => close));
+    t.same(closes, new Set(['done']));
   },
 );
