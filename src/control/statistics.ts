@@ -67,6 +67,8 @@ export interface WorkerStatistics {
 export interface Statistics extends WorkerStatistics {
   uptimeMs: number;
   workers: { configured: number; running: number; deaths: number };
+  /** Configurations that were to replace the one in force, and did or did not. */
+  reloads: { applied: number; refused: number; isLastRefused: boolean };
   limits: { connectionsMax: number; pipeMemoryBytes: number };
   /** By upstream, what is in the endpoint table. */
   upstreams: readonly UpstreamStatistics[];

@@ -51,6 +51,7 @@ export class Supervisor {
   readonly stopped: Promise<void>;
   private readonly startedMs = performance.now();
   private isEnding = false;
+  private readonly reloads = { applied: 0, refused: 0, isLastRefused: false };
   /** One reload after the other. */
   private lastReload: Promise<unknown> = Promise.resolve();
 
@@ -173,6 +174,7 @@ export class Supervisor {
         running: this.running,
         deaths: this.site.workers.reduce((sum, { deaths }) => sum + deaths, 0),
       },
+      reloads: { ...this.reloads },
       limits: this.config.limits,
       logLinesDropped: this.site.sink.linesDropped,
     };
@@ -260,11 +262,15 @@ export class Supervisor {
     const { result, config } = await reload(this.site, this.config, wanted);
     if (!result.ok) return this.refuse(result.problems);
     this.config = config;
+    this.reloads.applied++;
+    this.reloads.isLastRefused = false;
     this.site.sink.logger.info({ changes: result.changes }, 'reloaded');
     return result;
   }
 
   private refuse(problems: readonly string[]): ReloadResult {
+    this.reloads.refused++;
+    this.reloads.isLastRefused = true;
     this.site.sink.logger.error({ problems }, 'not reloaded: nothing was changed');
     return { ok: false, problems };
   }

@@ -40,6 +40,7 @@ function statistics(regions: Counters[], listeners = ['web']): Statistics {
     ...readStatistics(regions, listeners),
     uptimeMs: 1500,
     workers: { configured: 3, running: 2, deaths: 4 },
+    reloads: { applied: 2, refused: 1, isLastRefused: true },
     limits: { connectionsMax: 20_000, pipeMemoryBytes: 1024 },
     upstreams: [{ name: 'pg', waiting: 2, endpoints: [endpoint] }],
     logLinesDropped: 7,
@@ -175,6 +176,8 @@ t.test('metrics: the workers are added up', async (t) => {
   t.equal(sampleValue(families, 'headgate_uptime_seconds'), 1.5);
   t.equal(sampleValue(families, 'headgate_workers', { state: 'running' }), 2);
   t.equal(sampleValue(families, 'headgate_worker_deaths_total'), 4);
+  t.equal(sampleValue(families, 'headgate_reloads_total', { result: 'refused' }), 1);
+  t.equal(sampleValue(families, 'headgate_config_last_reload_successful'), 0);
   t.equal(sampleValue(families, 'headgate_log_lines_dropped_total', { thread: 'control' }), 7);
 });
 

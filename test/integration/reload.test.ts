@@ -189,6 +189,9 @@ upstreams: { app: { endpoints: ["${endpoint}"] } }\n`,
   await until(5_000, 'both refusals', () => said(/^not reloaded/).length === 2, headgate.context);
   t.match(said(/^not reloaded/)[0]!.problems, [/headgate\.yaml:5:.*nonsense/]);
   t.ok(await exchange(t, headgate.address), 'the old configuration is in force');
+  const metrics = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
+  t.match(metrics, /^headgate_reloads_total\{result="refused"\} 2$/m);
+  t.match(metrics, /^headgate_config_last_reload_successful 0$/m);
 
   write(one.address);
   const good = await fetch(`http://127.0.0.1:${adminPort}/reload`, { method: 'POST' });

@@ -18,6 +18,7 @@ export function idleTarget(overrides: Partial<AdminTarget> = {}): AdminTarget {
       ...readStatistics([counters], ['web']),
       uptimeMs: 1000,
       workers: { configured: 1, running: 1, deaths: 0 },
+      reloads: { applied: 2, refused: 1, isLastRefused: true },
       limits: { connectionsMax: 1, pipeMemoryBytes: 1 },
       upstreams: [],
       logLinesDropped: 0,

@@ -52,6 +52,21 @@ export const families: readonly MetricFamily[] = [
     'Data threads that died of a bug and took their connections along',
     ({ workers }) => workers.deaths,
   ),
+  {
+    name: 'headgate_reloads_total',
+    type: 'counter',
+    help: 'Configurations that were to replace the one in force',
+    read: ({ reloads }) => [
+      { labels: { result: 'applied' }, value: reloads.applied },
+      { labels: { result: 'refused' }, value: reloads.refused },
+    ],
+  },
+  single(
+    'gauge',
+    'headgate_config_last_reload_successful',
+    'Whether the last of them did, or none was refused yet',
+    ({ reloads }) => (reloads.isLastRefused ? 0 : 1),
+  ),
   single(
     'gauge',
     'headgate_connections_limit',
