@@ -1,6 +1,6 @@
 import type { Config, ListenerConfig } from '../config/index.js';
 import { type AdmissionSnapshot, ConnectionLimit, SourceLimit } from '../proxy/index.js';
-import { RouteLimits } from './route-limits.js';
+import { RouteMemory } from './route-memory.js';
 
 /** What one worker is told, but for which one it is. */
 export type SharedAdmission = Omit<AdmissionSnapshot, 'worker'>;
@@ -23,10 +23,10 @@ export class Admissions {
   private readonly counted = new Map<string, CountedTogether>();
 
   /** The same for routes of HTTP listeners. */
-  readonly routes: RouteLimits;
+  readonly routes: RouteMemory;
 
   constructor(private readonly workers: number) {
-    this.routes = new RouteLimits(workers);
+    this.routes = new RouteMemory(workers);
   }
 
   /** What all workers need to admit connections, by listener. */

@@ -1,6 +1,6 @@
 import type { HttpConfig, UpstreamConfig } from '../config/index.js';
 import type { HttpSnapshot } from '../proxy/index.js';
-import type { RouteLimits } from './route-limits.js';
+import { NO_ROUTE, type RouteMemory } from './route-memory.js';
 import { upstreamHost } from './upstream-host.js';
 
 /** Where forwarded requests can go. */
@@ -9,28 +9,30 @@ export interface UpstreamDirectory {
   readonly positions: ReadonlyMap<string, number>;
   readonly configs: readonly UpstreamConfig[];
   /** What workers count together for routes. */
-  readonly limits: RouteLimits;
+  readonly memory: RouteMemory;
 }
 
 /** A listener's `http` as workers are told it. @param listener its name */
 export function httpRoutes(
   listener: string,
   http: HttpConfig,
-  { positions, configs, limits }: UpstreamDirectory,
+  { positions, configs, memory }: UpstreamDirectory,
 ): HttpSnapshot {
   const hosts = new Map(configs.map((one) => [one.name, upstreamHost(one)]));
   return {
     ...http,
+    noRouteCounters: memory.countersOf({ listener, route: NO_ROUTE }),
     routes: http.routes.map(({ action, guard: limited, ...route }) => {
-      const guard = limits.guard(`${listener} ${route.name}`, limited);
-      if (action.kind !== 'forward') return { ...route, guard, action };
+      const name = { listener, route: route.name };
+      const kept = { guard: memory.guard(name, limited), counters: memory.countersOf(name) };
+      if (action.kind !== 'forward') return { ...route, ...kept, action };
       const targets = action.targets.map(({ upstream, weight }) => ({
         upstream: positions.get(upstream)!,
         name: upstream,
         host: hosts.get(upstream)!,
         weight,
       }));
-      return { ...route, guard, action: { kind: action.kind, targets } };
+      return { ...route, ...kept, action: { kind: action.kind, targets } };
     }),
   };
 }

@@ -90,7 +90,7 @@ async function tellWorkers(site: ReloadSite, config: Config): Promise<void> {
     upstreams: upstreams.snapshots,
     endpointTable,
     admissions: site.admissions.of(config),
-    routeLimits: site.admissions.routes,
+    routeMemory: site.admissions.routes,
   };
   await Promise.all(
     workers.map((worker) =>

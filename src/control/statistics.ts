@@ -12,6 +12,7 @@ import {
   type TlsSideName,
 } from '../proxy/index.js';
 import { errnoName, PumpSlot, syscallNames } from '../splice/index.js';
+import type { RouteStatistics } from './route-statistics.js';
 import { readTlsStatistics, type TlsStatistics } from './tls-statistics.js';
 import type { UpstreamStatistics } from './upstreams/index.js';
 
@@ -70,6 +71,8 @@ export interface Statistics extends WorkerStatistics {
   /** Configurations that were to replace the one in force, and did or did not. */
   reloads: { applied: number; refused: number; isLastRefused: boolean };
   limits: { connectionsMax: number; pipeMemoryBytes: number };
+  /** Requests, by listener and route. */
+  routes: readonly RouteStatistics[];
   /** By upstream, what is in the endpoint table. */
   upstreams: readonly UpstreamStatistics[];
   /** Lines the control thread gave up because nobody read standard error. */

@@ -14,6 +14,7 @@ import { LogSink } from './log-sink.js';
 import { openFilesMax } from './open-files.js';
 import { dropPrivileges } from './privileges.js';
 import { type ReloadSite, reload } from './reload.js';
+import { readRouteStatistics } from './route-statistics.js';
 import { readStatistics, type Statistics } from './statistics.js';
 import { Upstreams } from './upstreams/index.js';
 import { WorkerSlot } from './worker-slot.js';
@@ -122,7 +123,7 @@ export class Supervisor {
       upstreams: upstreams.snapshots,
       endpointTable,
       admissions: admissions.of(config),
-      routeLimits: admissions.routes,
+      routeMemory: admissions.routes,
     };
     const surroundings = { kernel, shared, admissions, sink, entry };
     for (let worker = 0; worker < count; worker++) {
@@ -167,6 +168,7 @@ export class Supervisor {
     );
     return {
       ...counted,
+      routes: readRouteStatistics(this.site.admissions.routes),
       upstreams: this.site.upstreams.statistics(),
       uptimeMs: performance.now() - this.startedMs,
       workers: {

@@ -4,7 +4,7 @@ import type { ListenerSnapshot, UpstreamSnapshot, WorkerSnapshot } from '../prox
 import type { SharedAdmission } from './admission.js';
 import type { BoundListeners } from './bound-listeners.js';
 import { listenerRoutes } from './listener-routes.js';
-import type { RouteLimits } from './route-limits.js';
+import type { RouteMemory } from './route-memory.js';
 
 /** What is asked of each pipe; docs/benchmarks.md has the measurement. */
 const PIPE_BYTES = 1024 * 1024;
@@ -18,7 +18,7 @@ export interface SnapshotParts {
   readonly endpointTable: SharedArrayBuffer;
   /** Who may connect, by listener. */
   readonly admissions: ReadonlyMap<string, SharedAdmission>;
-  readonly routeLimits: RouteLimits;
+  readonly routeMemory: RouteMemory;
 }
 
 /** The configuration in force, as one worker is told it. */
@@ -26,7 +26,7 @@ export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapsh
   const { config, workers, listeners, upstreams, endpointTable, admissions } = parts;
   const { timeouts, limits, log } = config;
   const positions = new Map(upstreams.map(({ name }, index) => [name, index]));
-  const directory = { positions, configs: config.upstreams, limits: parts.routeLimits };
+  const directory = { positions, configs: config.upstreams, memory: parts.routeMemory };
   return {
     worker,
     core: config.pinWorkers ? worker % availableParallelism() : -1,

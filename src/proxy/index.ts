@@ -23,8 +23,19 @@ export {
   type FlowStatus,
   mergeFlowLists,
 } from './flow-report.js';
-export { type GuardSnapshot, RATE_LIMIT_BYTES } from './http/guarding/index.js';
+export {
+  type GuardSnapshot,
+  RATE_LIMIT_BYTES,
+  type RefusalName,
+  refusalNames,
+} from './http/guarding/index.js';
 export type { HttpRouteSnapshot, HttpSnapshot } from './http/http-snapshot.js';
+export {
+  RouteCounters,
+  requestBoundsMs,
+  type StatusClass,
+  statusClasses,
+} from './http/route-counters.js';
 export type { FromWorker, ToWorker, WorkerAnswer, WorkerStart } from './messages.js';
 
 export type { Network } from './network-set.js';

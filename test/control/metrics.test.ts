@@ -1,14 +1,18 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { Metrics } from '#src/control/metrics/index.js';
+import { NO_ROUTE, RouteMemory } from '#src/control/route-memory.js';
+import { readRouteStatistics } from '#src/control/route-statistics.js';
 import { readStatistics, type Statistics } from '#src/control/statistics.js';
 import type { EndpointStatistics } from '#src/control/upstreams/index.js';
+import { Refusal } from '#src/proxy/http/guarding/index.js';
 import {
   COUNTER_REGION_BYTES,
   Counters,
   connectBoundsMs,
   counterNames,
   EndpointState,
+  RouteCounters,
 } from '#src/proxy/index.js';
 import { Rejection } from '#src/proxy/tcp/index.js';
 import { Errno, PUMP_SLOTS } from '#src/splice/index.js';
@@ -31,6 +35,26 @@ const endpoint: EndpointStatistics = {
   ejectedForMs: 100,
 };
 
+/** A route of two workers' that was asked for, and one that was not. */
+function busyRoutes(): RouteMemory {
+  const memory = new RouteMemory(2);
+  const shared = memory.countersOf({ listener: 'web', route: 'api' });
+  memory.countersOf({ listener: 'web', route: NO_ROUTE });
+  const [one, other] = [0, 1].map((worker) => new RouteCounters(shared, worker));
+  for (const part of [one!, other!]) {
+    for (let request = 0; request < 5; request++) part.countBegun();
+    part.countEnded(200, 3, 2);
+    part.countEnded(404, 0.5, 0.5);
+    part.countEnded(0, 70_000, -1);
+  }
+  one!.countEnded(999, 100, 100);
+  one!.countRefused(Refusal.rate_limited);
+  other!.countRefused(Refusal.none);
+  return memory;
+}
+
+const routes = busyRoutes();
+
 function region(): Counters {
   return new Counters(new SharedArrayBuffer(COUNTER_REGION_BYTES));
 }
@@ -42,6 +66,7 @@ function statistics(regions: Counters[], listeners = ['web']): Statistics {
     workers: { configured: 3, running: 2, deaths: 4 },
     reloads: { applied: 2, refused: 1, isLastRefused: true },
     limits: { connectionsMax: 20_000, pipeMemoryBytes: 1024 },
+    routes: readRouteStatistics(routes),
     upstreams: [{ name: 'pg', waiting: 2, endpoints: [endpoint] }],
     logLinesDropped: 7,
   };
@@ -212,6 +237,34 @@ t.test('metrics: connect times fall into the bucket that includes them', async (
   t.ok(Math.abs(sum - 20.00621) < 1e-9, `${sum}`);
   const buckets = families.get(name)!.samples.filter((sample) => 'le' in sample.labels);
   t.equal(buckets.length, connectBoundsMs.length + 1);
+});
+
+t.test('metrics: requests by route, of all workers', async (t) => {
+  const families = await scrape([region()]);
+  const route = { listener: 'web', route: 'api' };
+  const total = (status_class: string) =>
+    sampleValue(families, 'headgate_http_requests_total', { ...route, status_class });
+  t.strictSame(['2xx', '4xx', '5xx', 'none'].map(total), [2, 2, 1, 2]);
+  t.equal(sampleValue(families, 'headgate_http_requests_active', route), 3);
+  const none = { listener: 'web', route: '' };
+  t.equal(sampleValue(families, 'headgate_http_requests_active', none), 0);
+  const refused = { ...route, reason: 'rate_limited' };
+  t.equal(sampleValue(families, 'headgate_http_requests_refused_total', refused), 1);
+  const duration = 'headgate_http_request_duration_seconds';
+  const upTo = (le: string) => sampleValue(families, `${duration}_bucket`, { ...route, le });
+  t.strictSame(['0.0005', '0.001', '0.005', '0.1', '60', '+Inf'].map(upTo), [2, 2, 4, 5, 5, 7]);
+  t.equal(sampleValue(families, `${duration}_sum`, route), 140.107);
+  const first = 'headgate_http_time_to_first_byte_seconds';
+  t.equal(sampleValue(families, `${first}_count`, route), 5, 'those that have one');
+  t.equal(sampleValue(families, `${first}_sum`, route), 0.105);
+  t.throws(() => sampleValue(families, `${first}_count`, none), 'nobody has asked for it');
+});
+
+t.test('metrics: a dead worker’s requests are over, and what it counted stays', async (t) => {
+  const memory = busyRoutes();
+  memory.forgetWorker(0);
+  const [route] = readRouteStatistics(memory);
+  t.match(route, { route: 'api', active: 2, ended: { '2xx': 2 } });
 });
 
 t.test('metrics: every scrape reads anew', async (t) => {

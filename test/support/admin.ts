@@ -20,6 +20,7 @@ export function idleTarget(overrides: Partial<AdminTarget> = {}): AdminTarget {
       workers: { configured: 1, running: 1, deaths: 0 },
       reloads: { applied: 2, refused: 1, isLastRefused: true },
       limits: { connectionsMax: 1, pipeMemoryBytes: 1 },
+      routes: [],
       upstreams: [],
       logLinesDropped: 0,
     }),

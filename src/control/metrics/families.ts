@@ -1,11 +1,8 @@
-import type {
-  DirectionStatistics,
-  HistogramStatistics,
-  ListenerStatistics,
-  Statistics,
-} from '../statistics.js';
+import type { DirectionStatistics, ListenerStatistics, Statistics } from '../statistics.js';
 import type { Build } from './build.js';
 import { endpointFamilies } from './endpoint-families.js';
+import { histogramSamples } from './histogram-samples.js';
+import { routeFamilies } from './route-families.js';
 import { tlsFamilies } from './tls-families.js';
 
 type Labels = Readonly<Record<string, string>>;
@@ -131,8 +128,9 @@ export const families: readonly MetricFamily[] = [
     name: 'headgate_upstream_connect_seconds',
     type: 'histogram',
     help: 'How long the connections to endpoints that were made took',
-    read: ({ connectTimes }) => histogram('headgate_upstream_connect_seconds', connectTimes),
+    read: ({ connectTimes }) => histogramSamples('headgate_upstream_connect_seconds', connectTimes),
   },
+  ...routeFamilies,
   ...endpointFamilies,
   ...tlsFamilies,
   byPath('headgate_bytes_total', 'Bytes moved', (direction) => ({
@@ -275,21 +273,6 @@ function byDirection(
       })),
     );
   return { name, type: 'counter', help, read };
-}
-
-/** Cumulative buckets, as Prometheus wants them: each counts what all smaller ones count, too. */
-function histogram(name: string, { boundsMs, counts, sumMs }: HistogramStatistics): MetricSample[] {
-  const limits = [...boundsMs.map((bound) => String(seconds(bound))), '+Inf'];
-  let count = 0;
-  const buckets = limits.map((le, bucket) => {
-    count += counts[bucket]!;
-    return { metricName: `${name}_bucket`, labels: { le }, value: count };
-  });
-  return [
-    ...buckets,
-    { metricName: `${name}_sum`, labels: {}, value: seconds(sumMs) },
-    { metricName: `${name}_count`, labels: {}, value: count },
-  ];
 }
 
 function seconds(ms: number): number {

@@ -9,6 +9,7 @@ import {
   type RequestContext,
   type RequestIds,
 } from './rewriting/index.js';
+import { RouteCounters } from './route-counters.js';
 import {
   CanonicalPath,
   type ConnectionFacts,
@@ -40,6 +41,7 @@ export class HttpPolicy implements RequestContext {
   target: Target | undefined;
   stickyValue: string | undefined;
   isStickyNew = false;
+  private readonly noRouteCounters: RouteCounters;
   private readonly router: Router;
   private readonly trusted: NetworkSet;
   private readonly requestId: RequestIdPolicy;
@@ -58,6 +60,10 @@ export class HttpPolicy implements RequestContext {
     worker: number,
     private readonly ids: RequestIds,
   ) {
+    this.noRouteCounters = new RouteCounters(
+      http.noRouteCounters ?? RouteCounters.createMemory(worker + 1),
+      worker,
+    );
     this.router = new Router(http.routes);
     this.routes = http.routes.map((_, index) => new HttpRoute(http, index, worker));
     this.trusted = new NetworkSet(http.trustedProxies);
@@ -117,6 +123,11 @@ export class HttpPolicy implements RequestContext {
       this.stickyValue ??= this.ids.text(this.requestNumber);
     }
     return this.target;
+  }
+
+  /** Where the request is counted. */
+  get counters(): RouteCounters {
+    return this.route?.counters ?? this.noRouteCounters;
   }
 
   get routeName(): string {

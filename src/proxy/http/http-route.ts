@@ -1,6 +1,7 @@
 import { RouteGuard } from './guarding/index.js';
 import type { HttpRouteSnapshot, HttpSnapshot } from './http-snapshot.js';
 import { DirectAnswer, RequestRewriter, ResponseRewriter } from './rewriting/index.js';
+import { RouteCounters } from './route-counters.js';
 import { Split } from './split.js';
 
 /** One route of a listener, compiled. */
@@ -16,6 +17,7 @@ export class HttpRoute {
   readonly retries: number;
   /** Whether it serves a request at all. */
   readonly guard: RouteGuard;
+  readonly counters: RouteCounters;
   readonly request: RequestRewriter;
   readonly response: ResponseRewriter;
 
@@ -38,6 +40,10 @@ export class HttpRoute {
       action.kind === 'forward'
         ? undefined
         : new DirectAnswer(action, route.responseHeaders, http.hsts);
+    this.counters = new RouteCounters(
+      route.counters ?? RouteCounters.createMemory(worker + 1),
+      worker,
+    );
     this.guard = new RouteGuard(route.guard, worker);
     this.request = new RequestRewriter(http, route);
     this.response = new ResponseRewriter(route, http.hsts, this.request);

@@ -21,6 +21,8 @@ export interface HttpSnapshot {
   readonly httpsRedirect: { readonly port: number; readonly status: number } | null;
   /** Value of Strict-Transport-Security for requests by HTTPS; null: no such field. */
   readonly hsts: string | null;
+  /** What is counted of requests that no route takes; absent: nothing. */
+  readonly noRouteCounters?: SharedArrayBuffer;
 }
 
 /** Whether `X-Request-Id` of the client is kept, is always made anew, or is none of our business. */
@@ -43,6 +45,8 @@ export interface HttpRouteSnapshot {
   /** The cookie that keeps a client at its endpoint, made where there is none; null or absent: none is. */
   readonly sticky?: StickySnapshot | null;
   readonly guard: GuardSnapshot;
+  /** Memory of a {@link RouteCounters}; absent: nothing is counted. */
+  readonly counters?: SharedArrayBuffer;
 }
 
 export interface StickySnapshot {

@@ -4,5 +4,5 @@
  */
 export type { BasicAuthSnapshot } from './basic-auth.js';
 export { RATE_LIMIT_BYTES, type RateSnapshot } from './rate-limit.js';
-export { Refusal, refusalNames, refusalStatus } from './refusal.js';
+export { Refusal, type RefusalName, refusalNames, refusalStatus } from './refusal.js';
 export { type GuardSnapshot, RouteGuard } from './route-guard.js';

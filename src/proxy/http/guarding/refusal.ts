@@ -18,11 +18,10 @@ export const Refusal = {
 } as const;
 export type Refusal = (typeof Refusal)[keyof typeof Refusal];
 
+export type RefusalName = Exclude<keyof typeof Refusal, 'none'>;
+
 /** Names in the order of their codes, which begin at 1: `refusalNames[code - 1]`. */
-export const refusalNames = Object.keys(Refusal).slice(1) as readonly Exclude<
-  keyof typeof Refusal,
-  'none'
->[];
+export const refusalNames = Object.keys(Refusal).slice(1) as readonly RefusalName[];
 
 const statuses: Readonly<Record<Refusal, number>> = {
   [Refusal.none]: 200,
