@@ -13,6 +13,8 @@ import {
   Counters,
   closeReasons,
   type FromWorker,
+  type HttpSnapshot,
+  type Network,
   type TimeoutsSnapshot,
   type ToWorker,
   type WorkerSnapshot,
@@ -40,6 +42,10 @@ export interface DataWorkerOptions {
   readonly logsAccess?: boolean;
   /** TLS ends at the listener. */
   readonly tls?: ServerTlsSettings;
+  /** Requests are served at the listener; nothing where bytes are passed on. */
+  readonly http?: HttpSnapshot;
+  /** Networks whose connections begin with a PROXY header. */
+  readonly acceptProxyFrom?: readonly Network[];
   /** Endpoints are spoken to by TLS. */
   readonly upstreamTls?: ClientTlsSettings;
   /** Names of the listener's routes; all of them lead to the endpoints. */
@@ -64,7 +70,7 @@ export class DataWorker {
 
   constructor(options: DataWorkerOptions) {
     const { endpoints, timeouts, connectionsMax = 1000, logsAccess = false, plan } = options;
-    const { tls, upstreamTls, serverNames } = options;
+    const { tls, upstreamTls, serverNames, http, acceptProxyFrom } = options;
     const fd = openListener(
       this.kernel,
       new Sockaddr({ family: 'inet', host: '127.0.0.1', port: 0 }),
@@ -84,6 +90,8 @@ export class DataWorker {
           family: 'inet',
           upstream: 0,
           tls,
+          ...(http && { http }),
+          ...(acceptProxyFrom && { acceptProxyFrom }),
           ...(serverNames && { routes: [{ names: serverNames, upstream: 0 }] }),
         },
       ],

@@ -12,7 +12,7 @@
  * ```
  */
 export const ConnectionState = {
-  /** What comes before HTTP is read: a PROXY header. */
+  /** What comes before HTTP: a PROXY header, a TLS handshake; passed at once where there is neither. */
   greeting: 0,
   /** Nothing is under way: a head is awaited, or a part of it is there. */
   reading: 1,

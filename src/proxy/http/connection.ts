@@ -1,4 +1,10 @@
-import { Epoll, Outcome, PlainTransport, type Transport } from '../../splice/index.js';
+import {
+  Epoll,
+  formatAddress,
+  Outcome,
+  PlainTransport,
+  type Transport,
+} from '../../splice/index.js';
 import type { CloseReason } from '../counters.js';
 import { orderlyReasons } from '../counters.js';
 import type { EventHandler, Task } from '../event-loop.js';
@@ -8,9 +14,11 @@ import { peerText, type Session, type SessionDetail } from '../session.js';
 import type { SessionStateName } from '../session-state.js';
 import { SOCKET_EVENTS } from '../socket-events.js';
 import { Timer, type TimerOwner } from '../timer-wheel.js';
-import { sourceKey, type Upstream } from '../upstream/index.js';
+import { describeTls } from '../tls-status.js';
+import { sourceKey, sourceKeyOf, type Upstream } from '../upstream/index.js';
 import { ConnectionState, connectionSuccessorBits } from './connection-state.js';
 import type { Exchange } from './exchange.js';
+import { Greeting, GreetingResult } from './greeting.js';
 import type { HttpGate } from './http-gate.js';
 import { type HttpRejection, PARTIAL, statusFor } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
@@ -28,7 +36,7 @@ const LINGER_MS = 2000;
  */
 export class HttpConnection implements EventHandler, TimerOwner, Session, Task {
   generation = 0;
-  state: ConnectionState = ConnectionState.reading;
+  state: ConnectionState = ConnectionState.greeting;
   readonly sequence: number;
   readonly startedMs: number;
   /** Of the last event of either side. */
@@ -36,7 +44,10 @@ export class HttpConnection implements EventHandler, TimerOwner, Session, Task {
   readonly timer: Timer = new Timer(this);
   /** What came of the client and was not used yet. */
   readonly intake: Intake;
-  readonly transport: Transport;
+  /** Another one, once TLS is agreed on. */
+  transport: Transport;
+  /** What came before HTTP: a PROXY header, TLS; nothing where HTTP was first. */
+  greeting: Greeting | undefined;
   closeReason: CloseReason = 'done';
   /** What is done with the present request. */
   service!: HttpService;
@@ -81,13 +92,22 @@ export class HttpConnection implements EventHandler, TimerOwner, Session, Task {
       this.terminate('error');
       return;
     }
-    this.expectBy(this.readingSinceMs + worker.timeouts.headMs);
+    this.greeting = Greeting.of(worker, this.listener, this.transport.fd);
+    if (this.greeting === undefined) {
+      this.enter(ConnectionState.reading);
+      this.expectBy(this.readingSinceMs + worker.timeouts.headMs);
+    } else {
+      this.greet(0);
+    }
   }
 
   onEvents(events: number): void {
     this.transport.notice(events);
     this.lastActivityMs = this.worker.clock.nowMs;
     switch (this.state) {
+      case ConnectionState.greeting:
+        this.greet(events);
+        return;
       case ConnectionState.reading:
         this.serve();
         return;
@@ -108,6 +128,9 @@ export class HttpConnection implements EventHandler, TimerOwner, Session, Task {
 
   onTimer(): void {
     switch (this.state) {
+      case ConnectionState.greeting:
+        this.greetingTimer();
+        return;
       case ConnectionState.reading:
         this.readingTimer();
         return;
@@ -131,7 +154,11 @@ export class HttpConnection implements EventHandler, TimerOwner, Session, Task {
 
   /** What all connections of a client share: see `sourceKey`. */
   get sourceKey(): number {
-    if (this.key < 0) this.key = sourceKey(this.worker.kernel, this.transport.fd);
+    if (this.key < 0) {
+      const source = this.greeting?.source;
+      const { kernel } = this.worker;
+      this.key = source === undefined ? sourceKey(kernel, this.transport.fd) : sourceKeyOf(source);
+    }
     return this.key;
   }
 
@@ -176,7 +203,7 @@ export class HttpConnection implements EventHandler, TimerOwner, Session, Task {
   }
 
   get stateName(): SessionStateName {
-    return 'accepted';
+    return this.state === ConnectionState.greeting ? 'securing' : 'accepted';
   }
 
   get upstream(): Upstream | undefined {
@@ -201,12 +228,46 @@ export class HttpConnection implements EventHandler, TimerOwner, Session, Task {
       endpoint: this.exchange?.attempts?.endpoint?.text,
       lastActivityMs: this.lastActivityMs,
       connectMs: -1,
+      tls: describeTls(this.greeting?.tls),
       up: none,
       down: none,
     };
   }
 
   moveTo(): void {}
+
+  /** @param events what epoll reported; 0 for a try without an event */
+  private greet(events: number): void {
+    const greeting = this.greeting!;
+    switch (greeting.advance(events)) {
+      case GreetingResult.Waiting:
+        this.worker.clock.wheel.schedule(this.timer, greeting.deadlineMs);
+        return;
+      case GreetingResult.Failed:
+        this.terminate(greeting.failure);
+        return;
+      case GreetingResult.Done:
+        this.greeted(greeting);
+        return;
+    }
+  }
+
+  private greeted({ transport, source }: Greeting): void {
+    const { worker } = this;
+    if (transport !== undefined) this.transport = transport;
+    if (source !== undefined) this.text = formatAddress(source);
+    this.enter(ConnectionState.reading);
+    this.readingSinceMs = worker.clock.nowMs;
+    worker.clock.wheel.schedule(this.timer, this.readingSinceMs + worker.timeouts.headMs);
+    this.serve();
+  }
+
+  private greetingTimer(): void {
+    const { clock } = this.worker;
+    const { deadlineMs } = this.greeting!;
+    if (clock.nowMs < deadlineMs) clock.wheel.schedule(this.timer, deadlineMs);
+    else this.terminate(this.greeting!.expire());
+  }
 
   /** Takes requests for as long as there are some and none is under way. */
   private serve(): void {
@@ -310,6 +371,7 @@ export class HttpConnection implements EventHandler, TimerOwner, Session, Task {
     this.closeReason = reason;
     worker.clock.wheel.cancel(this.timer);
     this.intake.release();
+    this.greeting?.end();
     worker.clock.forget(transport.fd);
     if (isOrderly) transport.close();
     else transport.reset();
