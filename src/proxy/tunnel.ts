@@ -31,6 +31,8 @@ export class Tunnel {
   hasYielded = false;
   /** A side that was reset or broke while the other could still speak, or still had to take bytes. */
   brokenSide: SideName | undefined;
+  /** There is TLS on a side: an end has to be said there, and may have to wait for room. */
+  private readonly isSecure: boolean;
 
   constructor(
     private readonly room: WorkerRoom,
@@ -40,6 +42,7 @@ export class Tunnel {
     upstreamTls: TlsSide | undefined,
   ) {
     const { counters } = room;
+    this.isSecure = clientTls !== undefined || upstreamTls !== undefined;
     // Bytes that OpenSSL touches are neither spliced nor simply copied: they are counted apart.
     this.isUpSecure = clientTls?.kernelRx === false || upstreamTls?.kernelTx === false;
     this.isDownSecure = clientTls?.kernelTx === false || upstreamTls?.kernelRx === false;
@@ -74,6 +77,7 @@ export class Tunnel {
    */
   run(): CloseReason | undefined {
     this.hasYielded = false;
+    if (this.isUpOver && this.isDownOver) return this.over();
     if (!this.isUpOver && this.up.isDue) {
       const over = this.after(this.up.run(), 'client', this.up);
       if (over !== undefined) return over;
@@ -138,16 +142,24 @@ export class Tunnel {
   private directionOver(source: SideName, sink: Transport | undefined): CloseReason | undefined {
     if (source === 'client') this.isUpOver = true;
     else this.isDownOver = true;
-    if (this.isUpOver && this.isDownOver) {
-      return this.brokenSide === undefined ? 'done' : `${this.brokenSide}_reset`;
-    }
-    // A shutdown that fails has met a reset: the other direction's read will say so.
-    sink?.shutdownWrite();
-    return undefined;
+    const isOver = this.isUpOver && this.isDownOver;
+    // A plain socket says it when it is closed. A shutdown that fails has met a reset: the other
+    // direction's read will say so.
+    if (!isOver || this.isSecure) sink?.shutdownWrite();
+    return isOver ? this.over() : undefined;
+  }
+
+  /** Both directions are over: the flow is, as soon as both ends have been told. */
+  private over(): CloseReason | undefined {
+    if (this.brokenSide !== undefined) return `${this.brokenSide}_reset`;
+    const isClosing = this.client.transport.isClosing || this.upstream.transport.isClosing;
+    return isClosing ? undefined : 'done';
   }
 }
 
 /** Writing found the connection dead: events will say the rest. Any other error leaves it alive. */
 function isPeerGone(errno: number): boolean {
-  return errno === Errno.EPIPE || errno === Errno.ECONNRESET || errno === Errno.ETIMEDOUT;
+  // EPROTO: an alert has ended the TLS connection, or a record that was none.
+  const isBroken = errno === Errno.EPIPE || errno === Errno.ECONNRESET || errno === Errno.EPROTO;
+  return isBroken || errno === Errno.ETIMEDOUT;
 }
