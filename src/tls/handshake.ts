@@ -15,6 +15,7 @@ import { CallbackAnswer, SslError } from './constants.js';
 import { answerPlainHttp, drainSocket } from './dismissal.js';
 import { FIRST_BYTES_MAX, FirstBytes, recogniseStream } from './first-bytes.js';
 import { failureOf, type HandshakeFailure } from './handshake-failure.js';
+import { attachKernelTls, KernelTlsRefusal } from './kernel-tls.js';
 import { lastErrno, type OpenSsl } from './openssl.js';
 import { takeReason } from './openssl-error.js';
 import type { ServerContexts } from './server-contexts.js';
@@ -91,13 +92,15 @@ export class Handshake implements Caller {
    * server. −1 where it cannot be told.
    */
   ticketRecords = 0;
+  /** Whether the kernel could have the records; only where contexts are for the kernel. */
+  kernelTls: KernelTlsRefusal = KernelTlsRefusal.NoModule;
 
   readonly openssl: OpenSsl;
   private isReadable = true;
   private isWritable = true;
   private wantsToWrite = false;
   private hasEnded = false;
-  /** Bytes written before the call that may complete the handshake. */
+  /** Bytes written before the ticket. */
   private writtenBefore = 0;
 
   private constructor(
@@ -256,16 +259,25 @@ export class Handshake implements Caller {
     openssl.SSL_set_fd(this.ssl, this.fd);
     if (this.server === undefined) openssl.SSL_set_connect_state(this.ssl);
     else openssl.SSL_set_accept_state(this.ssl);
-    if (this.contexts.forKernel) this.secrets = new TrafficSecrets();
+    if (this.contexts.forKernel) this.prepareKernel();
     this.state = HandshakeState.shaking;
+  }
+
+  /**
+   * Puts the kernel's record layer under the handshake, whose bytes pass it unchanged: once the peer
+   * has finished sending, as one with a short request may have when the handshake is done, the kernel
+   * refuses it (tls_init).
+   */
+  private prepareKernel(): void {
+    this.kernelTls = this.isTcp
+      ? attachKernelTls(this.room.kernel, this.fd)
+      : KernelTlsRefusal.NotTcp;
+    if (this.kernelTls === KernelTlsRefusal.None) this.secrets = new TrafficSecrets();
   }
 
   private shake(): HandshakeResult {
     if (!(this.wantsToWrite ? this.isWritable : this.isReadable)) return HandshakeResult.Waiting;
     const { openssl, ssl } = this;
-    // A client has answered by now, so all that was written before is out: what is written from here
-    // on, by a call that completes the handshake, are session tickets.
-    if (!this.wantsToWrite && this.contexts.forKernel) this.writtenBefore = this.writtenBytes();
     const result = shakeHands(openssl, ssl, this);
     if (result === 1) return this.agree();
     switch (openssl.SSL_get_error(ssl, result)) {
@@ -354,7 +366,11 @@ export class Handshake implements Caller {
   }
 
   onSecret(line: number): void {
-    this.secrets?.capture(this.openssl, line);
+    if (this.secrets === undefined) return;
+    this.secrets.capture(this.openssl, line);
+    // The last secret that a server of TLS 1.3 learns is the client's, by its Finished, which answers
+    // to all that was written before. One call may do all that, and write the ticket.
+    if (this.server !== undefined) this.writtenBefore = this.writtenBytes();
   }
 
   onNewSession(session: number): boolean {

@@ -3,13 +3,7 @@ import { type CipherSuite, kernelSuite } from './cipher-suites.js';
 import { TlsOption } from './control-record.js';
 import { DirectionKeys } from './direction-keys.js';
 import type { Handshake } from './handshake.js';
-import {
-  attachKernelTls,
-  installKey,
-  KernelTlsRefusal,
-  kernelTlsRefusals,
-  keyRefusal,
-} from './kernel-tls.js';
+import { installKey, KernelTlsRefusal, kernelTlsRefusals, keyRefusal } from './kernel-tls.js';
 import { KernelTlsReader } from './kernel-tls-reader.js';
 import { KernelTlsTransport } from './kernel-tls-transport.js';
 import { KernelTlsWriter } from './kernel-tls-writer.js';
@@ -109,21 +103,19 @@ class KernelTakeover {
     this.receiving?.forget();
   }
 
-  /** What can be known before anything is done, then the first thing that cannot be undone. */
+  /** What can be known before anything is done that cannot be undone. */
   private obstacle(): KernelTlsRefusal {
     const { handshake } = this;
     const { secrets, session } = handshake;
-    if (!handshake.isTcp) return KernelTlsRefusal.NotTcp;
-    if (secrets === undefined) return KernelTlsRefusal.NoModule;
+    if (handshake.kernelTls !== KernelTlsRefusal.None) return handshake.kernelTls;
     if (session!.version < TlsVersion.Tls12) return KernelTlsRefusal.Version;
     this.suite = kernelSuite(session!.cipherId);
     if (this.suite === undefined) return KernelTlsRefusal.Cipher;
     const hasSecrets =
       this.suite.version === TlsVersion.Tls13
-        ? secrets.client.length > 0 && secrets.server.length > 0
-        : secrets.master.length > 0;
-    if (!hasSecrets) return KernelTlsRefusal.NoSecret;
-    return attachKernelTls(this.kernel, handshake.fd);
+        ? secrets!.client.length > 0 && secrets!.server.length > 0
+        : secrets!.master.length > 0;
+    return hasSecrets ? KernelTlsRefusal.None : KernelTlsRefusal.NoSecret;
   }
 
   /** A server may have sent tickets under its traffic key; nothing else has been sent by either side. */

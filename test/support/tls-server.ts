@@ -6,6 +6,7 @@ import { createKernel, localAddress, openListener, Sockaddr } from '#src/splice/
 import {
   type ContextUse,
   type HandshakeFailure,
+  type KernelTlsRefusal,
   type ServerTlsSettings,
   type TlsSession,
   TlsVersion,
@@ -35,13 +36,16 @@ export type FromTlsThread =
       readonly ticketRecords: number;
       /** Of client, server and master secret. */
       readonly secretLengths: readonly number[];
+      /** Why a direction is not the kernel's; 0 when it is. */
+      readonly tx: KernelTlsRefusal;
+      readonly rx: KernelTlsRefusal;
     }
   | { readonly type: 'failed'; readonly failure: HandshakeFailure; readonly detail: string }
   | {
       readonly type: 'ended';
       readonly how: 'end' | 'read failed' | 'write failed';
       readonly isTruncated: boolean;
-      readonly failure: HandshakeFailure | undefined;
+      readonly failure: string | undefined;
       readonly errno: number;
     };
 
@@ -49,11 +53,17 @@ type Said<Type extends FromTlsThread['type']> = Extract<FromTlsThread, { readonl
 
 const WAIT_MS = 10_000;
 
+/**
+ * The test runs inside a kernel with TLS (see tls-machine.ts), where the kernel has the records unless a test says
+ * otherwise.
+ */
+export const isKernelExpected = process.env.HEADGATE_KERNEL_TLS === '1';
+
 /** What most tests do not care about. */
 export const plainSettings: Omit<ServerTlsSettings, 'certificates'> = {
   minVersion: TlsVersion.Tls12,
   maxVersion: TlsVersion.Tls13,
-  kernel: 'off',
+  kernel: isKernelExpected ? 'require' : 'off',
   alpn: [],
   ticketKeys: [],
 };
@@ -82,7 +92,11 @@ export class TlsServer {
   static async start(
     t: Test,
     settings: ServerTlsSettings,
-    { kernel = false, greeting = 0, timeoutMs = WAIT_MS }: TlsServerOptions = {},
+    {
+      kernel = settings.kernel !== 'off',
+      greeting = 0,
+      timeoutMs = WAIT_MS,
+    }: TlsServerOptions = {},
   ): Promise<TlsServer> {
     const calls = createKernel();
     const wanted = new Sockaddr({ family: 'inet', host: '127.0.0.1', port: 0 });

@@ -18,7 +18,8 @@ import {
   Handshake,
   HandshakeResult,
   ServerContexts,
-  type UserlandTlsTransport,
+  type TlsTransport,
+  takeOver,
 } from '#src/tls/index.js';
 import type { TlsThreadStart, ToTlsThread } from './tls-server.js';
 
@@ -40,7 +41,7 @@ let contexts = new ServerContexts(settings, use);
 class Connection {
   readonly startedMs = clock.nowMs;
   handshake: Handshake | undefined;
-  private transport: UserlandTlsTransport | undefined;
+  private transport: TlsTransport | undefined;
   private pump: Pump | undefined;
   private greeted = 0;
   private hasEnded = false;
@@ -73,8 +74,14 @@ class Connection {
     const lengths = [secrets?.client, secrets?.server, secrets?.master].map(
       (secret) => secret?.length ?? 0,
     );
-    port.postMessage({ type: 'done', session, ticketRecords, secretLengths: lengths });
-    this.transport = handshake.takeOver();
+    const { transport, tx, rx } = takeOver(handshake, settings.kernel, false);
+    const said = { session, ticketRecords, secretLengths: lengths, tx, rx };
+    if (transport === undefined) {
+      this.failed(handshake);
+      return;
+    }
+    port.postMessage({ type: 'done', ...said });
+    this.transport = transport;
     this.pump = new Pump(room, new Float64Array(PUMP_SLOTS), this.transport, this.transport);
     if (greeting > 0) {
       this.memory = new NativeMemory(greeting);
@@ -87,7 +94,7 @@ class Connection {
     this.close(() => kernel.close(this.fd));
   }
 
-  private echo(transport: UserlandTlsTransport): void {
+  private echo(transport: TlsTransport): void {
     const result = this.pump!.run();
     if (result === PumpResult.Waiting) return;
     if (result === PumpResult.Yielded) deferred.add(this);
@@ -96,7 +103,7 @@ class Connection {
   }
 
   /** Says all it has to say, ends its direction, and listens until the other side has ended its own. */
-  private greet(transport: UserlandTlsTransport): void {
+  private greet(transport: TlsTransport): void {
     while (this.greeted < greeting) {
       if (!transport.writable) return;
       const rest = greeting - this.greeted;
@@ -119,7 +126,7 @@ class Connection {
     }
   }
 
-  private ended(transport: UserlandTlsTransport, how: string): void {
+  private ended(transport: TlsTransport, how: string): void {
     const { isTruncated, failure, errno } = transport;
     port.postMessage({ type: 'ended', how, isTruncated, failure, errno });
     this.pump!.release();
@@ -132,7 +139,7 @@ class Connection {
     }
   }
 
-  private closeWhenSaid(transport: UserlandTlsTransport): void {
+  private closeWhenSaid(transport: TlsTransport): void {
     if (!transport.isClosing) this.close(() => transport.close());
   }
 
