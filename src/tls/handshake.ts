@@ -272,7 +272,7 @@ export class Handshake implements Caller {
     this.kernelTls = this.isTcp
       ? attachKernelTls(this.room.kernel, this.fd)
       : KernelTlsRefusal.NotTcp;
-    if (this.kernelTls === KernelTlsRefusal.None) this.secrets = new TrafficSecrets();
+    this.secrets = new TrafficSecrets();
   }
 
   private shake(): HandshakeResult {
