@@ -37,7 +37,7 @@ export class RequestHead extends MessageHead {
   authority: Authority | undefined;
   /** The client waits for a 100 before it sends the body. */
   expectsContinue = false;
-  /** Asked for by Connection and Upgrade together; HTTP/1.1 only. What it is, the Upgrade field says. */
+  /** Asked for by Connection and Upgrade together, and possible. To what, the Upgrade field says. */
   wantsUpgrade = false;
   private readonly host = new Authority();
 
@@ -146,9 +146,9 @@ export class RequestHead extends MessageHead {
   private conclude(bytes: Buffer): number {
     const fault = this.concludeFraming() || this.concludeAuthority(bytes);
     if (fault < 0) return fault;
-    this.keepAlive = this.wantsKeepAlive();
-    this.wantsUpgrade =
-      this.connection.upgrade && this.minorVersion === 1 && this.has(HeaderName.upgrade);
+    // What follows a CONNECT was meant for the tunnel, also when there is none.
+    this.keepAlive = this.wantsKeepAlive() && this.method !== Method.CONNECT;
+    this.wantsUpgrade = this.connection.upgrade && this.canUpgrade();
     return this.has(HeaderName.expect) ? this.concludeExpect(bytes) : 0;
   }
 
@@ -177,6 +177,20 @@ export class RequestHead extends MessageHead {
     if (hostIndex < 0 || target.authority.agrees(bytes, host, defaultPortOf(target.scheme)))
       return 0;
     return -HttpRejection.host_mismatch;
+  }
+
+  /**
+   * A server may ignore Upgrade (RFC 9110 §7.8), and we do so for HTTP/1.0, for requests with a body, and for HTTP/2
+   * without TLS: in that tunnel, requests would pass that no route has seen.
+   */
+  private canUpgrade(): boolean {
+    if (this.minorVersion === 0 || this.framing !== Framing.none) return false;
+    let at = this.find(HeaderName.upgrade);
+    if (at < 0) return false;
+    for (; at >= 0; at = this.find(HeaderName.upgrade, at + 1)) {
+      if (/\bh2c\b/i.test(this.value(at))) return false;
+    }
+    return true;
   }
 
   private concludeExpect(bytes: Buffer): number {
