@@ -20,6 +20,7 @@ export const QUESTION = 0x3f;
 export const BRACKET_OPEN = 0x5b;
 export const BACKSLASH = 0x5c;
 export const BRACKET_CLOSE = 0x5d;
+export const UNDERSCORE = 0x5f;
 export const DEL = 0x7f;
 /** Set in a letter, it is a small one. */
 export const CASE_BIT = 0x20;

@@ -1,4 +1,13 @@
-import { COLON, CR, HTAB, isToken, isWhiteSpace, LF, skipFieldValue } from './characters.js';
+import {
+  COLON,
+  CR,
+  HTAB,
+  isToken,
+  isWhiteSpace,
+  LF,
+  skipFieldValue,
+  UNDERSCORE,
+} from './characters.js';
 import { type ConnectionOptions, readConnection } from './connection-options.js';
 import { readContentLength } from './content-length.js';
 import { HeaderName, headerNameOf, headerNames, LAST_FRAMING_NAME } from './header-name.js';
@@ -123,10 +132,11 @@ export abstract class MessageHead {
    * {@link HeaderName.other} when it is none.
    */
   imitates(index: number): HeaderName {
-    if (this.id(index) !== HeaderName.other) return HeaderName.other;
-    const name = this.name(index);
-    if (!name.includes('_')) return HeaderName.other;
-    const known = headerNames.indexOf(name.replaceAll('_', '-').toLowerCase());
+    const end = this.nameEnd(index);
+    let at = this.lineStart(index);
+    while (at < end && this.bytes[at] !== UNDERSCORE) at++;
+    if (at === end) return HeaderName.other;
+    const known = headerNames.indexOf(this.name(index).replaceAll('_', '-').toLowerCase());
     return Math.max(known, HeaderName.other) as HeaderName;
   }
 

@@ -81,7 +81,9 @@ export class RequestRewriter {
       const id = head.id(index);
       const isDropped =
         id === HeaderName.other
-          ? this.filter.drops(head, index) || head.isHopByHop(index)
+          ? this.filter.drops(head, index) ||
+            head.isHopByHop(index) ||
+            drops[head.imitates(index)] === 1
           : drops[id] === 1 || this.dropsKnown(head, index, id, keptId, delivery);
       if (!isDropped) continue;
       const lineAt = head.lineStart(index);

@@ -203,6 +203,27 @@ t.test('request: what strangers say about a client is taken out', async (t) => {
   );
 });
 
+t.test('request: what CGI would take for a field of ours is taken out as well', async (t) => {
+  const request = lines(
+    'GET / HTTP/1.1',
+    'Host: example.com',
+    'X_Forwarded_For: 10.0.0.1',
+    'x-forwarded_proto: https',
+    'X_Own: 1',
+    'Content_Type: x',
+  );
+  const expected = lines(
+    'GET / HTTP/1.1',
+    'Host: example.com',
+    'X_Own: 1',
+    'Content_Type: x',
+    'X-Forwarded-For: 192.0.2.1',
+    'X-Forwarded-Proto: http',
+    'X-Forwarded-Host: example.com',
+  );
+  t.equal(requestOut({ xForwarded: true }, request), expected);
+});
+
 t.test('request: what a trusted proxy says is passed on, and it is added itself', async (t) => {
   const trustedProxies = networks('192.0.2.0/24');
   const request = lines(
