@@ -66,6 +66,9 @@ export interface TlsRoom {
 /** One record takes so many bytes at most, expansion included (RFC 8446 §5.2, RFC 5246 §6.2.3). */
 const RECORD_BYTES_MAX = 5 + 16384 + 2048;
 
+/** One of `handshakeFailures`. */
+const NO_NAME = 'verify_failed:name_mismatch';
+
 const READ_EVENTS = Epoll.EPOLLIN | Epoll.EPOLLRDHUP | Epoll.EPOLLHUP | Epoll.EPOLLERR;
 const WRITE_EVENTS = Epoll.EPOLLOUT | Epoll.EPOLLHUP | Epoll.EPOLLERR;
 
@@ -148,7 +151,7 @@ export class Handshake implements Caller {
     handshake.open(context.address);
     slot.offer(handshake.ssl);
     if (!context.prepare(handshake.ssl, host)) {
-      throw new Error(`there is nothing to compare the certificate of ${endpoint} with`);
+      handshake.fail(NO_NAME, 'there is no name to compare the certificate with');
     }
     return handshake;
   }

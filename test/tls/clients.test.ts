@@ -81,6 +81,7 @@ for (const [version, number] of Object.entries(versions)) {
         }
       }
       t.equal((await server.next('done')).session.version, number);
+      t.match(client.output, /Compression: NONE/);
       client.write('Q\n');
       await client.end();
       const { how, isTruncated } = await server.next('ended');
@@ -105,6 +106,7 @@ for (const [version, number] of Object.entries(versions)) {
         client.write('Q\n');
         await client.end();
         t.equal((await server.next('done')).session.isResumed, isResumed);
+        if (number === TlsVersion.Tls13) t.match(client.output, /Max Early Data: 0/);
       }
     },
   );
@@ -171,6 +173,24 @@ for (const [version, number] of Object.entries(versions)) {
     );
   });
 }
+
+testWith(
+  missingProgram(['openssl']),
+  'clients: renegotiation is refused',
+  { timeout },
+  async (t) => {
+    const server = await TlsServer.start(t, settings);
+    const client = new OpensslClient(t, server.port, '-tls1_2');
+    client.write('before\n');
+    await client.says(/^before$/m);
+    client.write('R\n');
+    await client.says(/RENEGOTIATING[\s\S]*no renegotiation/i);
+    await server.next('ended');
+    const other = await dial(server.port);
+    other.end('the server goes on');
+    t.equal((await everything(other)).toString(), 'the server goes on');
+  },
+);
 
 t.test('clients: a client that just stops is told apart', { timeout }, async (t) => {
   const server = await TlsServer.start(t, settings);

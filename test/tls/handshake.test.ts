@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import t, { type Test } from 'tap';
-import { Epoll, NativeMemory, SocketOption } from '#src/splice/index.js';
+import { createKernel, Epoll, Errno, NativeMemory, SocketOption } from '#src/splice/index.js';
 import {
   type ClientTlsSettings,
   Handshake,
@@ -11,6 +11,7 @@ import {
   TlsVersion,
 } from '#src/tls/index.js';
 import type { RawPeer } from '#test/support/raw-peer.js';
+import { ScriptedLibc } from '#test/support/scripted-libc.js';
 import { pause, type SocketKit, socketTest } from '#test/support/socket-kit.js';
 import { authority, certificate, kit as certificates } from '#test/support/tls-kit.js';
 import { clientContext, room, serverContexts, TlsPair } from '#test/support/tls-pair.js';
@@ -164,6 +165,16 @@ socketTest('handshake: an address is verified as one', async (t, kit) => {
   }
 });
 
+socketTest('handshake: where there is no name, nobody will do', async (t, kit) => {
+  const context = clientContext({ serverName: undefined });
+  const { near } = kit.pair('unix');
+  const client = Handshake.connect(room, context, near, false, '', 'unix:/x');
+  context.release();
+  t.equal(client.advance(0), Failed);
+  t.same([client.failure, client.ssl], ['verify_failed:name_mismatch', 0]);
+  t.ok(handshakeFailures.includes(client.failure!));
+});
+
 socketTest('handshake: without verification anybody will do', async (t, kit) => {
   const pair = meet(kit, { client: { verify: false, serverName: 'b.test', ca: '' } });
   t.equal(pair.clientResult, Done);
@@ -259,6 +270,7 @@ for (const [what, bytes, then, failure] of [
   ['nothing', '', 'end', 'eof'],
   ['a broken-off hello', Buffer.from([22, 3, 1, 0, 100, 1]), 'end', 'eof'],
   ['a reset', '', 'reset', 'reset'],
+  ['a reset in a hello', Buffer.from([22, 3, 1, 0, 100, 1]), 'reset', 'reset'],
   ['a record of no known version', Buffer.from([22, 9, 9, 0, 1, 1]), 'wait', 'not_tls'],
   ['an alert first', Buffer.from([21, 3, 3, 0, 2, 2, 40]), 'wait', 'not_tls'],
   ['a hello of nonsense', Buffer.from([22, 3, 1, 0, 5, 1, 0, 0, 1, 7]), 'wait', 'protocol_error'],
@@ -280,6 +292,44 @@ for (const [what, bytes, then, failure] of [
     if (failure === 'protocol_error') t.equal(far.received[0], 21, 'an alert');
   });
 }
+
+socketTest('handshake: the kernel may refuse any call', async (t, kit) => {
+  const contexts = serverContexts();
+  const fault = (script: (libc: ScriptedLibc) => void, said: string, times = 1) => {
+    const libc = new ScriptedLibc();
+    script(libc);
+    const { near, far } = kit.pair();
+    const faulty = { ...room, kernel: createKernel(libc) };
+    const handshake = Handshake.accept(faulty, contexts, near, true);
+    far.send(Buffer.from(said));
+    pause(1);
+    let result: HandshakeResult = Waiting;
+    for (let turn = 0; turn < times; turn++) result = handshake.advance(Epoll.EPOLLIN);
+    return { result, failure: handshake.failure, detail: handshake.detail };
+  };
+  const { EAGAIN, EINTR, ENOMEM, ECONNRESET, EPIPE } = Errno;
+  const page = 'GET / HTTP/1.1\r\n\r\n';
+  t.equal(fault((libc) => libc.fail('recv', EAGAIN), page).result, Waiting);
+  t.match(
+    fault((libc) => libc.fail('recv', EAGAIN), page, 2),
+    { failure: 'plain_http' },
+  );
+  t.match(
+    fault((libc) => libc.fail('recv', EINTR), page),
+    { failure: 'plain_http' },
+  );
+  t.match(
+    fault((libc) => libc.fail('recv', ECONNRESET), page),
+    { failure: 'reset' },
+  );
+  const refused = fault((libc) => libc.fail('recv', ENOMEM), page);
+  t.match(refused, { failure: 'internal_error', detail: 'ENOMEM' });
+  t.match(
+    fault((libc) => libc.fail('send', EPIPE), page),
+    { failure: 'plain_http' },
+  );
+  contexts.release();
+});
 
 socketTest('handshake: a few letters are waited for', async (t, kit) => {
   const { handshake, result } = hear(t, kit, 'GE', 'wait');
