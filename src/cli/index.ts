@@ -4,18 +4,20 @@
 import { readFileSync } from 'node:fs';
 import { check } from './check.js';
 import { doctor } from './doctor.js';
+import { http } from './http.js';
 import { UsageError } from './options.js';
 import { password } from './password.js';
 import { run } from './run.js';
 import { schema } from './schema.js';
 import { tcp } from './tcp.js';
 
-const commands = { run, tcp, check, doctor, schema, password } as const;
+const commands = { run, tcp, http, check, doctor, schema, password } as const;
 
 const usage = `headgate: a zero-copy reverse proxy for Linux
 
   headgate run   [-c headgate.yaml] [--workers N]   run a configuration
   headgate tcp   LISTEN UPSTREAM [options]          forward one address, without a file
+  headgate http  LISTEN UPSTREAM [options]          the same for HTTP, request by request
   headgate check -c headgate.yaml                   validate a configuration, exit 0 or 1
   headgate doctor [--json]                          what this machine offers, each thing tried
   headgate schema                                   the JSON Schema of the configuration
