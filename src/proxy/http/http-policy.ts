@@ -152,6 +152,10 @@ export class HttpPolicy implements RequestContext {
     else out.copy(head.bytes, head.valueStart(keptIndex), head.valueEnd(keptIndex));
   }
 
+  writeRequestIdLine(out: HeadWriter): void {
+    this.ids.writeLine(this.requestNumber, out);
+  }
+
   private get keptIndex(): number {
     return this.requestId === 'keep' ? keptRequestId(this.head) : -1;
   }

@@ -44,7 +44,9 @@ export class ForwardingFields {
     const isTold = (name: HeaderName) => client.isTrusted && head.has(name);
     if (!client.isTrusted) {
       client.fieldsBefore ??= fieldsBefore(client);
-      out.literal(client.fieldsBefore);
+      // Up to the name of the last field, whose value may be another one with each request.
+      const { length } = client.fieldsBefore;
+      out.copy(client.fieldsBefore, 0, head.authority ? length : length - HOST.length);
     } else {
       if (client.peerIp !== '') {
         out.literal(FOR);
@@ -64,7 +66,7 @@ export class ForwardingFields {
     }
     const { authority } = head;
     if (authority === undefined || isTold(HeaderName.x_forwarded_host)) return;
-    out.literal(HOST);
+    if (client.isTrusted) out.literal(HOST);
     out.copy(head.bytes, authority.start, authority.end);
     out.literal(CRLF);
   }
@@ -89,5 +91,5 @@ export class ForwardingFields {
 /** What is the same for all requests of a connection. */
 function fieldsBefore({ peerIp, facts }: HttpClient): Buffer {
   const source = peerIp === '' ? '' : `X-Forwarded-For: ${peerIp}\r\n`;
-  return Buffer.from(`${source}X-Forwarded-Proto: ${facts.scheme}\r\n`, 'latin1');
+  return Buffer.from(`${source}X-Forwarded-Proto: ${facts.scheme}\r\n${HOST}`, 'latin1');
 }

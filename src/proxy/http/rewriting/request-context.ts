@@ -22,6 +22,8 @@ export interface RequestContext {
   /** The client has no such cookie yet, and gets one. */
   readonly isStickyNew: boolean;
   writeRequestId(out: HeadWriter): void;
+  /** Writes X-Request-Id with an id of ours. */
+  writeRequestIdLine(out: HeadWriter): void;
 }
 
 /** Index of the client's X-Request-Id if it can be kept, or −1. */

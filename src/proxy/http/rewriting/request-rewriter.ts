@@ -14,7 +14,6 @@ const SPACE = 0x20;
 const CRLF = Buffer.from('\r\n', 'latin1');
 const VERSION_LINE_END = Buffer.from(' HTTP/1.1\r\n', 'latin1');
 const HOST = Buffer.from('Host: ', 'latin1');
-const REQUEST_ID = Buffer.from('X-Request-Id: ', 'latin1');
 const UPGRADE = Buffer.from('Connection: upgrade\r\n', 'latin1');
 /** RFC 9110 §10.1.4: who sends TE also names it in Connection. */
 const TRAILERS = Buffer.from('Connection: te\r\nTE: trailers\r\n', 'latin1');
@@ -96,11 +95,7 @@ export class RequestRewriter {
     if (delivery.isUpgrade) out.literal(UPGRADE);
     else if (head.has(HeaderName.te) && wantsTrailers(head)) out.literal(TRAILERS);
     out.literal(this.vias[head.minorVersion as 0 | 1]);
-    if (this.requestId !== 'off' && keptId < 0) {
-      out.literal(REQUEST_ID);
-      context.writeRequestId(out);
-      out.literal(CRLF);
-    }
+    if (this.requestId !== 'off' && keptId < 0) context.writeRequestIdLine(out);
     this.fields.write(context, out);
     out.literal(CRLF);
   }
