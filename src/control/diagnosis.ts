@@ -18,6 +18,14 @@ import {
   Splice,
   setOption,
 } from '../splice/index.js';
+import {
+  type KernelTlsOffer,
+  KernelTlsRefusal,
+  kernelCiphers,
+  kernelTlsRefusals,
+  probeKernelTls,
+  TlsVersion,
+} from '../tls/index.js';
 
 /** One thing of this machine, tried. */
 export interface Check {
@@ -29,23 +37,11 @@ export interface Check {
 
 /** What is asked of each pipe. */
 const PIPE_BYTES = 1024 * 1024;
-/** linux/tls.h, linux/tcp.h, asm-generic/socket.h, asm-generic/unistd.h, linux/fcntl.h */
-const SOL_TLS = 282;
-const TLS_TX = 1;
-const TLS_RX = 2;
-const TLS_1_2 = 0x0303;
-const TLS_1_3 = 0x0304;
+/** asm-generic/socket.h, asm-generic/unistd.h, linux/fcntl.h */
 const SO_ZEROCOPY = 60;
 const SYS_IO_URING_SETUP = 425;
 const SYS_OPENAT2 = 437;
 const AT_FDCWD = -100;
-
-/** `struct tls12_crypto_info_…`: cipher number and the length of the whole. */
-const ciphers = [
-  ['AES-128-GCM', 51, 40],
-  ['AES-256-GCM', 52, 56],
-  ['ChaCha20-Poly1305', 54, 56],
-] as const;
 
 /**
  * Tries what the proxy would use, on sockets and pipes of its own, which are closed again.
@@ -147,47 +143,40 @@ class Bench {
     return 'present; not used';
   }
 
-  /** The protocol itself, and each cipher in each direction. */
+  /** The protocol itself, and each cipher in each version and direction. */
   kernelTls(): Check[] {
-    const protocol = this.attempt('kernel TLS', 'absent', () => {
-      this.tlsSocket();
+    const first = this.attempt('kernel TLS', 'absent', () => {
+      const { tx, rx } = this.offer('aes128Gcm', TlsVersion.Tls12);
+      const isThere = tx !== KernelTlsRefusal.NoModule || rx !== KernelTlsRefusal.NoModule;
+      if (!isThere) throw new Error('the kernel has no module "tls", or may not load it');
       return 'TCP_ULP "tls"';
     });
-    const isThere = protocol.state === 'ok';
-    const details = ciphers.flatMap(([name, cipher, length]) =>
-      (isThere ? [TLS_1_2, TLS_1_3] : []).map((version) =>
-        this.attempt(`  ${name} ${version === TLS_1_2 ? '1.2' : '1.3'}`, 'absent', () =>
-          this.tlsDirections(version, cipher, length),
+    if (first.state !== 'ok') return [first];
+    const ciphers = Object.keys(kernelCiphers) as (keyof typeof kernelCiphers)[];
+    const details = ciphers.flatMap((cipher) =>
+      [TlsVersion.Tls12, TlsVersion.Tls13].map((version) =>
+        this.attempt(cipherTitle(cipher, version), 'absent', () =>
+          this.cipherOffer(cipher, version),
         ),
       ),
     );
-    return [protocol, ...details];
-  }
-
-  private tlsDirections(version: number, cipher: number, length: number): string {
-    const info = new NativeMemory(length);
-    info.bytes.writeUInt16LE(version, 0);
-    info.bytes.writeUInt16LE(cipher, 2);
-    const answers = [TLS_TX, TLS_RX].map((direction) => {
-      const fd = this.tlsSocket();
-      const result = this.kernel.setsockopt(fd, SOL_TLS, direction, info.address, length);
-      return result < 0 ? errnoName(-result) : 'yes';
+    const renewal = this.attempt('  KeyUpdate', 'absent', () => {
+      const { canRenewKeys } = this.offer('aes128Gcm', TlsVersion.Tls13);
+      if (!canRenewKeys) throw new Error('keys cannot be changed: connections end where one is');
+      return 'keys can be changed';
     });
-    const text = `send ${answers[0]}, receive ${answers[1]}`;
-    if (!answers.includes('yes')) throw new Error(text);
-    return text;
+    return [first, ...details, renewal];
   }
 
-  private tlsSocket(): number {
-    const [fd] = this.pair();
-    const name = new NativeMemory(4);
-    name.bytes.write('tls');
-    const { IPPROTO_TCP, TCP_ULP } = SocketOption;
-    const result = this.kernel.setsockopt(fd, IPPROTO_TCP, TCP_ULP, name.address, 3);
-    if (result < 0) {
-      throw new Error(`${errnoName(-result)}: the kernel has no module "tls", or may not load it`);
-    }
-    return fd;
+  private offer(cipher: keyof typeof kernelCiphers, version: TlsVersion): KernelTlsOffer {
+    return probeKernelTls(this.kernel, kernelCiphers[cipher], version);
+  }
+
+  private cipherOffer(cipher: keyof typeof kernelCiphers, version: TlsVersion): string {
+    const { tx, rx } = this.offer(cipher, version);
+    const text = `send ${answer(tx)}, receive ${answer(rx)}`;
+    if (tx !== KernelTlsRefusal.None && rx !== KernelTlsRefusal.None) throw new Error(text);
+    return text;
   }
 
   /** Two ends of a TCP connection over loopback. */
@@ -217,6 +206,16 @@ class Bench {
     this.open.push(fd);
     return fd;
   }
+}
+
+function cipherTitle(cipher: keyof typeof kernelCiphers, version: TlsVersion): string {
+  return `  ${kernelCiphers[cipher].name} ${version === TlsVersion.Tls12 ? '1.2' : '1.3'}`;
+}
+
+function answer(refusal: KernelTlsRefusal): string {
+  return refusal === KernelTlsRefusal.None
+    ? 'yes'
+    : kernelTlsRefusals[refusal].replaceAll('_', ' ');
 }
 
 function pipeLimits(): Check {

@@ -38,6 +38,7 @@ export {
   keyRefusal,
 } from './kernel-tls.js';
 export { offersKernelTls } from './kernel-tls-offer.js';
+export { canRenewKernelKeys, type KernelTlsOffer, probeKernelTls } from './kernel-tls-probe.js';
 export { KernelTlsReader, RECORD_BYTES_MAX } from './kernel-tls-reader.js';
 export { KernelTlsTransport } from './kernel-tls-transport.js';
 export { KernelTlsWriter } from './kernel-tls-writer.js';
