@@ -1,0 +1,67 @@
+// Another configuration while requests go on: none fails, and kept connections go by the new routes.
+import http from 'node:http';
+import type net from 'node:net';
+import t, { type Test } from 'tap';
+import { start } from '#src/index.js';
+import { sleep } from '#test/support/deadline.js';
+import { request } from '#test/support/http-rig.js';
+import { addressOf } from '#test/support/live-proxy.js';
+
+const timeout = { timeout: 60_000 };
+
+async function startOrigin(t: Test, name: string): Promise<string> {
+  const origin = http.createServer({ keepAliveTimeout: 60_000 }, async (_request, response) => {
+    await sleep(2);
+    response.end(name);
+  });
+  await new Promise<void>((resolve) => origin.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    origin.closeAllConnections();
+    origin.close();
+  });
+  return `127.0.0.1:${(origin.address() as net.AddressInfo).port}`;
+}
+
+t.test('http reload: under load no request fails', timeout, async (t) => {
+  const endpoints = [await startOrigin(t, 'one'), await startOrigin(t, 'other')];
+  const text = (round: number) => `workers: 2
+log: { level: silent }
+limits: { connections: ${1000 + round} }
+listeners:
+  web:
+    bind: "127.0.0.1:0"
+    http: { routes: [{ upstream: app }] }
+upstreams: { app: { endpoints: ["${endpoints[round % 2]}"] } }`;
+  const headgate = await start(text(0));
+  t.teardown(() => headgate.close());
+  const url = `http://${addressOf(headgate, 'web')}/`;
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
+  const counts = new Map<string, number>();
+  let isOver = false;
+  const clients = Array.from({ length: 16 }, async (_, index) => {
+    // Half of them keep their connections.
+    const options = index % 2 === 0 ? { agent } : {};
+    while (!isOver) {
+      const answer = await request(url, options).then(
+        ({ status, body }) => `${status} ${body}`,
+        (error: Error) => error.message,
+      );
+      counts.set(answer, (counts.get(answer) ?? 0) + 1);
+    }
+  });
+  for (let round = 1; round <= 8; round++) {
+    await sleep(150);
+    t.match(await headgate.reload(text(round)), { ok: true });
+  }
+  await sleep(100);
+  isOver = true;
+  await Promise.all(clients);
+  t.same([...counts.keys()].sort(), ['200 one', '200 other'], `${JSON.stringify([...counts])}`);
+
+  const kept = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  t.equal(`${(await request(url, { agent: kept })).body}`, 'one');
+  await headgate.reload(text(9));
+  t.equal(`${(await request(url, { agent: kept })).body}`, 'other', 'over the same connection');
+  agent.destroy();
+  kept.destroy();
+});
