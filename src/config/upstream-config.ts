@@ -45,6 +45,9 @@ export function toUpstream(name: string, file: UpstreamFile) {
             failures: passive.failures,
             ejectForMs: valid(parseDuration(passive.eject_for)),
             ejectedMax: passive.max_ejected,
+            ...(passive.statuses !== undefined && {
+              statuses: valid(parseStatusRanges(String(passive.statuses))),
+            }),
           },
     panicThreshold,
     socket: toUpstreamSocket(file.socket),

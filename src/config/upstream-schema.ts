@@ -184,7 +184,8 @@ const passive = Type.Object(
       { minimum: 1, maximum: 1_000_000 },
       {
         title: 'failures to eject',
-        description: 'Connections that failed in a row, over all workers, before an ejection.',
+        description:
+          'Connections that failed in a row, over all workers, before an ejection; with `statuses` also answers.',
         default: 5,
         unit: 'connections',
         examples: [3],
@@ -198,6 +199,16 @@ const passive = Type.Object(
         default: '10s',
         examples: ['30s'],
       },
+    ),
+    statuses: Type.Optional(
+      Type.Unsafe<string | number>({
+        type: ['integer', 'string'],
+        statuses: 'http',
+        title: 'bad answers',
+        description:
+          'Status codes of HTTP responses that count as failures: codes and ranges. An answer with another status ends a row of failures, a connection alone does not any more. None unless said.',
+        examples: ['500-599', '502-504'],
+      } satisfies Description),
     ),
     max_ejected: optional(
       Type.Number({

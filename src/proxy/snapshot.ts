@@ -104,12 +104,14 @@ export interface EndpointSnapshot {
 }
 
 export interface PassiveSnapshot {
-  /** Connections that failed in a row, over all workers, before an endpoint is ejected. */
+  /** Connections and answers that failed in a row, over all workers, before an endpoint is ejected. */
   readonly failures: number;
   /** How long the first time, to within 100 ms; each further time twice as long, at most ten times. */
   readonly ejectForMs: number;
   /** The part of the upstream's endpoints that may be ejected at one time, from 0 to 1. */
   readonly ejectedMax: number;
+  /** Statuses of HTTP responses that count as failures; absent: none does. */
+  readonly statuses?: readonly { readonly from: number; readonly to: number }[] | undefined;
 }
 
 /** An upstream of which nothing was said but its endpoints. */

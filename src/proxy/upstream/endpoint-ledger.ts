@@ -51,16 +51,27 @@ export class EndpointLedger extends EndpointTable {
   }
 
   /** A connection was made: whatever went wrong before has passed. */
-  connected(slot: number): void {
+  /** @param isGood what failed before in a row is forgotten; otherwise an answer has to come first */
+  connected(slot: number, isGood = true): void {
     this.own[this.ownIndex(slot, Own.Connects)]!++;
+    if (isGood) this.succeeded(slot);
+  }
+
+  /** Nothing has failed in a row any more. */
+  succeeded(slot: number): void {
     // Read first: a store would take the cache line from the other workers each time.
     if (this.load(slot, Word.FailuresInRow) !== 0) this.store(slot, Word.FailuresInRow, 0);
   }
 
   /** @param errno why, positive @returns attempts of all workers that failed in a row, this one included */
   failed(slot: number, errno: number): number {
-    this.own[this.ownIndex(slot, Own.Failures)]!++;
     this.store(slot, Word.LastErrno, errno);
+    return this.answeredBadly(slot);
+  }
+
+  /** The same for an answer that counts as a failure. */
+  answeredBadly(slot: number): number {
+    this.own[this.ownIndex(slot, Own.Failures)]!++;
     return this.add(slot, Word.FailuresInRow, 1) + 1;
   }
 

@@ -94,7 +94,12 @@ export class Endpoint implements Candidate {
 
   /** The connection is made. */
   connected(): void {
-    this.ledger.connected(this.slot);
+    this.ledger.connected(this.slot, !this.passive.judgesAnswers);
+  }
+
+  /** It has answered a request. @param status of the response */
+  answered(status: number): void {
+    this.passive.answered(this, status);
   }
 
   /** The connection could not be made, and that was the endpoint's doing. @param errno positive */

@@ -5,7 +5,7 @@ import { processMs } from './process-clock.js';
 import type { UpstreamRoom } from './upstream.js';
 
 /**
- * Learns from failed connections: after so many in a row, counted over all workers, an endpoint is
+ * Learns from failed connections, and from answers where some count as failures: after so many in a row, counted over all workers, an endpoint is
  * ejected for a while. It comes back by the clock, without anybody's doing, and is then as good as
  * any, except that one more failure is enough to eject it again, for twice as long.
  */
@@ -21,23 +21,44 @@ export class PassiveHealth {
     this.ejectedMax = Math.floor((snapshot.passive?.ejectedMax ?? 0) * snapshot.endpoints.length);
   }
 
+  /** Answers are judged, too: a connection alone proves nothing. */
+  get judgesAnswers(): boolean {
+    return this.snapshot.passive?.statuses !== undefined;
+  }
+
   /** @param errno positive */
   failed(endpoint: Endpoint, errno: number): void {
-    const { passive } = this.snapshot;
     const failures = this.room.ledger.failed(endpoint.slot, errno);
-    if (passive === undefined || failures < passive.failures) return;
+    const about = { failures, error: errnoName(errno) };
+    this.ejectAfter(endpoint, about, 'endpoint ejected: connecting failed too often in a row');
+  }
+
+  /** @param status of a response */
+  answered(endpoint: Endpoint, status: number): void {
+    const statuses = this.snapshot.passive?.statuses;
+    if (statuses === undefined) return;
+    const { ledger } = this.room;
+    if (!statuses.some(({ from, to }) => status >= from && status <= to)) {
+      ledger.succeeded(endpoint.slot);
+      return;
+    }
+    const failures = ledger.answeredBadly(endpoint.slot);
+    const about = { failures, status };
+    this.ejectAfter(endpoint, about, 'endpoint ejected: too many bad answers in a row');
+  }
+
+  /** @param about the last failure, and how many it makes in a row */
+  private ejectAfter(
+    endpoint: Endpoint,
+    about: { readonly failures: number; readonly error?: string; readonly status?: number },
+    message: string,
+  ): void {
+    const { passive, name } = this.snapshot;
+    if (passive === undefined || about.failures < passive.failures) return;
     const durationMs = this.eject(endpoint, passive.ejectForMs);
     if (durationMs === 0) return;
-    this.room.log.warn(
-      {
-        upstream: this.snapshot.name,
-        endpoint: endpoint.text,
-        failures,
-        error: errnoName(errno),
-        eject_ms: durationMs,
-      },
-      'endpoint ejected: connecting failed too often in a row',
-    );
+    const { log } = this.room;
+    log.warn({ upstream: name, endpoint: endpoint.text, ...about, eject_ms: durationMs }, message);
   }
 
   /** @returns for how long; 0 when it was ejected already, or too many others are */

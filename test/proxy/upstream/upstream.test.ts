@@ -173,6 +173,30 @@ t.test('passive: failures of all workers count together', async (t) => {
   t.equal(rig.select(0, [], 2), 1);
 });
 
+t.test('passive: bad answers in a row eject, good ones between them do not', async (t) => {
+  const statuses = [{ from: 502, to: 504 }];
+  const rig = new UpstreamRig([{}, {}], { passive: { ...passive, statuses } });
+  const [endpoint] = rig.upstream.endpoints;
+  const answers = (...all: number[]) => {
+    for (const status of all) {
+      // Each over a connection of its own, which says nothing by itself.
+      endpoint!.connected();
+      endpoint!.answered(status);
+    }
+    return rig.ejectedForMs(0) > 0;
+  };
+  t.notOk(answers(502, 503, 200, 502, 503));
+  t.notOk(answers(500, 502, 502), 'what is not listed is good');
+  t.ok(answers(504));
+});
+
+t.test('passive: without statuses answers say nothing', async (t) => {
+  const rig = new UpstreamRig([{}, {}], { passive });
+  const [endpoint] = rig.upstream.endpoints;
+  for (let n = 0; n < 10; n++) endpoint!.answered(503);
+  t.equal(rig.ejectedForMs(0), 0);
+});
+
 t.test('passive: an ejection ends by the clock, in every worker', async (t) => {
   const rig = new UpstreamRig([{}, {}], { passive, workers: 2 });
   rig.fail(0, 3);
