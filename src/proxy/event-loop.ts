@@ -88,6 +88,12 @@ export class EventLoop implements Clock {
     this.poll.modify(fd, events, handler.generation);
   }
 
+  /** From now on the events of a registered descriptor are for another handler. */
+  handOver(from: EventHandler, to: EventHandler, fd: number): void {
+    to.generation = from.generation;
+    this.handlers[fd] = to;
+  }
+
   /** Takes a descriptor out that stays open; it may be registered again. */
   deregister(fd: number): void {
     this.handlers[fd] = undefined;

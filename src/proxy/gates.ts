@@ -158,17 +158,15 @@ export class Gates implements TimerOwner {
 
   private gateOf(snapshot: ListenerSnapshot, earlier?: HttpGate): HttpGate | undefined {
     const service = this.serviceOf(snapshot);
-    if (earlier === undefined) {
-      if (service === undefined) return undefined;
-      this.http ??= new HttpRoom(this.room, this.room.headLimits);
-      return new HttpGate(this.http, service);
-    }
-    earlier.service = service;
-    return service === undefined ? undefined : earlier;
+    if (earlier !== undefined) earlier.service = service;
+    if (service === undefined) return undefined;
+    return earlier ?? new HttpGate(this.http!, service);
   }
 
-  private serviceOf({ http }: ListenerSnapshot): HttpService | undefined {
-    return http && new HttpService(http, this.upstreams);
+  private serviceOf({ http, name }: ListenerSnapshot): HttpService | undefined {
+    if (http === undefined) return undefined;
+    this.http ??= new HttpRoom(this.room, this.room.headLimits);
+    return new HttpService(this.http, http, name, this.upstreams);
   }
 
   /** In the order they came, which is the order they wait in. */

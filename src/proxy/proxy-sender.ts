@@ -6,7 +6,8 @@ import {
   type Transport,
 } from '../splice/index.js';
 import type { CloseReason } from './counters.js';
-import type { Flow } from './flow.js';
+import type { FlowHead } from './flow-head.js';
+import type { WorkerRoom } from './room.js';
 import {
   encodeProxySsl,
   findTlv,
@@ -19,6 +20,7 @@ import {
   writeProxyV1,
   writeProxyV2,
 } from './tcp/index.js';
+import type { Attempts } from './upstream/index.js';
 
 /** What a v2 header may say besides addresses, in the order it is written. */
 export type ProxyTlvName = 'authority' | 'alpn' | 'ssl' | 'unique_id';
@@ -48,6 +50,19 @@ export interface ProxiedClient {
   readonly received: readonly ProxyTlv[];
 }
 
+/** A session that has got a new connection to an endpoint. */
+export interface ProxiedSession {
+  readonly room: WorkerRoom;
+  readonly sequence: number;
+  readonly attempts: Attempts | undefined;
+  /** What the client's stream began with. */
+  readonly head: FlowHead | undefined;
+  readonly client: { readonly transport: Transport };
+  readonly upstream: { readonly transport: Transport } | undefined;
+  /** What the connection is called all the way, once somebody wants to know. */
+  uniqueId?: string | undefined;
+}
+
 /** Two unix addresses are the longest that v2 has. */
 const ADDRESS_BYTES_MAX = 216;
 /** All a header in front may have said is passed on at most once, and there is room for what is ours. */
@@ -62,7 +77,7 @@ const header = new NativeMemory(V2_FIXED_BYTES + ADDRESS_BYTES_MAX + TLV_BYTES_M
  *
  * @returns why the flow cannot go on, or `undefined`
  */
-export function sendProxyHeader(flow: Flow): CloseReason | undefined {
+export function sendProxyHeader(flow: ProxiedSession): CloseReason | undefined {
   const sender = flow.attempts!.upstream.sendProxyProtocol;
   if (sender === undefined) return undefined;
   const endpoints = endpointsOf(flow);
@@ -124,7 +139,7 @@ function ownValue(name: ProxyTlvName, client: ProxiedClient): Buffer | undefined
 }
 
 /** What the connection is called all the way: by whoever named it first. */
-function uniqueIdOf({ room, sequence }: Flow, received: readonly ProxyTlv[]): string {
+function uniqueIdOf({ room, sequence }: ProxiedSession, received: readonly ProxyTlv[]): string {
   const named = findTlv(received, ProxyTlvType.UNIQUE_ID);
   return named?.toString('latin1') ?? `${room.uniqueName}-${sequence}`;
 }
@@ -136,7 +151,11 @@ const GONE = null;
  * @returns `undefined` for a client without an address, of a unix socket; GONE for one that has none any
  *   more (ENOTCONN): it has reset the connection
  */
-function endpointsOf({ room, client, head }: Flow): ProxyEndpoints | undefined | typeof GONE {
+function endpointsOf({
+  room,
+  client,
+  head,
+}: ProxiedSession): ProxyEndpoints | undefined | typeof GONE {
   if (head?.endpoints !== undefined) return head.endpoints;
   const source = peerAddress(room.kernel, client.transport.fd);
   if (source === undefined) return GONE;

@@ -18,6 +18,8 @@ export interface WorkerRoom extends PumpRoom {
   /** Nothing new is accepted: what has not begun should end soon. */
   readonly isDraining: boolean;
   readonly headLimits: HeadLimits;
+  /** Position among the workers. */
+  readonly number: number;
   /** Flows of all workers, against the limit of the process. */
   readonly connections: ConnectionLimit;
   /** A name no other worker has had, of this process or another. */

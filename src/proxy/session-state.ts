@@ -13,5 +13,13 @@ export const sessionStateNames = [
   'securingUpstream',
   'tunnelling',
   'halfClosed',
+  /** An HTTP client that has no request under way. */
+  'idle',
+  /** A request is at its endpoint, or on its way there. */
+  'awaiting',
+  /** Its response is on its way to the client. */
+  'responding',
+  /** The last response has gone out; what the client still sends is dropped. */
+  'lingering',
 ] as const;
 export type SessionStateName = (typeof sessionStateNames)[number];

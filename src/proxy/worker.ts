@@ -63,7 +63,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   private readonly gates: Gates;
   private readonly logBatch: LogBatch;
   private readonly drainTimer = new Timer(this);
-  private readonly number: number;
+  readonly number: number;
   isDraining = false;
 
   /** @param libc the C library; a test hands in one that injects faults */

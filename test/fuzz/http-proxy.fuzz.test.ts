@@ -3,6 +3,7 @@ import t from 'tap';
 import { Socket, SocketOption } from '#src/splice/index.js';
 import { goldenCases } from '#test/proxy/http/golden.js';
 import { type Message, readRequests } from '#test/proxy/http/messages.js';
+import { plainHttp } from '#test/support/http-snapshot.js';
 import { serverReading } from '#test/support/llhttp.js';
 import { Random } from '#test/support/random.js';
 import { RawPeer } from '#test/support/raw-peer.js';
@@ -43,7 +44,7 @@ interface Outcome {
 function forward(bytes: Buffer, random: Random): Outcome {
   const kit = new SocketKit();
   try {
-    const room = new TestRoom(kit, { http: true });
+    const room = new TestRoom(kit, { http: plainHttp });
     const client = room.client();
     client.set(SocketOption.IPPROTO_TCP, SocketOption.TCP_NODELAY, 1);
     const upstreams: { peer: RawPeer; answered: number }[] = [];

@@ -12,6 +12,7 @@ import {
   type CounterName,
   Counters,
   closeReasons,
+  type HttpSnapshot,
   type ListenerSnapshot,
   type TimeoutsSnapshot,
 } from '#src/proxy/index.js';
@@ -31,7 +32,6 @@ import {
   Sockaddr,
   type SocketAddress,
 } from '#src/splice/index.js';
-import { plainHttp } from './http-snapshot.js';
 import { RawPeer } from './raw-peer.js';
 import { ScriptedLibc } from './scripted-libc.js';
 import { pause, type SocketKit } from './socket-kit.js';
@@ -47,8 +47,8 @@ export interface RoomOptions {
   /** What the listener wants to see first: routes, PROXY headers. */
   readonly head?: Pick<ListenerSnapshot, 'routes' | 'acceptProxyFrom'>;
   readonly sendProxyProtocol?: ProxySenderSnapshot;
-  /** The listener speaks HTTP and forwards every request to the upstream. */
-  readonly http?: boolean;
+  /** The listener speaks HTTP; its routes lead to the one upstream. */
+  readonly http?: HttpSnapshot;
   /** Who may connect; everybody, by default. */
   readonly admission?: AdmissionSnapshot;
 }
@@ -70,6 +70,7 @@ export class TestRoom implements WorkerRoom {
   readonly logsAccess: boolean;
   readonly timeouts: TimeoutsSnapshot;
   isDraining = false;
+  readonly number = 0;
   readonly headLimits = { headBytes: 8192, headers: 50 };
   readonly uniqueName = 'test';
   readonly connections: ConnectionLimit;
@@ -125,7 +126,7 @@ export class TestRoom implements WorkerRoom {
       address: formatAddress(address),
       family,
       upstream: 0,
-      ...(options.http && { http: plainHttp }),
+      ...(options.http && { http: options.http }),
       ...options.head,
       admission: options.admission,
     };
@@ -141,7 +142,7 @@ export class TestRoom implements WorkerRoom {
     const head = HeadPolicy.of(snapshot, [upstream]);
     this.http = new HttpRoom(this, this.headLimits);
     const gate = options.http
-      ? new HttpGate(this.http, new HttpService(plainHttp, [upstream]))
+      ? new HttpGate(this.http, new HttpService(this.http, options.http, 'test', [upstream]))
       : undefined;
     this.listener = new Listener(this, snapshot, upstream, head, undefined, gate);
     this.listener.open();

@@ -8,8 +8,9 @@ import {
   type Transport,
   TURN_BYTES_MAX,
 } from '../../splice/index.js';
+import type { PathTaken } from '../access-line.js';
 import { ChunkScanner } from './chunk-scanner.js';
-import type { HttpRejection } from './http-rejection.js';
+import { HttpRejection } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
 import type { Intake } from './intake.js';
 import { Framing } from './message-head.js';
@@ -61,6 +62,8 @@ export class BodyRelay {
   /** Bytes of the body, framing included, that came from the source. */
   bytes = 0;
   rejection: HttpRejection | undefined;
+  /** Chunks may add up to so many bytes; who knows the length beforehand looks at that. */
+  bytesMax = nowhere;
   private framing: Framing = Framing.none;
   private isUnchunked = false;
   private source!: Transport;
@@ -105,6 +108,7 @@ export class BodyRelay {
     this.hasSurplus = false;
     this.bytes = 0;
     this.rejection = undefined;
+    this.bytesMax = nowhere;
     this.pump = undefined;
     switch (framing) {
       case Framing.length:
@@ -140,6 +144,7 @@ export class BodyRelay {
         ? this.takeApart(bytes, start, end)
         : this.scanner.scan(bytes, start, end);
       if (taken < 0) return taken;
+      if (this.scanner.bodyBytes > this.bytesMax) return -HttpRejection.content_length_too_large;
       if (!this.isUnchunked) this.admitted = taken;
     } else {
       taken = Math.min(end - start, this.stretch);
@@ -196,6 +201,13 @@ export class BodyRelay {
       if (read === 0) return RelayResult.Waiting;
       budget -= read;
     }
+  }
+
+  /** Which way the bytes went so far. */
+  get path(): PathTaken {
+    const { pump, bytes } = this;
+    if (pump === undefined || pump.splicedBytes === 0) return bytes === 0 ? 'none' : 'copy';
+    return pump.splicedBytes === bytes ? 'splice' : 'mixed';
   }
 
   /** Begins anew with the same body, of which nothing but what is held has been passed on. */

@@ -1,11 +1,13 @@
 import { Outcome, PumpSlot, type Transport } from '../../splice/index.js';
 import { BodyRelay, RelayResult } from './body-relay.js';
-import type { HttpRejection } from './http-rejection.js';
-import { PARTIAL } from './http-rejection.js';
+import type { HttpPolicy } from './http-policy.js';
+import { type HttpRejection, PARTIAL } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
+import type { HttpRoute } from './http-route.js';
 import { Intake } from './intake.js';
 import { Framing } from './message-head.js';
-import type { Method } from './method.js';
+import { Method } from './method.js';
+import { ConnectionLine, type ResponseNotes } from './rewriting/index.js';
 
 /** What reading a response's head came to. */
 export const HeadResult = {
@@ -20,18 +22,49 @@ export const HeadResult = {
 } as const;
 export type HeadResult = (typeof HeadResult)[keyof typeof HeadResult];
 
+/** What an answer of ours may be longer than its body. */
+const ANSWER_HEAD_BYTES = 8 * 1024;
+
 /**
  * A response on its way from an endpoint to the client, or an answer of our own.
  */
 export class ClientResponse {
   readonly body: BodyRelay;
+  /** 0 before there is one. */
+  status = 0;
+  /** The connection to the client may carry another request. */
+  keepsClient = false;
+  /** Bytes of the heads that went to the client. */
+  headBytes = 0;
   rejection: HttpRejection | undefined;
+  private method: Method = Method.other;
+  /** The client knows neither chunks nor informational responses. */
+  private isOldClient = false;
+  private route: HttpRoute | undefined;
+  private notes: ResponseNotes | undefined;
   /** What came of the response and was not used yet. */
   private readonly intake: Intake;
 
   constructor(private readonly room: HttpRoom) {
     this.intake = new Intake(room.buffers);
     this.body = new BodyRelay(room, room.worker.counters.down);
+  }
+
+  /** Begins with another request, whose head was parsed last. */
+  begin(): void {
+    const { request } = this.room;
+    this.status = 0;
+    this.headBytes = 0;
+    this.method = request.method;
+    this.isOldClient = request.minorVersion === 0;
+    this.keepsClient = request.keepAlive;
+  }
+
+  /** The request goes to an endpoint: notes what the answer will need of it. */
+  prepare(route: HttpRoute, policy: HttpPolicy): void {
+    const { writer, buffers } = this.room;
+    this.route = route;
+    this.notes = route.response.prepare(policy, writer.begin(buffers.output.bytes));
   }
 
   /** Nothing has come yet. */
@@ -45,8 +78,8 @@ export class ClientResponse {
   }
 
   /** Looks for a head in what is there, and in what comes. */
-  readHead(upstream: Transport, method: Method): HeadResult {
-    const { intake, room } = this;
+  readHead(upstream: Transport): HeadResult {
+    const { intake, room, method } = this;
     for (;;) {
       if (intake.length > intake.seenBytes) {
         const { bytes } = intake.buffer!;
@@ -71,56 +104,76 @@ export class ClientResponse {
   /**
    * Sends the head that was parsed last, and what is there of the body, to the client.
    *
-   * @param headBytes length of the head as the client gets it, in `HttpBuffers.output`
-   * @param isUnchunked the client knows no chunks
+   * @param mayKeep as far as the request and the proxy are concerned, the connection may be kept
    * @returns Malformed without anything sent, SinkFailed, Ended, or Waiting: more goes by {@link push}
    */
-  send(
-    client: Transport,
-    upstream: Transport,
-    headBytes: number,
-    isUnchunked: boolean,
-  ): RelayResult {
+  send(client: Transport, upstream: Transport, mayKeep: boolean): RelayResult {
     const { intake, body, room } = this;
     const head = room.response;
+    const isTunnel = head.framing === Framing.tunnel;
+    const isUnchunked = this.isOldClient && head.framing === Framing.chunked;
+    const endsByClose = isUnchunked || head.framing === Framing.until_close;
+    if (!mayKeep || endsByClose) this.keepsClient = false;
+    this.status = head.status;
+    const line = isTunnel ? ConnectionLine.upgrade : this.connectionLine;
+    const headBytes = this.writeHead(line, isUnchunked, this.notes);
     intake.consume(head.end - intake.start);
     body.begin(head.framing, head.contentLength, isUnchunked);
     body.join(upstream, client);
     const { bytes } = intake.buffer!;
     const bodyStart = intake.start;
-    const taken =
-      head.framing === Framing.tunnel ? intake.length : body.admit(bytes, bodyStart, intake.end);
-    if (taken < 0) {
-      body.rejection = -taken as HttpRejection;
-      return RelayResult.Malformed;
-    }
-    const bodyBytes = head.framing === Framing.tunnel ? taken : body.admitted;
+    const taken = isTunnel ? intake.length : body.admit(bytes, bodyStart, intake.end);
+    if (taken < 0 || headBytes < 0) return RelayResult.Malformed;
+    const bodyBytes = isTunnel ? taken : body.admitted;
     intake.consume(taken);
     return this.deliver(client, headBytes, bodyStart, bodyBytes);
   }
 
-  /** Passes over an informational head; the response is still to come. */
-  skipHead(): void {
-    this.intake.consume(this.room.response.end - this.intake.start);
-  }
-
-  /** Sends an informational head; the response is still to come. */
-  sendInterim(client: Transport, headBytes: number): RelayResult {
-    this.skipHead();
+  /**
+   * Sends an informational head (RFC 9110 §15.2), which HTTP/1.0 does not know; the response is still
+   * to come.
+   * @returns as {@link send}
+   */
+  sendInterim(client: Transport): RelayResult {
+    const { intake, room } = this;
+    const length = this.isOldClient ? 0 : this.writeHead(ConnectionLine.none, false);
+    intake.consume(room.response.end - intake.start);
+    if (length <= 0) return length === 0 ? RelayResult.Ended : RelayResult.Malformed;
     this.body.begin(Framing.none, 0);
     this.body.join(client, client);
-    return this.sendOutput(client, headBytes);
+    return this.sendOutput(client, length);
   }
 
-  /** Sends an answer of our own. */
-  sendOwn(client: Transport, answer: Buffer): RelayResult {
-    const { buffers } = this.room;
-    this.body.begin(Framing.none, 0);
-    this.body.join(client, client);
+  /**
+   * Sends an answer of our own instead of a response.
+   * @param fields whole lines
+   */
+  sendError(
+    client: Transport,
+    status: number,
+    accept: string | undefined,
+    fields: string,
+  ): RelayResult {
+    const { buffers, errors } = this.room;
+    const { keepsClient: keepAlive, method } = this;
+    const isHead = method === Method.HEAD;
+    const answer = errors.render({ status, accept, isHead, keepAlive, fields }, Date.now());
     const memory = buffers.takeFor(answer.length);
     answer.copy(memory.bytes);
-    this.body.hold(memory, 0, answer.length, true);
-    return this.body.run();
+    this.status = status;
+    return this.sendOwn(client, memory, answer.length);
+  }
+
+  /** Sends what the policy answers by itself. */
+  sendDirect(client: Transport, policy: HttpPolicy): RelayResult {
+    const { buffers, writer } = this.room;
+    const answer = policy.answer!;
+    const memory = buffers.takeFor(answer.bodyBytes(policy) + ANSWER_HEAD_BYTES);
+    answer.write(policy, this.connectionLine, Date.now(), writer.begin(memory.bytes));
+    this.status = answer.status;
+    if (!writer.isFull) return this.sendOwn(client, memory, writer.length);
+    buffers.give(memory);
+    return this.sendError(client, 500, undefined, '');
   }
 
   /** Sends what can be sent now. */
@@ -134,6 +187,25 @@ export class ClientResponse {
     this.intake.release();
   }
 
+  private get connectionLine(): ConnectionLine {
+    if (!this.keepsClient) return ConnectionLine.close;
+    return this.isOldClient ? ConnectionLine.keep_alive : ConnectionLine.none;
+  }
+
+  /** @returns bytes of the head as the client gets it, −1 when it is too long */
+  private writeHead(
+    connection: ConnectionLine,
+    dropsChunked: boolean,
+    notes?: ResponseNotes,
+  ): number {
+    const { room } = this;
+    const writer = room.writer.begin(room.buffers.output.bytes);
+    this.route!.response.write(room.response, { connection, dropsChunked }, writer, notes);
+    if (writer.isFull) return -1;
+    this.headBytes += writer.length;
+    return writer.length;
+  }
+
   private deliver(
     client: Transport,
     headBytes: number,
@@ -145,19 +217,17 @@ export class ClientResponse {
     const { output } = this.room.buffers;
     const buffer = intake.buffer!;
     const start = bodyStart - headBytes;
+    if (start < 0) return this.deliverApart(headBytes, bodyStart, bodyBytes);
     // The head goes right before the body, over the one that came: one piece, one system call.
-    if (start >= 0) {
-      output.bytes.copy(buffer.bytes, start, 0, headBytes);
-      const total = headBytes + bodyBytes;
-      const written = this.write(client, buffer.address + start, total);
-      if (written === Outcome.Failed) return RelayResult.SinkFailed;
-      if (written === total) return this.sent();
-      // What is behind the body would be lost with the buffer.
-      if (intake.length > 0) this.body.hasSurplus = true;
-      this.body.hold(intake.surrender(), start + written, start + total, true);
-      return RelayResult.Waiting;
-    }
-    return this.deliverApart(headBytes, bodyStart, bodyBytes);
+    output.bytes.copy(buffer.bytes, start, 0, headBytes);
+    const total = headBytes + bodyBytes;
+    const written = this.write(client, buffer.address + start, total);
+    if (written === Outcome.Failed) return RelayResult.SinkFailed;
+    if (written === total) return this.sent();
+    // What is behind the body would be lost with the buffer.
+    if (intake.length > 0) this.body.hasSurplus = true;
+    this.body.hold(intake.surrender(), start + written, start + total, true);
+    return RelayResult.Waiting;
   }
 
   /** The head grew so much that there is no room for it before the body. */
@@ -181,6 +251,18 @@ export class ClientResponse {
     output.bytes.copy(memory.bytes, 0, written, length);
     this.body.hold(memory, 0, length - written, true);
     return RelayResult.Waiting;
+  }
+
+  private sendOwn(
+    client: Transport,
+    memory: Parameters<BodyRelay['hold']>[0],
+    length: number,
+  ): RelayResult {
+    this.headBytes += length;
+    this.body.begin(Framing.none, 0);
+    this.body.join(client, client);
+    this.body.hold(memory, 0, length, true);
+    return this.body.run();
   }
 
   private sent(): RelayResult {

@@ -1,101 +1,114 @@
-import {
-  Epoll,
-  formatAddress,
-  Outcome,
-  PlainTransport,
-  type Transport,
-} from '../../splice/index.js';
-import type { CloseReason } from '../counters.js';
-import { orderlyReasons } from '../counters.js';
-import type { EventHandler, Task } from '../event-loop.js';
+import { Epoll, Outcome, PlainTransport } from '../../splice/index.js';
+import { type CloseReason, orderlyReasons } from '../counters.js';
+import type { EventHandler } from '../event-loop.js';
+import type { FlowHead } from '../flow-head.js';
 import type { Listener } from '../listener.js';
 import type { WorkerRoom } from '../room.js';
-import { peerText, type Session, type SessionDetail } from '../session.js';
-import type { SessionStateName } from '../session-state.js';
 import { SOCKET_EVENTS } from '../socket-events.js';
 import { Timer, type TimerOwner } from '../timer-wheel.js';
-import { describeTls } from '../tls-status.js';
-import { sourceKey, sourceKeyOf, type Upstream } from '../upstream/index.js';
+import type { TlsSide } from '../tls-side.js';
+import { ConnectionSession } from './connection-session.js';
 import { ConnectionState, connectionSuccessorBits } from './connection-state.js';
+import type { EndpointLink } from './endpoint-link.js';
 import type { Exchange } from './exchange.js';
+import { exchangeLine } from './exchange-note.js';
 import { Greeting, GreetingResult } from './greeting.js';
 import type { HttpGate } from './http-gate.js';
 import { type HttpRejection, PARTIAL, statusFor } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
-import type { HttpService } from './http-service.js';
+import { HttpTunnel } from './http-tunnel.js';
 import { Intake } from './intake.js';
 
 const BROKEN_EVENTS = Epoll.EPOLLERR | Epoll.EPOLLHUP;
 
 /** How long a client that was told of the end may go on sending. */
 const LINGER_MS = 2000;
+/** Draining, a quiet client is waited for so long: its next request may be on the way. */
+const DRAIN_GRACE_MS = 500;
 
 /**
  * One client's connection, on which requests come one after the other. It owns no memory while none is
  * under way.
  */
-export class HttpConnection implements EventHandler, TimerOwner, Session, Task {
+export class HttpConnection extends ConnectionSession implements EventHandler, TimerOwner {
   generation = 0;
   state: ConnectionState = ConnectionState.greeting;
-  readonly sequence: number;
-  readonly startedMs: number;
-  /** Of the last event of either side. */
-  lastActivityMs: number;
   readonly timer: Timer = new Timer(this);
   /** What came of the client and was not used yet. */
   readonly intake: Intake;
-  /** Another one, once TLS is agreed on. */
-  transport: Transport;
-  /** What came before HTTP: a PROXY header, TLS; nothing where HTTP was first. */
-  greeting: Greeting | undefined;
-  closeReason: CloseReason = 'done';
-  /** What is done with the present request. */
-  service!: HttpService;
+  readonly worker: WorkerRoom;
+  exchange: Exchange | undefined;
+  tunnelled: HttpTunnel | undefined;
   private readonly http: HttpRoom;
-  private readonly worker: WorkerRoom;
-  private exchange: Exchange | undefined;
+  /** What came before the first request; nothing where nothing was wanted. */
+  private greeting: Greeting | undefined;
   private isServing = false;
-  /** When the connection began to wait for what it waits for while reading. */
-  private readingSinceMs: number;
-  private key = -1;
-  /** After the present answer the connection is closed. */
-  isLast = false;
+  /** Requests so far. */
+  private requests = 0;
+  /** When the wait for a head began, or, once a part of it is there, for the rest. */
+  private waitingSinceMs: number;
 
+  /**
+   * @param clientFd an accepted, non-blocking socket; the connection closes it
+   * @param text the client's address for the access line, empty where nobody reads it
+   * @param source what the listener wants back when the connection ends
+   */
   constructor(
     private readonly gate: HttpGate,
-    readonly listener: Listener,
+    listener: Listener,
     clientFd: number,
-    public text: string,
+    text: string,
     private readonly source: number,
   ) {
-    this.http = gate.room;
-    const { worker } = this.http;
-    this.worker = worker;
+    const { worker } = gate.room;
     const isTcp = listener.snapshot.family !== 'unix';
-    this.transport = new PlainTransport(worker.kernel, clientFd, isTcp);
+    super(worker, listener, new PlainTransport(worker.kernel, clientFd, isTcp), text);
+    this.http = gate.room;
+    this.worker = worker;
     this.intake = new Intake(this.http.buffers);
-    this.sequence = worker.nextFlowSequence();
-    this.startedMs = worker.clock.nowMs;
-    this.lastActivityMs = this.startedMs;
-    this.readingSinceMs = this.startedMs;
+    this.waitingSinceMs = this.startedMs;
   }
 
-  get session(): Session {
+  get session(): this {
     return this;
+  }
+
+  /** After the present answer the connection is closed. */
+  get isLast(): boolean {
+    return this.worker.isDraining || this.gate.service === undefined;
+  }
+
+  get isTunnelling(): boolean {
+    return this.state === ConnectionState.tunnelling;
+  }
+
+  /** What the client's PROXY header said, if there was one. */
+  get head(): FlowHead | undefined {
+    return this.greeting?.head;
+  }
+
+  /** Where the listener speaks TLS. */
+  get tls(): TlsSide | undefined {
+    return this.greeting?.tls;
+  }
+
+  /** A part of a head is there. */
+  get hasPartialHead(): boolean {
+    return this.intake.length > 0;
   }
 
   /** Begins to listen to the client. */
   begin(): void {
-    const { worker } = this;
-    worker.counters.countAccepted(this.listener.snapshot.index);
-    if (worker.clock.register(this.transport.fd, SOCKET_EVENTS, this) < 0) {
+    const { worker, listener, transport } = this;
+    worker.counters.countAccepted(listener.snapshot.index);
+    if (worker.clock.register(transport.fd, SOCKET_EVENTS, this) < 0) {
       this.terminate('error');
       return;
     }
-    this.greeting = Greeting.of(worker, this.listener, this.transport.fd);
+    this.greeting = Greeting.of(worker, listener, transport.fd);
     if (this.greeting === undefined) {
       this.enter(ConnectionState.reading);
-      this.expectBy(this.readingSinceMs + worker.timeouts.headMs);
+      this.expectBy(this.waitingSinceMs + worker.timeouts.headMs);
     } else {
       this.greet(0);
     }
@@ -122,58 +135,57 @@ export class HttpConnection implements EventHandler, TimerOwner, Session, Task {
     }
   }
 
-  runTask(): void {
-    if (this.state === ConnectionState.reading) this.serve();
-  }
-
   onTimer(): void {
     switch (this.state) {
       case ConnectionState.greeting:
-        this.greetingTimer();
+        this.terminate(this.greeting!.expire());
         return;
       case ConnectionState.reading:
-        this.readingTimer();
+        this.readingDue();
         return;
       case ConnectionState.exchanging:
         this.exchange!.onTimer();
         return;
+      case ConnectionState.tunnelling:
+        this.tunnelled!.onTimer();
+        return;
       case ConnectionState.lingering:
-        this.closeOrderly();
+        this.close('done', true);
         return;
       default:
     }
   }
 
   onException(error: unknown): void {
-    this.worker.log.error(
-      { err: error, listener: this.listener.snapshot.name },
-      'connection failed',
-    );
+    const { name } = this.listener.snapshot;
+    this.worker.log.error({ err: error, listener: name }, 'HTTP connection failed');
     this.terminate('error');
   }
 
-  /** What all connections of a client share: see `sourceKey`. */
-  get sourceKey(): number {
-    if (this.key < 0) {
-      const source = this.greeting?.source;
-      const { kernel } = this.worker;
-      this.key = source === undefined ? sourceKey(kernel, this.transport.fd) : sourceKeyOf(source);
-    }
-    return this.key;
-  }
-
-  /** The exchange is over. @param mayContinue another request may come on this connection */
+  /**
+   * The exchange is over.
+   *
+   * @param mayContinue another request may come on this connection
+   * @param isWhole nothing more of the last request is to come
+   */
   exchangeOver(mayContinue: boolean, isWhole: boolean): void {
-    this.http.giveExchange(this.exchange!);
-    this.exchange = undefined;
+    this.dismissExchange();
     if (!mayContinue) {
       this.finish(isWhole);
       return;
     }
     this.enter(ConnectionState.reading);
-    this.readingSinceMs = this.worker.clock.nowMs;
-    this.expectBy(this.readingSinceMs + this.worker.timeouts.headMs);
+    this.waitingSinceMs = this.worker.clock.nowMs;
+    if (this.isLast) this.drain();
+    else this.expectBy(this.waitingSinceMs + this.worker.timeouts.keepAliveMs);
     this.serve();
+  }
+
+  /** The protocol was switched: from now on bytes go both ways. */
+  openTunnel(link: EndpointLink): void {
+    this.enter(ConnectionState.tunnelling);
+    this.tunnelled = new HttpTunnel(this, link.surrender());
+    this.tunnelled.begin();
   }
 
   /** Sees to it that the timer goes off in time for the exchange. */
@@ -191,82 +203,33 @@ export class HttpConnection implements EventHandler, TimerOwner, Session, Task {
   }
 
   terminate(reason: CloseReason): void {
-    if (this.state === ConnectionState.closed) return;
-    this.exchange?.abort();
-    this.exchange = undefined;
-    this.close(reason, orderlyReasons.has(reason));
+    if (this.state !== ConnectionState.closed) this.close(reason, orderlyReasons.has(reason));
   }
 
   drain(): void {
-    this.isLast = true;
-    if (this.state === ConnectionState.reading && this.intake.length === 0) this.finish(true);
+    if (this.state === ConnectionState.reading && !this.hasPartialHead) {
+      this.expectBy(this.worker.clock.nowMs + DRAIN_GRACE_MS);
+    }
   }
 
-  get stateName(): SessionStateName {
-    return this.state === ConnectionState.greeting ? 'securing' : 'accepted';
-  }
-
-  get upstream(): Upstream | undefined {
-    return this.exchange?.attempts?.upstream;
-  }
-
-  get isUnconnected(): boolean {
-    return false;
-  }
-
-  get bytesMoved(): number {
-    return 0;
-  }
-
-  clientText(): string {
-    return this.text === '' ? peerText(this.worker.kernel, this.transport.fd) : this.text;
-  }
-
-  describe(): SessionDetail {
-    const none = { bytes: 0, path: 'none', state: 'none' } as const;
-    return {
-      endpoint: this.exchange?.attempts?.endpoint?.text,
-      lastActivityMs: this.lastActivityMs,
-      connectMs: -1,
-      tls: describeTls(this.greeting?.tls),
-      up: none,
-      down: none,
-    };
-  }
-
-  moveTo(): void {}
-
-  /** @param events what epoll reported; 0 for a try without an event */
   private greet(events: number): void {
     const greeting = this.greeting!;
+    const { clock, timeouts } = this.worker;
     switch (greeting.advance(events)) {
       case GreetingResult.Waiting:
-        this.worker.clock.wheel.schedule(this.timer, greeting.deadlineMs);
+        clock.wheel.schedule(this.timer, greeting.deadlineMs);
         return;
       case GreetingResult.Failed:
         this.terminate(greeting.failure);
         return;
       case GreetingResult.Done:
-        this.greeted(greeting);
-        return;
+        if (greeting.transport !== undefined) this.transport = greeting.transport;
+        this.enter(ConnectionState.reading);
+        this.waitingSinceMs = clock.nowMs;
+        clock.wheel.schedule(this.timer, clock.nowMs + timeouts.headMs);
+        if ((events & BROKEN_EVENTS) !== 0) this.terminate('client_reset');
+        else this.serve();
     }
-  }
-
-  private greeted({ transport, source }: Greeting): void {
-    const { worker } = this;
-    if (transport !== undefined) this.transport = transport;
-    if (source !== undefined) this.text = formatAddress(source);
-    this.enter(ConnectionState.reading);
-    this.readingSinceMs = worker.clock.nowMs;
-    worker.clock.wheel.schedule(this.timer, this.readingSinceMs + worker.timeouts.headMs);
-    this.serve();
-  }
-
-  private greetingTimer(): void {
-    const { clock } = this.worker;
-    const { deadlineMs } = this.greeting!;
-    if (clock.nowMs < deadlineMs) clock.wheel.schedule(this.timer, deadlineMs);
-    else this.terminate(this.greeting!.expire());
   }
 
   /** Takes requests for as long as there are some and none is under way. */
@@ -292,20 +255,31 @@ export class HttpConnection implements EventHandler, TimerOwner, Session, Task {
     const { start, end, seenBytes } = intake;
     const result = http.request.parse(bytes, start, end, seenBytes);
     if (result === PARTIAL) {
+      if (seenBytes === 0) this.headBegins();
       intake.seenBytes = end - start;
       return true;
     }
-    if (result < 0) {
-      this.refuse(-result as HttpRejection);
-      return false;
-    }
+    if (result < 0) this.refuse(statusFor(-result as HttpRejection));
+    else this.exchangeBegins();
+    return true;
+  }
+
+  private headBegins(): void {
+    const { clock, timeouts } = this.worker;
+    if (this.requests > 0) this.waitingSinceMs = clock.nowMs;
+    this.expectBy(this.waitingSinceMs + timeouts.headMs);
+  }
+
+  private exchangeBegins(): void {
+    const { gate, http } = this;
+    // Without a service of its own any more the connection is served by the last one, and is the last.
+    if (gate.service !== undefined) this.service = gate.service;
+    this.requests++;
     this.enter(ConnectionState.exchanging);
-    this.service = this.gate.service!;
     const exchange = http.takeExchange();
     this.exchange = exchange;
     exchange.begin(this);
-    intake.settle();
-    return true;
+    this.intake.settle();
   }
 
   private nothingRead(outcome: number): boolean {
@@ -315,20 +289,27 @@ export class HttpConnection implements EventHandler, TimerOwner, Session, Task {
     return false;
   }
 
-  private refuse(rejection: HttpRejection): void {
+  /** Answers what is no request, and ends. */
+  private refuse(status: number): void {
     const { http, transport } = this;
-    const answer = http.errors.render({ status: statusFor(rejection) }, Date.now());
     const { output } = http.buffers;
+    const answer = http.errors.render({ status }, Date.now());
     answer.copy(output.bytes);
-    transport.write(output.address, answer.length);
+    // Nothing else is on its way: the socket takes so little, or is dead.
+    if (transport.writable) transport.write(output.address, answer.length);
     this.finish(false);
   }
 
-  private readingTimer(): void {
-    const { clock, timeouts } = this.worker;
-    const deadlineMs = this.readingSinceMs + timeouts.headMs;
-    if (clock.nowMs < deadlineMs) clock.wheel.schedule(this.timer, deadlineMs);
-    else this.closeOrderly();
+  private readingDue(): void {
+    const { worker, requests, hasPartialHead } = this;
+    const { clock, timeouts } = worker;
+    const isIdle = requests > 0 && !hasPartialHead;
+    const patienceMs = isIdle ? timeouts.keepAliveMs : timeouts.headMs;
+    const deadlineMs = this.waitingSinceMs + patienceMs;
+    if (isIdle && this.isLast) this.finish(true);
+    else if (clock.nowMs < deadlineMs) clock.wheel.schedule(this.timer, deadlineMs);
+    else if (hasPartialHead) this.refuse(408);
+    else this.close(isIdle ? 'done' : 'head_timeout', true);
   }
 
   private expectBy(deadlineMs: number): void {
@@ -341,12 +322,13 @@ export class HttpConnection implements EventHandler, TimerOwner, Session, Task {
   private finish(isWhole: boolean): void {
     this.intake.release();
     if (isWhole && !this.transport.readable) {
-      this.closeOrderly();
+      this.close('done', true);
       return;
     }
     this.enter(ConnectionState.lingering);
     this.transport.shutdownWrite();
-    this.worker.clock.wheel.schedule(this.timer, this.worker.clock.nowMs + LINGER_MS);
+    const { clock } = this.worker;
+    clock.wheel.schedule(this.timer, clock.nowMs + LINGER_MS);
     this.discard();
   }
 
@@ -355,25 +337,33 @@ export class HttpConnection implements EventHandler, TimerOwner, Session, Task {
     while (this.transport.readable) {
       const read = this.transport.read(output.address, output.byteLength);
       if (read > 0) continue;
-      if (read !== Outcome.Blocked) this.closeOrderly();
+      if (read !== Outcome.Blocked) this.close('done', true);
       return;
     }
   }
 
-  private closeOrderly(): void {
-    this.close('done', true);
+  /** @param close why the connection ends, when it does not go on as it should */
+  private dismissExchange(close?: CloseReason): void {
+    const { exchange } = this;
+    if (exchange === undefined) return;
+    this.exchange = undefined;
+    if (exchange.note !== undefined) exchangeLine(exchange, close);
+    this.countBytes(exchange);
+    exchange.release();
+    this.http.giveExchange(exchange);
   }
 
   private close(reason: CloseReason, isOrderly: boolean): void {
-    if (this.state === ConnectionState.closed) return;
-    const { worker, transport, listener } = this;
+    const { worker, transport, listener, tunnelled } = this;
     this.enter(ConnectionState.closed);
-    this.closeReason = reason;
+    const isClean = tunnelled === undefined ? isOrderly : tunnelled.end(isOrderly);
+    if (this.exchange !== undefined) this.exchange.link.isKept = false;
+    this.dismissExchange(reason);
     worker.clock.wheel.cancel(this.timer);
     this.intake.release();
-    this.greeting?.end();
     worker.clock.forget(transport.fd);
-    if (isOrderly) transport.close();
+    this.greeting?.end();
+    if (isClean) transport.close();
     else transport.reset();
     worker.counters.countClosed(listener.snapshot.index, reason);
     worker.connections.leave();

@@ -1,88 +1,208 @@
 import { Outcome, type Transport } from '../../splice/index.js';
-import type { Endpoint, Upstream } from '../upstream/index.js';
+import type { CloseReason } from '../counters.js';
+import { Dial, type DialOwner, DialState } from '../dial.js';
+import { sendProxyHeader } from '../proxy-sender.js';
+import type { Timer } from '../timer-wheel.js';
+import type { Attempts, Endpoint, Upstream } from '../upstream/index.js';
+import type { HttpConnection } from './connection.js';
 import type { HttpRoom } from './http-room.js';
 import { UpstreamConnection, type UpstreamUser } from './upstream-connection.js';
 
-/** The connection to an endpoint that an exchange has at the moment, from the pool or made for it. */
-export class EndpointLink {
+/** Whom a link is for. */
+export interface LinkOwner extends UpstreamUser {
+  /** Of the client. */
+  readonly connection: HttpConnection;
+  /** There is a connection to an endpoint. */
+  onLinked(): void;
+  /** There will be none. */
+  onLinkFailed(reason: CloseReason): void;
+}
+
+/**
+ * An exchange's way to an endpoint: a place there, and a connection that is idle in the pool or made for
+ * it.
+ *
+ * ```
+ *   none ──▶ dialling ──▶ linked ──▶ none
+ *                ▲  idle one  │ ▲        the connection goes to the pool, or is closed
+ *                └────────────┘ │
+ *                 it was dead, or another endpoint is tried
+ * ```
+ */
+export class EndpointLink implements DialOwner {
   /** Nothing while there is none. */
   connection: UpstreamConnection | undefined;
   /** It may carry another request, if it is left in order. */
   isKept = false;
-  /** A connection that was reused has failed: the next one must be new. */
-  avoidsReuse = false;
+  private dial: Dial | undefined;
+  /** A connection that was idle has failed: the next one must be new. */
+  private avoidsReuse = false;
 
   constructor(
     private readonly room: HttpRoom,
-    private readonly user: UpstreamUser,
+    private readonly owner: LinkOwner,
   ) {}
 
-  /** Begins with another exchange. */
-  begin(): void {
-    this.isKept = false;
-    this.avoidsReuse = false;
+  get timer(): Timer {
+    return this.owner.connection.timer;
   }
 
   get transport(): Transport {
     return this.connection!.transport;
   }
 
-  /** Takes an idle connection to the endpoint. @returns false when there is none to be had */
+  /** Endpoints tried, and the one chosen last; left over from another exchange before {@link begin}. */
+  get attempts(): Attempts | undefined {
+    return this.dial?.attempts;
+  }
+
+  get state(): DialState {
+    return this.dial?.state ?? DialState.over;
+  }
+
+  /** How long connecting took; −1 for a connection that was idle. */
+  get connectMs(): number {
+    return this.dial?.connectMs ?? -1;
+  }
+
+  /** Goes to an endpoint of the upstream. */
+  begin(upstream: Upstream): void {
+    const { room, owner } = this;
+    const { connection } = owner;
+    const key = upstream.isKeyed ? connection.sourceKey : 0;
+    const { transparent } = connection.listener.snapshot;
+    const clientFd = transparent ? connection.transport.fd : undefined;
+    this.isKept = false;
+    this.avoidsReuse = false;
+    if (this.dial === undefined) {
+      this.dial = new Dial(room.worker, this, upstream, key, clientFd);
+      this.dial.begin();
+    } else {
+      this.dial.again(upstream, key, clientFd);
+    }
+  }
+
+  /** Events of a connection that is being made. */
+  onDialEvents(events: number): void {
+    this.dial!.onEvents(events);
+  }
+
+  onTimer(): void {
+    this.dial!.onTimer();
+  }
+
+  moveTo(upstream: Upstream): void {
+    this.dial!.moveTo(upstream);
+  }
+
+  /** The connection was idle before, and no new one was tried yet: nobody is to blame when it is dead. */
+  get wasIdle(): boolean {
+    return this.connection!.isReused && !this.avoidsReuse;
+  }
+
+  /** Connects anew to the same endpoint. */
+  reconnect(): void {
+    this.drop();
+    this.avoidsReuse = true;
+    this.dial!.reconnect();
+  }
+
+  /** Tries another endpoint. @returns false when there is none to try */
+  another(): boolean {
+    this.drop();
+    return this.dial!.another();
+  }
+
   reuse(endpoint: Endpoint): boolean {
     if (this.avoidsReuse) return false;
     const connection = this.room.upstreams.take(endpoint);
     if (connection === undefined) return false;
-    connection.user = this.user;
+    connection.user = this.owner;
     this.connection = connection;
     return true;
   }
 
-  /** Takes a connection that is being made. @returns 0, or a negative error number */
-  watch(endpoint: Endpoint, transport: Transport): number {
-    const { worker, upstreams } = this.room;
-    const { epoch } = upstreams;
-    const { user } = this;
-    this.connection = new UpstreamConnection(
-      worker.clock,
-      upstreams,
-      endpoint,
+  watch(transport: Transport): number {
+    const { room, owner } = this;
+    const { endpoint } = this.dial!.attempts;
+    this.connection = new UpstreamConnection(room.worker.clock, room.upstreams, {
+      endpoint: endpoint!,
       transport,
-      epoch,
-      user,
-    );
+      user: owner,
+    });
     return this.connection.register();
   }
 
-  /** The connection came to nothing; somebody else closes it. */
   unwatch(): void {
     if (this.connection === undefined) return;
     this.room.worker.clock.forget(this.connection.transport.fd);
     this.connection = undefined;
   }
 
-  /** Closes the connection with a reset. */
+  greet(): CloseReason | undefined {
+    const { connection: client } = this.owner;
+    const { attempts } = this.dial!;
+    if (attempts.upstream.sendProxyProtocol === undefined) return undefined;
+    const { head, sequence } = client;
+    const { worker: room } = this.room;
+    return sendProxyHeader({ room, sequence, attempts, head, client, upstream: this.connection });
+  }
+
+  onDialled(): void {
+    const { dial, connection } = this;
+    if (dial!.transport !== undefined) {
+      // With TLS the bytes go by another transport from now on, and the connection outlives the dial.
+      connection!.transport = dial!.transport;
+      connection!.tls = dial!.tls;
+      dial!.tls = undefined;
+    }
+    this.owner.onLinked();
+  }
+
+  onDialFailed(reason: CloseReason): void {
+    this.owner.onLinkFailed(reason);
+  }
+
+  onException(error: unknown): void {
+    this.owner.onException(error);
+  }
+
+  /** Closes the connection with a reset; the place at the endpoint stays. */
   drop(): void {
     this.connection?.reset();
     this.connection = undefined;
   }
 
+  /** Somebody else takes the connection; the place at the endpoint stays. */
+  surrender(): UpstreamConnection {
+    const connection = this.connection!;
+    this.connection = undefined;
+    return connection;
+  }
+
   /**
-   * The exchange is over: the connection goes to the pool, or is closed.
+   * The exchange is over: the connection goes to the pool or is closed, the place is free.
    *
    * @param isCut the endpoint must not take what it has of the request for the whole
    */
-  give(upstream: Upstream, isCut: boolean): void {
-    const { connection, room } = this;
-    if (connection === undefined) return;
-    this.connection = undefined;
-    if (isCut) connection.reset();
-    else if (this.isKept && !connection.hasEnded && this.isSilent(connection.transport)) {
-      room.upstreams.give(connection, upstream);
-    } else connection.close();
+  end(isCut: boolean): void {
+    const { connection, dial } = this;
+    if (connection !== undefined) {
+      this.connection = undefined;
+      const { upstream } = dial!.attempts;
+      if (isCut) connection.reset();
+      else if (this.isInOrder(connection, upstream)) this.room.upstreams.give(connection, upstream);
+      else connection.close();
+    }
+    dial?.end();
   }
 
-  /** Nothing is in the socket: whatever came behind a response would be taken for the next one. */
-  private isSilent(transport: Transport): boolean {
+  /** The connection is open, silent and bound to no client. */
+  private isInOrder({ hasEnded, transport }: UpstreamConnection, upstream: Upstream): boolean {
+    if (!this.isKept || hasEnded) return false;
+    const { transparent } = this.owner.connection.listener.snapshot;
+    if (transparent || upstream.sendProxyProtocol !== undefined) return false;
+    // Whatever came behind a response would be taken for the next one.
     if (!transport.readable) return true;
     return transport.read(this.room.buffers.output.address, 1) === Outcome.Blocked;
   }

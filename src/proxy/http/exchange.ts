@@ -1,43 +1,46 @@
-import type { Transport } from '../../splice/index.js';
 import type { CloseReason } from '../counters.js';
-import { Dial, type DialOwner } from '../dial.js';
 import type { Task } from '../event-loop.js';
-import type { Timer } from '../timer-wheel.js';
-import type { Attempts, Endpoint } from '../upstream/index.js';
+import { type Attempts, processMs, type Upstream } from '../upstream/index.js';
 import { RelayResult } from './body-relay.js';
 import { ClientResponse, HeadResult } from './client-response.js';
 import type { HttpConnection } from './connection.js';
-import { EndpointLink } from './endpoint-link.js';
+import { EndpointLink, type LinkOwner } from './endpoint-link.js';
+import { type ExchangeNote, noteOf } from './exchange-note.js';
 import { ExchangeState, exchangeSuccessorBits } from './exchange-state.js';
 import { statusOf } from './failure-status.js';
-import { statusFor } from './http-rejection.js';
+import { Refusal, refusalStatus } from './guarding/index.js';
+import { HeaderName } from './header-name.js';
+import { Routing } from './http-policy.js';
+import { type HttpRejection, statusFor } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
+import type { HttpRoute } from './http-route.js';
 import { Framing } from './message-head.js';
 import { Method } from './method.js';
-import type { UpstreamUser } from './upstream-connection.js';
 import { UpstreamRequest } from './upstream-request.js';
 
 /**
  * One request and its response. An exchange belongs to a connection from the request's head to the end
  * of both bodies, and is then used for another one, perhaps of another connection.
  */
-export class Exchange implements DialOwner, UpstreamUser, Task {
+export class Exchange implements LinkOwner, Task {
   state: ExchangeState = ExchangeState.idle;
-  /** Status of the response; 0 before there is one. */
-  status = 0;
+  connection!: HttpConnection;
   startedMs = 0;
-  // What is kept of the request's head, whose place the next one takes.
-  method: Method = Method.other;
-  /** The client knows neither chunks nor informational responses. */
-  isOldClient = false;
-  wantsUpgrade = false;
-  /** The connection to the client may carry another request. */
-  keepsClient = false;
+  /** When the response's head came, or an answer of our own was given; −1 before. */
+  answeredMs = -1;
+  /** Further connections that were tried after one had failed. */
+  retries = 0;
+  /** What the access line says of the request; nothing where nobody reads it. */
+  note: ExchangeNote | undefined;
   readonly request: UpstreamRequest;
   readonly response: ClientResponse;
-  private connection!: HttpConnection;
-  private dial: Dial | undefined;
-  private readonly link: EndpointLink;
+  readonly link: EndpointLink;
+  route: HttpRoute | undefined;
+  private wantsUpgrade = false;
+  /** The request goes to an endpoint. */
+  private isLinking = false;
+  /** The route's guard has let the request in. */
+  private isEntered = false;
   private retriesLeft = 0;
   private isDeferred = false;
 
@@ -47,13 +50,9 @@ export class Exchange implements DialOwner, UpstreamUser, Task {
     this.link = new EndpointLink(room, this);
   }
 
-  get timer(): Timer {
-    return this.connection.timer;
-  }
-
-  /** Endpoints tried, and the one the request goes to. */
+  /** Endpoints tried, and the one the request goes to; nothing before it is known where. */
   get attempts(): Attempts | undefined {
-    return this.dial?.attempts;
+    return this.isLinking ? this.link.attempts : undefined;
   }
 
   /** Begins with the head that was parsed last. */
@@ -62,94 +61,70 @@ export class Exchange implements DialOwner, UpstreamUser, Task {
     const { request: head } = room;
     this.connection = connection;
     this.startedMs = room.worker.clock.nowMs;
-    this.status = 0;
-    this.method = head.method;
-    this.isOldClient = head.minorVersion === 0;
+    this.answeredMs = -1;
+    this.retries = 0;
+    this.route = undefined;
     this.wantsUpgrade = head.wantsUpgrade;
-    this.keepsClient = head.keepAlive;
-    this.link.begin();
-    const { service, intake } = connection;
-    const upstream = service.route(head);
-    this.retriesLeft = 1;
-    const fault = this.request.compose(intake, service);
-    if (fault < 0) {
-      this.keepsClient = false;
-      this.answer(statusFor(-fault as never));
-      return;
-    }
-    this.enter(ExchangeState.dialling);
-    const key = upstream.isKeyed ? connection.sourceKey : 0;
-    if (this.dial === undefined) {
-      this.dial = new Dial(room.worker, this, upstream, key);
-      this.dial.begin();
-    } else {
-      this.dial.again(upstream, key);
-    }
+    this.response.begin();
+    this.isEntered = false;
+    this.isLinking = false;
+    const { policy } = connection.service;
+    const fault = this.request.take(connection.intake);
+    const routing = policy.begin(head, connection.client);
+    this.note = room.worker.logsAccess ? noteOf(policy) : undefined;
+    if (fault < 0) this.refuse(statusFor(-fault as HttpRejection));
+    else if (policy.route !== undefined) this.serve(policy.route);
+    else if (policy.answer !== undefined) this.answerDirectly();
+    else this.refuse(routing === Routing.path_invalid ? 400 : 404);
   }
 
-  reuse(endpoint: Endpoint): boolean {
-    return this.link.reuse(endpoint);
-  }
-
-  watch(transport: Transport): number {
-    return this.link.watch(this.dial!.attempts.endpoint!, transport);
-  }
-
-  unwatch(): void {
-    this.link.unwatch();
-  }
-
-  greet(): undefined {
-    return undefined;
-  }
-
-  onDialled(): void {
+  onLinked(): void {
+    const { connection, request } = this;
     this.enter(ExchangeState.awaiting);
-    this.connection.keepTime();
-    const client = this.connection.transport;
-    const result = this.request.send(client, this.link.transport);
-    this.afterRequest(result);
-    if (this.state === ExchangeState.awaiting && this.request.body.isDue) this.pushRequest();
+    connection.keepTime();
+    this.afterRequest(request.send(connection.transport, this.link.transport));
+    if (this.state === ExchangeState.awaiting && request.body.isDue)
+      this.afterRequest(this.request.push());
   }
 
-  onDialFailed(reason: CloseReason): void {
+  onLinkFailed(reason: CloseReason): void {
     this.answer(statusOf(reason));
   }
 
   onClientEvents(): void {
-    if (this.state === ExchangeState.dialling) return;
-    if (this.request.body.isDue) this.pushRequest();
-    if (this.response.body.isHolding) this.pushResponse();
-  }
-
-  onUpstreamEvents(events: number): void {
-    this.connection.lastActivityMs = this.room.worker.clock.nowMs;
     switch (this.state) {
-      case ExchangeState.dialling:
-        this.dial!.onEvents(events);
-        return;
       case ExchangeState.awaiting:
       case ExchangeState.responding:
-        this.progress();
+      case ExchangeState.answering:
+        if (this.request.body.isDue) this.afterRequest(this.request.push());
+        if (this.response.body.isHolding) this.afterResponse(this.response.push());
+        return;
+      case ExchangeState.switching:
+        this.pushSwitch();
         return;
       default:
     }
   }
 
+  onUpstreamEvents(events: number): void {
+    this.connection.lastActivityMs = this.room.worker.clock.nowMs;
+    if (this.state === ExchangeState.dialling) this.link.onDialEvents(events);
+    else this.progress();
+  }
+
   /** The run queue's turn. */
   runTask(): void {
     this.isDeferred = false;
-    if (this.state === ExchangeState.awaiting || this.state === ExchangeState.responding) {
-      this.connection.lastActivityMs = this.room.worker.clock.nowMs;
-      this.progress();
-    }
+    if (this.state === ExchangeState.idle) return;
+    this.connection.lastActivityMs = this.room.worker.clock.nowMs;
+    this.progress();
   }
 
   /** The connection's timer went off. */
   onTimer(): void {
     switch (this.state) {
       case ExchangeState.dialling:
-        this.dial!.onTimer();
+        this.link.onTimer();
         return;
       case ExchangeState.awaiting:
         if (this.connection.isQuiet()) this.answer(504);
@@ -163,20 +138,52 @@ export class Exchange implements DialOwner, UpstreamUser, Task {
     this.connection.onException(error);
   }
 
-  /** Gives everything back, wherever the exchange is. */
-  abort(): void {
-    this.link.isKept = false;
-    this.release();
+  /** The upstream is replaced, while there is no connection to it yet. */
+  moveTo(upstream: Upstream): void {
+    this.link.moveTo(upstream);
+  }
+
+  private serve(route: HttpRoute): void {
+    const { room, connection, request } = this;
+    const { service, intake, client } = connection;
+    const { policy } = service;
+    const nowMs = processMs(room.worker.clock.nowMs);
+    const refusal = route.guard.enter(room.request, client, nowMs);
+    if (refusal !== Refusal.none) {
+      this.refuse(refusalStatus(refusal), route.guard.fieldsFor(refusal));
+      return;
+    }
+    this.route = route;
+    this.isEntered = true;
+    if (policy.answer !== undefined) {
+      this.answerDirectly();
+      return;
+    }
+    if (room.request.method === Method.CONNECT) {
+      this.refuse(501);
+      return;
+    }
+    request.body.bytesMax = route.guard.bodyMax;
+    const upstream = service.upstreamOf(policy.choose()!);
+    this.response.prepare(route, policy);
+    if (!request.compose(intake, policy, this.wantsUpgrade)) {
+      this.refuse(431);
+      return;
+    }
+    this.retriesLeft = route.retries;
+    this.enter(ExchangeState.dialling);
+    this.isLinking = true;
+    this.link.begin(upstream);
   }
 
   private progress(): void {
-    if (this.request.body.isDue) this.pushRequest();
+    if (this.state === ExchangeState.switching) {
+      this.pushSwitch();
+      return;
+    }
+    if (this.request.body.isDue) this.afterRequest(this.request.push());
     if (this.state === ExchangeState.awaiting) this.readResponse();
-    else if (this.state === ExchangeState.responding) this.pushResponse();
-  }
-
-  private pushRequest(): void {
-    this.afterRequest(this.request.push());
+    else if (this.state === ExchangeState.responding) this.afterResponse(this.response.push());
   }
 
   private afterRequest(result: RelayResult): void {
@@ -191,7 +198,10 @@ export class Exchange implements DialOwner, UpstreamUser, Task {
         this.connection.terminate('client_reset');
         return;
       case RelayResult.Malformed:
-        this.bodyRefused();
+        // The endpoint must not take what it has for the whole.
+        if (this.state === ExchangeState.awaiting) {
+          this.answer(statusFor(this.request.body.rejection!));
+        } else this.connection.terminate('client_reset');
         return;
       case RelayResult.SinkFailed:
         // The endpoint takes no more, but its last words may be waiting: an early answer, mostly.
@@ -200,19 +210,12 @@ export class Exchange implements DialOwner, UpstreamUser, Task {
     }
   }
 
-  /** The request's chunks are none: the endpoint must not take what it has for the whole. */
-  private bodyRefused(): void {
-    const { rejection } = this.request.body;
-    if (this.state === ExchangeState.awaiting) this.answer(statusFor(rejection!));
-    else this.connection.terminate('client_reset');
-  }
-
   private readResponse(): void {
     const { response, room } = this;
     const { transport } = this.link;
     for (;;) {
       if (response.body.isHolding && response.push() !== RelayResult.Ended) return;
-      switch (response.readHead(transport, this.method)) {
+      switch (response.readHead(transport)) {
         case HeadResult.NeedMore:
           return;
         case HeadResult.Broken:
@@ -232,51 +235,42 @@ export class Exchange implements DialOwner, UpstreamUser, Task {
     }
   }
 
-  /** 100 (Continue) and its like; HTTP/1.0 knows none of them (RFC 9110 §15.2). */
   private passInterim(): void {
-    const { response, room, connection } = this;
-    if (this.isOldClient) {
-      response.skipHead();
-      return;
-    }
-    const headBytes = connection.service.writeResponse(
-      room.response,
-      room.buffers.output.bytes,
-      this,
-    );
-    if (response.sendInterim(connection.transport, headBytes) === RelayResult.SinkFailed) {
-      connection.terminate('client_reset');
-    }
+    const { response, connection } = this;
+    const result = response.sendInterim(connection.transport);
+    if (result === RelayResult.Malformed) this.answer(502);
+    else if (result === RelayResult.SinkFailed) connection.terminate('client_reset');
   }
 
   private respond(): void {
-    const { room, connection, request, response } = this;
+    const { room, connection, request, response, link } = this;
     const { response: head } = room;
-    const { transport } = this.link;
-    if (head.framing === Framing.tunnel) {
+    const isTunnel = head.framing === Framing.tunnel;
+    if (isTunnel && !(this.wantsUpgrade && request.isOver)) {
       this.answer(502);
       return;
     }
-    this.status = head.status;
-    this.link.isKept = head.keepAlive;
-    const isUnchunked = this.isOldClient && head.framing === Framing.chunked;
-    const isEarlyRefusal = !request.isOver && head.status >= 300;
-    const endsByClose = isUnchunked || head.framing === Framing.until_close;
-    if (endsByClose || isEarlyRefusal || connection.isLast) this.keepsClient = false;
-    const headBytes = connection.service.writeResponse(head, room.buffers.output.bytes, this);
-    const result = response.send(connection.transport, transport, headBytes, isUnchunked);
+    link.isKept = head.keepAlive;
+    // Who refuses a request does not want the rest of its body.
+    const isRefusal = !request.isOver && head.status >= 300;
+    const mayKeep = !isRefusal && !connection.isLast;
+    const result = response.send(connection.transport, link.transport, mayKeep);
     if (result === RelayResult.Malformed) {
       this.answer(502);
+      return;
+    }
+    this.answeredMs = room.worker.clock.nowMs;
+    if (isTunnel) {
+      this.enter(ExchangeState.switching);
+      request.switchTo(connection.intake);
+      this.pushSwitch();
       return;
     }
     this.enter(ExchangeState.responding);
     if (request.isOver) request.forget();
     this.afterResponse(result);
-    if (this.state === ExchangeState.responding && response.body.isDue) this.pushResponse();
-  }
-
-  private pushResponse(): void {
-    this.afterResponse(this.response.push());
+    if (this.state === ExchangeState.responding && response.body.isDue)
+      this.afterResponse(this.response.push());
   }
 
   private afterResponse(result: RelayResult): void {
@@ -300,66 +294,88 @@ export class Exchange implements DialOwner, UpstreamUser, Task {
     }
   }
 
+  /** What was read already goes out before the tunnel opens. */
+  private pushSwitch(): void {
+    const { request, response, connection, link } = this;
+    const up = request.isOver ? RelayResult.Ended : request.push();
+    const down = response.body.isOver ? RelayResult.Ended : response.push();
+    if (up === RelayResult.SinkFailed) connection.terminate('upstream_reset');
+    else if (down === RelayResult.SinkFailed) connection.terminate('client_reset');
+    else if (up === RelayResult.Ended && down === RelayResult.Ended) {
+      connection.openTunnel(link);
+    }
+  }
+
   /** The endpoint ended or broke the connection before it answered. */
   private upstreamBroke(): void {
-    const { request, response } = this;
-    const wasReused = this.link.connection!.isReused;
+    const { request, response, link } = this;
     const isRepeatable =
       request.isRepeatable && response.isUntouched && (request.isIdempotent || !request.wasSent);
-    if (isRepeatable && wasReused && !this.link.avoidsReuse) {
-      // It closed the connection while the request was on its way: nobody's fault.
-      this.link.drop();
-      this.link.avoidsReuse = true;
-      request.rewind();
-      this.enter(ExchangeState.dialling);
-      this.dial!.reconnect();
+    const { wasIdle } = link;
+    if (!isRepeatable || !(wasIdle || this.retriesLeft > 0)) {
+      this.answer(502);
       return;
     }
-    if (isRepeatable && this.retriesLeft > 0) {
-      this.retriesLeft--;
-      this.link.drop();
-      request.rewind();
-      this.enter(ExchangeState.dialling);
-      if (this.dial!.another()) return;
+    request.rewind();
+    this.retries++;
+    this.enter(ExchangeState.dialling);
+    if (wasIdle) {
+      link.reconnect();
+      return;
     }
-    this.answer(502);
+    this.retriesLeft--;
+    if (!link.another()) this.answer(502);
+  }
+
+  /** Answers without an upstream, while the request's head is there. @param fields whole lines */
+  private refuse(status: number, fields?: string): void {
+    const { request: head } = this.room;
+    const index = head.find(HeaderName.accept);
+    this.answer(status, fields, index < 0 ? undefined : head.value(index));
   }
 
   /** Answers in the place of an endpoint. */
-  private answer(status: number): void {
-    const { connection, request, response, room } = this;
-    this.link.drop();
+  private answer(status: number, fields = '', accept = this.request.accept()): void {
+    this.beginAnswer();
+    const { transport } = this.connection;
+    this.afterResponse(this.response.sendError(transport, status, accept, fields));
+  }
+
+  /** Answers as the route says. */
+  private answerDirectly(): void {
+    const { transport, service } = this.connection;
+    this.beginAnswer();
+    this.afterResponse(this.response.sendDirect(transport, service.policy));
+  }
+
+  private beginAnswer(): void {
+    const { connection, request, response, link, room } = this;
+    link.drop();
     response.release();
     this.enter(ExchangeState.answering);
-    this.status = status;
-    if (!request.body.isRead || connection.isLast) this.keepsClient = false;
-    const accept = request.accept();
+    this.answeredMs = room.worker.clock.nowMs;
+    if (!request.body.isRead || connection.isLast) response.keepsClient = false;
     request.release();
-    const answer = room.errors.render(
-      { status, accept, isHead: this.method === Method.HEAD, keepAlive: this.keepsClient },
-      Date.now(),
-    );
     connection.keepTime();
-    this.afterResponse(response.sendOwn(connection.transport, answer));
   }
 
   private finish(): void {
     const { connection, request } = this;
     const isWhole = request.isOver || request.body.isRead;
     if (!request.isOver) this.link.isKept = false;
-    const keepsClient = this.keepsClient && isWhole;
-    this.release();
-    connection.exchangeOver(keepsClient, isWhole);
+    connection.exchangeOver(this.response.keepsClient && isWhole, isWhole);
   }
 
-  private release(): void {
-    const { request, response, link, dial } = this;
+  /** Gives everything back; what became of the exchange can still be asked. */
+  release(): void {
+    const { request, response, link } = this;
     const isCut = request.wasSent && !request.isOver;
     if (response.hasSurplus) link.isKept = false;
     request.release();
     response.release();
-    if (link.connection !== undefined) link.give(dial!.attempts.upstream, isCut);
-    dial?.end();
+    if (this.isLinking) link.end(isCut);
+    if (this.isEntered) this.route!.guard.leave();
+    this.isEntered = false;
     this.enter(ExchangeState.idle);
   }
 

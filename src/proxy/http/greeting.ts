@@ -30,7 +30,8 @@ export class Greeting {
   /** Why it failed. */
   failure: CloseReason = 'error';
   readonly tls: TlsSide | undefined;
-  private readonly head: FlowHead | undefined;
+  /** Of the PROXY header, where one was expected. */
+  readonly head: FlowHead | undefined;
   private isHeadRead: boolean;
   /** When the stage at hand has to be over. */
   deadlineMs: number;

@@ -1,10 +1,11 @@
 import type { WorkerRoom } from '../room.js';
-import type { Upstream } from '../upstream/index.js';
 import { ErrorResponses } from './error-response.js';
 import { Exchange } from './exchange.js';
+import { HeadWriter } from './head-writer.js';
 import { HttpBuffers } from './http-buffers.js';
 import { type HeadLimits, RequestHead } from './request-head.js';
 import { ResponseHead } from './response-head.js';
+import { RequestIds } from './rewriting/index.js';
 import { UpstreamPool } from './upstream-pool.js';
 
 /** Exchanges kept while nobody needs them. */
@@ -18,6 +19,9 @@ export class HttpRoom {
   readonly buffers: HttpBuffers;
   readonly upstreams: UpstreamPool;
   readonly errors = new ErrorResponses();
+  readonly ids = new RequestIds();
+  /** For heads, one after the other. */
+  readonly writer = new HeadWriter();
   private readonly exchanges: Exchange[] = [];
 
   constructor(
@@ -37,10 +41,5 @@ export class HttpRoom {
 
   giveExchange(exchange: Exchange): void {
     if (this.exchanges.length < EXCHANGES_IDLE_MAX) this.exchanges.push(exchange);
-  }
-
-  /** What has taken an upstream's place. */
-  currentUpstream(upstream: Upstream): Upstream {
-    return this.worker.currentUpstream(upstream);
   }
 }

@@ -1,6 +1,7 @@
 import { Epoll, type Transport } from '../../splice/index.js';
 import type { EventHandler, EventLoop } from '../event-loop.js';
 import { SOCKET_EVENTS } from '../socket-events.js';
+import type { TlsSide } from '../tls-side.js';
 import type { Endpoint } from '../upstream/index.js';
 
 /** Whom a connection's events are for. */
@@ -16,7 +17,17 @@ const END_EVENTS = Epoll.EPOLLRDHUP | Epoll.EPOLLHUP | Epoll.EPOLLERR;
 
 /** Who is told that an idle connection is of no use any more. */
 export interface IdleKeeper {
+  /** Connections made under an earlier one do not come back. */
+  readonly epoch: number;
   remove(connection: UpstreamConnection): void;
+}
+
+/** How a connection begins. */
+export interface Making {
+  readonly endpoint: Endpoint;
+  /** Connected, or connecting. */
+  readonly transport: Transport;
+  readonly user: UpstreamUser;
 }
 
 /**
@@ -29,6 +40,12 @@ export interface IdleKeeper {
  */
 export class UpstreamConnection implements EventHandler {
   generation = 0;
+  readonly endpoint: Endpoint;
+  transport: Transport;
+  /** Where the upstream speaks TLS. */
+  tls: TlsSide | undefined;
+  /** Of the pool when it was made. */
+  readonly epoch: number;
   /** While it is in use. */
   user: UpstreamUser | undefined;
   /** It has carried an exchange before the present one. */
@@ -43,13 +60,12 @@ export class UpstreamConnection implements EventHandler {
   constructor(
     private readonly loop: EventLoop,
     private readonly keeper: IdleKeeper,
-    readonly endpoint: Endpoint,
-    readonly transport: Transport,
-    /** Of the pool when it was made. */
-    readonly epoch: number,
-    user: UpstreamUser,
+    { endpoint, transport, user }: Making,
   ) {
+    this.endpoint = endpoint;
+    this.transport = transport;
     this.user = user;
+    this.epoch = keeper.epoch;
   }
 
   /** @returns 0, or a negative error number */
@@ -70,11 +86,13 @@ export class UpstreamConnection implements EventHandler {
   }
 
   close(): void {
+    this.tls?.end();
     this.loop.forget(this.transport.fd);
     this.transport.close();
   }
 
   reset(): void {
+    this.tls?.end();
     this.loop.forget(this.transport.fd);
     this.transport.reset();
   }

@@ -1,14 +1,18 @@
 import { type NativeMemory, Outcome, PumpSlot, type Transport } from '../../splice/index.js';
 import { BodyRelay, RelayResult } from './body-relay.js';
 import { HeaderName } from './header-name.js';
+import type { HttpPolicy } from './http-policy.js';
 import type { HttpRoom } from './http-room.js';
-import type { HttpService } from './http-service.js';
 import type { Intake } from './intake.js';
 import { Framing } from './message-head.js';
 import { Method } from './method.js';
+import type { RequestDelivery } from './rewriting/index.js';
 
 /** What a head may grow by at least: fields that are added. */
 const GROWTH_BYTES = 8 * 1024;
+
+const plain: RequestDelivery = { isUpgrade: false, dropsExpect: false };
+const upgrade: RequestDelivery = { isUpgrade: true, dropsExpect: false };
 
 /** RFC 9110 §9.2.2: done twice, it comes to the same. */
 const idempotent: ReadonlySet<Method> = new Set([
@@ -27,6 +31,8 @@ const idempotent: ReadonlySet<Method> = new Set([
 export class UpstreamRequest {
   /** The body, but for what is in the block. */
   readonly body: BodyRelay;
+  /** Bytes of the head as it came. */
+  headBytes = 0;
   isIdempotent = false;
   /** Some of it was handed to the present connection: the endpoint may have acted on it. */
   wasSent = false;
@@ -34,6 +40,9 @@ export class UpstreamRequest {
   isAbandoned = false;
   private block: NativeMemory | undefined;
   private blockBytes = 0;
+  /** Where in the intake's buffer the body begins, and how much of it is there. */
+  private bodyStart = 0;
+  private bodyTaken = 0;
 
   constructor(private readonly room: HttpRoom) {
     this.body = new BodyRelay(room, room.worker.counters.up);
@@ -49,39 +58,47 @@ export class UpstreamRequest {
     return this.block !== undefined && !this.body.hasRead;
   }
 
-  /** Bytes of the body so far. */
-  get bodyBytes(): number {
-    return this.body.bytes;
-  }
-
   /**
-   * Takes the head that was parsed last, rewritten, and what is there of the body.
+   * Takes what is there of the request whose head was parsed last. The bytes stay where they are until the
+   * intake settles.
    *
-   * @param service writes the head as the endpoint gets it
-   * @returns 0, or a negative rejection: the body's chunks are none; TOO_LONG
+   * @returns 0, or a negative rejection: the body's chunks are none
    */
-  compose(intake: Intake, service: HttpService): number {
-    const { room, body } = this;
-    const head = room.request;
-    const { bytes } = intake.buffer!;
-    const bodyStart = head.end;
-    body.begin(head.framing, head.contentLength);
-    body.surplus = intake;
-    const taken = head.framing === Framing.none ? 0 : body.admit(bytes, bodyStart, intake.end);
-    if (taken < 0) return taken;
-    const mostBytes = bodyStart - head.start + GROWTH_BYTES + taken;
-    const block = room.buffers.takeFor(mostBytes);
-    this.block = block;
-    const headBytes = service.writeRequest(head, block.bytes);
-    if (headBytes < 0) return headBytes;
-    if (headBytes + taken > block.byteLength) return TOO_LONG;
-    if (taken > 0) bytes.copy(block.bytes, headBytes, bodyStart, bodyStart + taken);
-    this.blockBytes = headBytes + taken;
+  take(intake: Intake): number {
+    const { body, room } = this;
+    const { request: head } = room;
+    this.headBytes = head.end - head.start;
     this.isIdempotent = idempotent.has(head.method);
     this.wasSent = false;
     this.isAbandoned = false;
-    intake.consume(bodyStart - intake.start + taken);
+    this.bodyStart = head.end;
+    body.begin(head.framing, head.contentLength);
+    body.surplus = intake;
+    const taken =
+      head.framing === Framing.none
+        ? 0
+        : body.admit(intake.buffer!.bytes, this.bodyStart, intake.end);
+    if (taken < 0) return taken;
+    this.bodyTaken = taken;
+    intake.consume(this.bodyStart - intake.start + taken);
     return 0;
+  }
+
+  /**
+   * Writes what the endpoint gets: the head as the policy's route wants it, and what is there of the body.
+   * @returns false when the head grew beyond everything that was expected
+   */
+  compose(intake: Intake, policy: HttpPolicy, isUpgrade: boolean): boolean {
+    const { room } = this;
+    const { bodyTaken } = this;
+    const block = room.buffers.takeFor(this.headBytes + GROWTH_BYTES + bodyTaken);
+    this.block = block;
+    const writer = room.writer.begin(block.bytes);
+    policy.route!.request.write(policy, isUpgrade ? upgrade : plain, writer);
+    if (bodyTaken > 0)
+      writer.copy(intake.buffer!.bytes, this.bodyStart, this.bodyStart + bodyTaken);
+    this.blockBytes = writer.length;
+    return !writer.isFull;
   }
 
   /** Sends it on a connection; more of it goes by {@link push}. */
@@ -124,6 +141,21 @@ export class UpstreamRequest {
     this.isAbandoned = true;
   }
 
+  /** The protocol is switched: what the client has sent behind the request belongs to the new one. */
+  switchTo(intake: Intake): void {
+    const { body, room } = this;
+    body.begin(Framing.none, 0);
+    const { length } = intake;
+    if (length === 0) {
+      body.isOver = true;
+      return;
+    }
+    const memory = room.buffers.takeFor(length);
+    intake.buffer!.bytes.copy(memory.bytes, 0, intake.start, intake.end);
+    body.hold(memory, 0, length, true);
+    intake.release();
+  }
+
   /** What the client accepts, as long as the request is kept. */
   accept(): string | undefined {
     const { block, room } = this;
@@ -148,6 +180,3 @@ export class UpstreamRequest {
     this.block = undefined;
   }
 }
-
-/** A head that grew beyond everything that was expected. */
-export const TOO_LONG = -500;

@@ -1,4 +1,5 @@
 import type { Test } from 'tap';
+import { plainHttp } from '#test/support/http-snapshot.js';
 import type { RawPeer } from '#test/support/raw-peer.js';
 import { type SocketKit, socketTest } from '#test/support/socket-kit.js';
 import { nothingLeft, type RoomOptions, TestRoom } from '#test/support/worker-room.js';
@@ -15,7 +16,7 @@ class Rig {
     kit: SocketKit,
     options: RoomOptions = {},
   ) {
-    this.room = new TestRoom(kit, { http: true, ...options });
+    this.room = new TestRoom(kit, { http: plainHttp, ...options });
   }
 
   /** Sends, and lets the worker work. */
@@ -205,7 +206,7 @@ exchangeTest('a response up to the end of its stream ends the client’s connect
   const upstream = rig.upstream();
   rig.hear(upstream, GET);
   rig.say(upstream, 'HTTP/1.0 200 OK\r\n\r\nfirst');
-  rig.hear(client, 'HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nfirst');
+  rig.hear(client, 'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nfirst');
   rig.say(upstream, 'second');
   rig.hear(client, 'second');
   upstream.end();
@@ -219,7 +220,7 @@ exchangeTest('a client of HTTP/1.0 gets no chunks', (rig) => {
   rig.hear(upstream, GET);
   rig.say(upstream, OK_CHUNKED.slice(0, 60));
   rig.say(upstream, OK_CHUNKED.slice(60));
-  rig.hear(client, 'HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nhello world');
+  rig.hear(client, 'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello world');
   rig.expectEnd(client);
 });
 
@@ -229,7 +230,7 @@ exchangeTest('a client of HTTP/1.0 may keep its connection', (rig) => {
   const upstream = rig.upstream();
   rig.hear(upstream, GET);
   rig.say(upstream, OK);
-  rig.hear(client, OK.replace('\r\n\r\n', '\r\nconnection: keep-alive\r\n\r\n'));
+  rig.hear(client, OK.replace('\r\n\r\n', '\r\nConnection: keep-alive\r\n\r\n'));
   rig.say(client, GET);
   rig.hear(upstream, GET);
 });
@@ -271,7 +272,7 @@ exchangeTest('an answer that comes before the body ends the connection in good o
   const upstream = rig.upstream();
   rig.hear(upstream, 'PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\nsome');
   rig.say(upstream, 'HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n');
-  rig.hear(client, 'HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nconnection: close\r\n\r\n');
+  rig.hear(client, 'HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
   rig.expectEnd(client);
   client.send(Buffer.alloc(1000));
   rig.room.settle();

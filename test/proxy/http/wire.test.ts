@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap';
 import { SocketOption } from '#src/splice/index.js';
+import { plainHttp } from '#test/support/http-snapshot.js';
 import type { RawPeer } from '#test/support/raw-peer.js';
 import { SocketKit, socketTest } from '#test/support/socket-kit.js';
 import { nothingLeft, TestRoom } from '#test/support/worker-room.js';
@@ -30,7 +31,7 @@ class Talk {
   private upstreams = 0;
 
   constructor(kit: SocketKit) {
-    this.room = new TestRoom(kit, { http: true });
+    this.room = new TestRoom(kit, { http: plainHttp });
   }
 
   /** @returns what is wrong, or undefined */

@@ -7,4 +7,9 @@ export { DirectAnswer } from './direct-answer.js';
 export { keptRequestId, type RequestContext } from './request-context.js';
 export { RequestIds } from './request-ids.js';
 export { type RequestDelivery, RequestRewriter } from './request-rewriter.js';
-export { ConnectionLine, type ResponseDelivery, ResponseRewriter } from './response-rewriter.js';
+export {
+  ConnectionLine,
+  type ResponseDelivery,
+  type ResponseNotes,
+  ResponseRewriter,
+} from './response-rewriter.js';

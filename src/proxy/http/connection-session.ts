@@ -1,0 +1,181 @@
+import { peerAddress, type SocketAddress, type Transport } from '../../splice/index.js';
+import type { CloseReason } from '../counters.js';
+import { DialState } from '../dial.js';
+import type { DirectionStatus } from '../direction-status.js';
+import { describeDirection } from '../direction-status.js';
+import type { FlowHead } from '../flow-head.js';
+import type { Listener } from '../listener.js';
+import type { WorkerRoom } from '../room.js';
+import { peerText, type Session, type SessionDetail } from '../session.js';
+import type { SessionStateName } from '../session-state.js';
+import type { TlsSide } from '../tls-side.js';
+import { describeTls } from '../tls-status.js';
+import { sourceKey, sourceKeyOf, type Upstream } from '../upstream/index.js';
+import type { BodyRelay } from './body-relay.js';
+import { ConnectionState } from './connection-state.js';
+import type { Exchange } from './exchange.js';
+import { ExchangeState } from './exchange-state.js';
+import type { HttpService } from './http-service.js';
+import type { HttpTunnel } from './http-tunnel.js';
+import type { HttpClient } from './routing/index.js';
+
+/** An HTTP connection as its worker sees it: who it is, what it does, how much it has moved. */
+export abstract class ConnectionSession implements Session {
+  readonly sequence: number;
+  readonly startedMs: number;
+  /** Of the last event of either side. */
+  lastActivityMs: number;
+  abstract readonly state: ConnectionState;
+  abstract readonly exchange: Exchange | undefined;
+  abstract readonly tunnelled: HttpTunnel | undefined;
+  abstract readonly hasPartialHead: boolean;
+  abstract readonly tls: TlsSide | undefined;
+  /** What the client's PROXY header said, if there was one. */
+  abstract readonly head: FlowHead | undefined;
+  /** What is done with the present request. */
+  service!: HttpService;
+  /** Of exchanges that are over. */
+  private bytesUp = 0;
+  private bytesDown = 0;
+  private knownClient: HttpClient | undefined;
+  private clientService: HttpService | undefined;
+  private key = -1;
+
+  constructor(
+    private readonly room: WorkerRoom,
+    readonly listener: Listener,
+    /** With TLS another one, once the handshake is done. */
+    public transport: Transport,
+    private readonly text: string,
+  ) {
+    this.sequence = room.nextFlowSequence();
+    this.startedMs = room.clock.nowMs;
+    this.lastActivityMs = this.startedMs;
+  }
+
+  abstract drain(): void;
+  abstract terminate(reason: CloseReason): void;
+  abstract onException(error: unknown): void;
+
+  /** Who the requests come from, as the present service sees it. */
+  get client(): HttpClient {
+    if (this.knownClient === undefined || this.clientService !== this.service) {
+      const session = this.tls?.session;
+      const { version } = describeTls(this.tls) ?? {};
+      this.clientService = this.service;
+      this.knownClient = this.service.policy.clientOf({
+        source: this.head?.endpoints?.source ?? this.peer(),
+        scheme: this.tls === undefined ? 'http' : 'https',
+        serverName: session?.serverName,
+        tlsSubject: session?.peer?.subject,
+        tlsVersion: version && `TLSv${version}`,
+      });
+    }
+    return this.knownClient;
+  }
+
+  /** What all connections of a client share: see `sourceKey`. */
+  get sourceKey(): number {
+    if (this.key >= 0) return this.key;
+    const source = this.head?.endpoints?.source;
+    const { room, transport } = this;
+    this.key = source === undefined ? sourceKey(room.kernel, transport.fd) : sourceKeyOf(source);
+    return this.key;
+  }
+
+  get stateName(): SessionStateName {
+    switch (this.state) {
+      case ConnectionState.greeting:
+        return this.tls === undefined ? 'readingHead' : 'securing';
+      case ConnectionState.reading:
+        return this.hasPartialHead ? 'readingHead' : 'idle';
+      case ConnectionState.exchanging:
+        return exchangeStateName(this.exchange!);
+      case ConnectionState.tunnelling:
+        return 'tunnelling';
+      default:
+        return 'lingering';
+    }
+  }
+
+  get upstream(): Upstream | undefined {
+    return this.exchange?.attempts?.upstream;
+  }
+
+  get isUnconnected(): boolean {
+    return this.exchange?.state === ExchangeState.dialling;
+  }
+
+  get bytesMoved(): number {
+    const { up, down } = this.describe();
+    return up.bytes + down.bytes;
+  }
+
+  clientText(): string {
+    return this.text === '' ? peerText(this.room.kernel, this.transport.fd) : this.text;
+  }
+
+  describe(): SessionDetail {
+    const { exchange, tunnelled, lastActivityMs } = this;
+    const { endpoint } = exchange?.attempts ?? {};
+    const details = {
+      endpoint: endpoint?.text,
+      lastActivityMs,
+      connectMs: -1,
+      tls: describeTls(this.tls),
+      upstreamTls: describeTls(tunnelled?.upstreamTls ?? exchange?.link.connection?.tls),
+    };
+    if (tunnelled !== undefined) {
+      const { up, down, isUpOver, isDownOver, isUpSecure, isDownSecure } = tunnelled.tunnel;
+      return {
+        ...details,
+        up: describeDirection(up, isUpOver, isUpSecure),
+        down: describeDirection(down, isDownOver, isDownSecure),
+      };
+    }
+    return {
+      ...details,
+      up: direction(exchange?.request, this.bytesUp),
+      down: direction(exchange?.response, this.bytesDown),
+    };
+  }
+
+  moveTo(upstream: Upstream): void {
+    this.exchange!.moveTo(upstream);
+  }
+
+  /** The client's address; nothing for one that has none any more. */
+  private peer(): SocketAddress | undefined {
+    return peerAddress(this.room.kernel, this.transport.fd);
+  }
+
+  protected countBytes({ request, response }: Exchange): void {
+    this.bytesUp += request.headBytes + request.body.bytes;
+    this.bytesDown += response.headBytes + response.body.bytes;
+  }
+}
+
+function exchangeStateName({ state, link }: Exchange): SessionStateName {
+  switch (state) {
+    case ExchangeState.dialling:
+      if (link.state === DialState.queued) return 'queued';
+      return link.state === DialState.choosing ? 'accepted' : 'connecting';
+    case ExchangeState.awaiting:
+      return 'awaiting';
+    default:
+      return 'responding';
+  }
+}
+
+function direction(
+  message: { headBytes: number; body: BodyRelay } | undefined,
+  bytesBefore: number,
+): DirectionStatus {
+  if (message === undefined) return { bytes: bytesBefore, path: 'none', state: 'none' };
+  const { headBytes, body } = message;
+  return {
+    bytes: bytesBefore + headBytes + body.bytes,
+    path: body.path,
+    state: body.isHolding ? 'blocked' : 'waiting',
+  };
+}
