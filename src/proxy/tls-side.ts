@@ -1,10 +1,13 @@
 import type { Transport } from '../splice/index.js';
 import {
+  canRenewKernelKeys,
   type Handshake,
   HandshakeResult,
   type KernelTls,
+  KernelTlsRefusal,
   type TlsSession,
-  type UserlandTlsTransport,
+  type TlsTransport,
+  takeOver,
 } from '../tls/index.js';
 import type { WorkerRoom } from './room.js';
 import type { TlsSideName } from './tls-counters.js';
@@ -23,7 +26,7 @@ export class TlsSide {
   failure: string | undefined;
   detail = '';
   private handshake: Handshake | undefined;
-  private taken: UserlandTlsTransport | undefined;
+  private taken: TlsTransport | undefined;
 
   /** @param kernel whether records may or have to be the kernel's */
   constructor(
@@ -68,16 +71,25 @@ export class TlsSide {
   end(): void {
     this.release();
     if (this.taken === undefined) return;
-    const { isTruncated, failure } = this.taken;
-    this.room.counters.tls.countEnding(this.name, isTruncated ? 2 : failure ? 3 : 1);
+    this.room.counters.tls.countEnding(this.name, this.taken.ending);
   }
 
   private agreed(): HandshakeResult {
     const handshake = this.handshake!;
+    const { kernel } = this.room;
+    const canRenewKeys =
+      handshake.kernelTls === KernelTlsRefusal.None && canRenewKernelKeys(kernel);
+    const { transport, tx, rx } = takeOver(handshake, this.kernel, canRenewKeys);
+    if (transport === undefined) {
+      this.failed();
+      return HandshakeResult.Failed;
+    }
     this.handshake = undefined;
     this.session = handshake.session;
-    this.taken = handshake.takeOver();
-    this.room.counters.tls.countHandshake(this.name, this.session!, 1, 1);
+    this.taken = transport;
+    this.kernelTx = tx === KernelTlsRefusal.None;
+    this.kernelRx = rx === KernelTlsRefusal.None;
+    this.room.counters.tls.countHandshake(this.name, this.session!, tx, rx);
     return HandshakeResult.Done;
   }
 

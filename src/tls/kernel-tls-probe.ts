@@ -41,10 +41,19 @@ export function probeKernelTls(
 
 let canRenew: boolean | undefined;
 
-/** Whether this kernel can change keys (Linux 6.14); asked once in the life of a thread. */
+/**
+ * Whether this kernel can change keys (Linux 6.14); asked once in the life of a thread, and again only
+ * where there was no socket to ask with.
+ */
 export function canRenewKernelKeys(kernel: Kernel): boolean {
-  canRenew ??= probeKernelTls(kernel, kernelCiphers.aes128Gcm, TlsVersion.Tls13).canRenewKeys;
-  return canRenew;
+  if (canRenew !== undefined) return canRenew;
+  try {
+    const { tx, canRenewKeys } = probeKernelTls(kernel, kernelCiphers.aes128Gcm, TlsVersion.Tls13);
+    if (tx === KernelTlsRefusal.None) canRenew = canRenewKeys;
+    return canRenewKeys;
+  } catch {
+    return false;
+  }
 }
 
 function probeDirection(

@@ -9,6 +9,7 @@ import { DataWorker, type DataWorkerOptions } from '#test/support/data-worker.js
 import { until, within } from '#test/support/deadline.js';
 import { descriptors } from '#test/support/descriptors.js';
 import { authority, certificate } from '#test/support/tls-kit.js';
+import { isKernelExpected } from '#test/support/tls-server.js';
 
 const MiB = 1 << 20;
 const timeout = { timeout: 30_000 };
@@ -144,7 +145,17 @@ t.before(async () => {
   authority();
   // Node's own machinery for threads opens its descriptors with the first one.
   await new DataWorker({ endpoints: [{ family: 'unix', path: '@nobody' }] }).stop();
+  // So does OpenSSL with its first handshake, on some kernels.
+  const worker = new DataWorker({
+    endpoints: [{ family: 'unix', path: '@nobody' }],
+    tls: server(),
+  });
+  await roundTrip(worker, Buffer.alloc(0)).catch(() => {});
+  await worker.stop();
 });
+
+/** Bulk begins as a copy and goes on spliced, where the kernel has the records. */
+const path = isKernelExpected ? 'mixed' : 'userland_tls';
 
 for (const [name, secure, upstreamTls] of [
   ['plain upstreams', undefined, undefined],
@@ -165,9 +176,14 @@ for (const [name, secure, upstreamTls] of [
           close: 'done',
           bytes_up: 4 * MiB,
           bytes_down: 4 * MiB,
-          path_up: 'userland_tls',
-          path_down: 'userland_tls',
-          tls: { version: version.slice(4), server_name: 'a.test', kernel_tx: false },
+          path_up: path,
+          path_down: path,
+          tls: {
+            version: version.slice(4),
+            server_name: 'a.test',
+            kernel_tx: isKernelExpected,
+            kernel_rx: isKernelExpected,
+          },
           ...(secure && { upstream_tls: { version: '1.3', cipher: 'TLS_AES_256_GCM_SHA384' } }),
         });
         t.equal(worker.closed('done'), 7);
@@ -191,7 +207,9 @@ tlsTest(
       await until(3000, 'the flow ends', () => worker.count('flows_active') === 0);
     }
     // OpenSSL uses a TLS 1.3 ticket once (RFC 8446 §C.4), and Node's server gives no new ones.
-    t.ok(echo.resumed >= 1, 'a later connection resumes the session of the first');
+    // Where the kernel receives, tickets come when OpenSSL is gone.
+    const resumes = 'a later connection resumes the session of the first';
+    t.equal(echo.resumed >= 1, !isKernelExpected, resumes);
   },
 );
 
@@ -231,7 +249,7 @@ tlsTest(
       checkServerIdentity: () => undefined,
     });
     t.equal((await lost).length, 0, 'no route: ended in good order');
-    t.equal(worker.closed('head_rejected'), 1);
+    await until(3000, 'the flow is counted', () => worker.closed('head_rejected') === 1);
   },
 );
 
