@@ -96,6 +96,11 @@ t.test('sample: config/headgate.yaml is the demonstration of `npm start`', async
           bind: [{ text: '127.0.0.1:8080' }],
           tcp: { routes: [{ upstream: 'origin' }] },
         },
+        {
+          name: 'web',
+          bind: [{ text: '127.0.0.1:8081' }],
+          http: { routes: [{}, {}, { action: { targets: [{ upstream: 'origin' }] } }] },
+        },
       ],
       upstreams: [{ name: 'origin', demo: true }],
     },

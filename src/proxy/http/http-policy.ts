@@ -91,9 +91,12 @@ export class HttpPolicy implements RequestContext {
     const index = this.router.find(head, client, path);
     this.route = index < 0 ? undefined : this.routes[index];
     this.answer = this.route?.answer;
-    const isPlain = client.scheme === 'http' && head.authority !== undefined;
-    if (isPlain && this.httpsRedirect !== undefined) this.answer = this.httpsRedirect;
-    return index;
+    if (this.httpsRedirect === undefined || client.scheme === 'https') return index;
+    if (head.authority === undefined) return index;
+    // No route has a say, and none asks for a password that would come in the clear.
+    this.route = undefined;
+    this.answer = this.httpsRedirect;
+    return Routing.none;
   }
 
   /**
