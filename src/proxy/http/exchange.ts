@@ -251,6 +251,7 @@ export class Exchange implements LinkOwner, Task {
       return;
     }
     link.isKept = head.keepAlive;
+    link.attempts!.endpoint!.answered(head.status);
     // Who refuses a request does not want the rest of its body.
     const isRefusal = !request.isOver && head.status >= 300;
     const mayKeep = !isRefusal && !connection.isLast;
@@ -312,6 +313,7 @@ export class Exchange implements LinkOwner, Task {
     const isRepeatable =
       request.isRepeatable && response.isUntouched && (request.isIdempotent || !request.wasSent);
     const { wasIdle } = link;
+    if (!wasIdle) link.attempts!.endpoint!.answered(502);
     if (!isRepeatable || !(wasIdle || this.retriesLeft > 0)) {
       this.answer(502);
       return;

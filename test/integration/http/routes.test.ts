@@ -211,6 +211,36 @@ t.test('http routes: a split, and clients that stay where they are', timeout, as
   await finish();
 });
 
+t.test('http routes: who answers badly is left out for a while', timeout, async (t) => {
+  let isIll = true;
+  const ill = http.createServer((_, response) => {
+    response.writeHead(isIll ? 503 : 200).end('ill');
+  });
+  await new Promise<void>((resolve) => ill.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => ill.close());
+  origins.add(ill);
+  const well = await origin(t, 'well');
+  const { headgate, finish } = await startConfigured(t, {
+    listeners: { web: { bind: '127.0.0.1:0', http: { upstream: 'app' } } },
+    upstreams: {
+      app: {
+        endpoints: [`127.0.0.1:${(ill.address() as net.AddressInfo).port}`, well],
+        health: { passive: { failures: 3, eject_for: '1h', statuses: '500-599' } },
+      },
+    },
+  });
+  const statuses: number[] = [];
+  for (let n = 0; n < 20; n++) {
+    // Now and then it is well, which ends a row.
+    isIll = n > 6;
+    statuses.push((await ask(`http://${headgate.address}/`)).status);
+  }
+  t.equal(statuses.filter((status) => status === 503).length, 3, `${statuses}`);
+  t.ok(statuses.slice(14).every((status) => status === 200));
+  hangUp();
+  await finish();
+});
+
 t.test('http routes: headgate http', timeout, async (t) => {
   const address = await origin(t, 'one');
   const headgate = await startHeadgate(['http', '127.0.0.1:0', address, '--workers', '1']);
