@@ -15,10 +15,11 @@ const SEED = Random.seed();
 const ANSWER = Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
 
+/** Without upgrades: the upstream here never agrees to one, and llhttp stops reading behind it. */
 const golden = (prefix: string) =>
   goldenCases(prefix)
     .map(({ bytes }) => bytes)
-    .filter((bytes) => bytes.length < 600 && !bytes.includes('CONNECT'));
+    .filter((bytes) => bytes.length < 600 && !/upgrade/i.test(bytes.toString('latin1')));
 const next = Buffer.from('GET /next HTTP/1.1\r\nHost: a\r\n\r\n');
 const post = Buffer.from('POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
 const good = [

@@ -2,6 +2,7 @@
 import {
   ChunkScanner,
   Framing,
+  HeaderName,
   type MessageHead,
   type Method,
   RequestHead,
@@ -44,12 +45,14 @@ export function readRequests(bytes: Buffer): Reading {
       return reading;
     }
     at += answer;
-    const { keepAlive, wantsUpgrade } = request;
+    const { keepAlive } = request;
+    // Node's server reads nothing behind a request for an upgrade, also when it does not agree to it.
+    const asksForUpgrade = request.has(HeaderName.upgrade);
     const start = `${request.methodName} ${request.targetText}`;
     const bodyBytes = readBody(request, start, bytes, at, reading);
     if (bodyBytes < 0) return reading;
     at += bodyBytes;
-    if (keepAlive && !wantsUpgrade && !start.startsWith('CONNECT ')) continue;
+    if (keepAlive && !asksForUpgrade) continue;
     reading.ending = 'last';
     return reading;
   }
