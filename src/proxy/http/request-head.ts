@@ -124,11 +124,10 @@ export class RequestHead extends MessageHead {
     const method = methodOf(bytes, this.methodStart, at);
     if (method < 0) return method;
     this.method = method as Method;
+    // No method but the begin of HTTP/2, whatever follows.
+    if (method === Method.other && this.methodName === 'PRI') return -HttpRejection.http_2_preface;
     const targetEnd = this.target.parse(bytes, at + 1, end, method);
-    if (targetEnd <= 0) {
-      const isPreface = targetEnd === -HttpRejection.target_form && this.methodName === 'PRI';
-      return isPreface ? -HttpRejection.http_2_preface : targetEnd;
-    }
+    if (targetEnd <= 0) return targetEnd;
     if (bytes[targetEnd] !== SP) return -targetFault(bytes[targetEnd]!);
     return this.parseVersion(bytes, targetEnd + 1, end);
   }
