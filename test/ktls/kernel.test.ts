@@ -12,7 +12,11 @@ const kernelOnly = readdirSync(`${tests}ktls`)
   .map((name) => `ktls/${name}`);
 
 /** Files that run on any machine, and here once more, where the kernel does the work. */
-const everywhere: readonly string[] = ['tls/serving.test.js', 'proxy/tls-flow.test.js'];
+const everywhere: readonly string[] = [
+  'tls/serving.test.js',
+  'tls/clients.test.js',
+  'proxy/tls-flow.test.js',
+];
 
 const DEADLINE_MS = 100_000;
 
