@@ -43,6 +43,8 @@ export interface RoomOptions {
   readonly logsAccess?: boolean;
   /** Endpoints of the upstream; one that listens, by default. */
   readonly endpoints?: readonly SocketAddress[];
+  /** The same, by the address of the one that listens. */
+  readonly endpointsOf?: (origin: SocketAddress) => readonly SocketAddress[];
   readonly family?: SocketAddress['family'];
   /** What the listener wants to see first: routes, PROXY headers. */
   readonly head?: Pick<ListenerSnapshot, 'routes' | 'acceptProxyFrom'>;
@@ -130,7 +132,8 @@ export class TestRoom implements WorkerRoom {
       ...options.head,
       admission: options.admission,
     };
-    const endpoints = options.endpoints ?? [this.origin.address];
+    const { endpointsOf = (origin: SocketAddress) => [origin] } = options;
+    const endpoints = options.endpoints ?? endpointsOf(this.origin.address);
     const { snapshot: origin, endpointTable } = plainUpstream('origin', endpoints);
     const ledger = new EndpointLedger(endpointTable, 0);
     const { clock, log } = this;

@@ -10,7 +10,7 @@ import { peerText, type Session, type SessionDetail } from '../session.js';
 import type { SessionStateName } from '../session-state.js';
 import type { TlsSide } from '../tls-side.js';
 import { describeTls } from '../tls-status.js';
-import { sourceKey, sourceKeyOf, type Upstream } from '../upstream/index.js';
+import type { Upstream } from '../upstream/index.js';
 import type { BodyRelay } from './body-relay.js';
 import { ConnectionState } from './connection-state.js';
 import type { Exchange } from './exchange.js';
@@ -39,7 +39,6 @@ export abstract class ConnectionSession implements Session {
   private bytesDown = 0;
   private knownClient: HttpClient | undefined;
   private clientService: HttpService | undefined;
-  private key = -1;
 
   constructor(
     private readonly room: WorkerRoom,
@@ -72,15 +71,6 @@ export abstract class ConnectionSession implements Session {
       });
     }
     return this.knownClient;
-  }
-
-  /** What all connections of a client share: see `sourceKey`. */
-  get sourceKey(): number {
-    if (this.key >= 0) return this.key;
-    const source = this.head?.endpoints?.source;
-    const { room, transport } = this;
-    this.key = source === undefined ? sourceKey(room.kernel, transport.fd) : sourceKeyOf(source);
-    return this.key;
   }
 
   get stateName(): SessionStateName {

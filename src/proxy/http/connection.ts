@@ -18,6 +18,7 @@ import { type HttpRejection, PARTIAL, statusFor } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
 import { HttpTunnel } from './http-tunnel.js';
 import { Intake } from './intake.js';
+import { transition } from './transition.js';
 
 const BROKEN_EVENTS = Epoll.EPOLLERR | Epoll.EPOLLHUP;
 
@@ -372,9 +373,6 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   }
 
   private enter(state: ConnectionState): void {
-    if ((connectionSuccessorBits[this.state]! & (1 << state)) === 0) {
-      throw new Error(`HTTP connection: state ${this.state} is not followed by ${state}`);
-    }
-    this.state = state;
+    this.state = transition(connectionSuccessorBits, this.state, state, 'HTTP connection');
   }
 }

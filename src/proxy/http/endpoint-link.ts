@@ -35,6 +35,7 @@ export class EndpointLink implements DialOwner {
   /** It may carry another request, if it is left in order. */
   isKept = false;
   private dial: Dial | undefined;
+  private isBegun = false;
   /** A connection that was idle has failed: the next one must be new. */
   private avoidsReuse = false;
 
@@ -51,9 +52,9 @@ export class EndpointLink implements DialOwner {
     return this.connection!.transport;
   }
 
-  /** Endpoints tried, and the one chosen last; left over from another exchange before {@link begin}. */
+  /** Endpoints tried, and the one chosen last; nothing before {@link begin} and after {@link end}. */
   get attempts(): Attempts | undefined {
-    return this.dial?.attempts;
+    return this.isBegun ? this.dial!.attempts : undefined;
   }
 
   get state(): DialState {
@@ -65,15 +66,15 @@ export class EndpointLink implements DialOwner {
     return this.dial?.connectMs ?? -1;
   }
 
-  /** Goes to an endpoint of the upstream. */
-  begin(upstream: Upstream): void {
+  /** Goes to an endpoint of the upstream. @param key what `Upstream.select` wants */
+  begin(upstream: Upstream, key: number): void {
     const { room, owner } = this;
     const { connection } = owner;
-    const key = upstream.isKeyed ? connection.sourceKey : 0;
     const { transparent } = connection.listener.snapshot;
     const clientFd = transparent ? connection.transport.fd : undefined;
     this.isKept = false;
     this.avoidsReuse = false;
+    this.isBegun = true;
     if (this.dial === undefined) {
       this.dial = new Dial(room.worker, this, upstream, key, clientFd);
       this.dial.begin();
@@ -187,6 +188,8 @@ export class EndpointLink implements DialOwner {
    */
   end(isCut: boolean): void {
     const { connection, dial } = this;
+    if (!this.isBegun) return;
+    this.isBegun = false;
     if (connection !== undefined) {
       this.connection = undefined;
       const { upstream } = dial!.attempts;
@@ -194,7 +197,7 @@ export class EndpointLink implements DialOwner {
       else if (this.isInOrder(connection, upstream)) this.room.upstreams.give(connection, upstream);
       else connection.close();
     }
-    dial?.end();
+    dial!.end();
   }
 
   /** The connection is open, silent and bound to no client. */

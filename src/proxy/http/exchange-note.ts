@@ -58,8 +58,7 @@ export function exchangeLine(exchange: Exchange, close?: CloseReason): void {
       path_up: request.body.path,
       path_down: response.body.path,
       duration_ms: round(clock.nowMs - exchange.startedMs),
-      ttfb_ms:
-        exchange.answeredMs < 0 ? undefined : round(exchange.answeredMs - exchange.startedMs),
+      ttfb_ms: exchange.firstByteMs < 0 ? undefined : round(exchange.firstByteMs),
       connect_ms: attempts === undefined || link.connectMs < 0 ? undefined : round(link.connectMs),
       retries: exchange.retries || undefined,
       user_agent: note.userAgent,

@@ -16,7 +16,12 @@ import type { HttpRoom } from './http-room.js';
 import type { HttpRoute } from './http-route.js';
 import { Framing } from './message-head.js';
 import { Method } from './method.js';
+import type { RouteCounters } from './route-counters.js';
+import { transition } from './transition.js';
 import { UpstreamRequest } from './upstream-request.js';
+
+/** Of a response of which nothing was sent. */
+const REFUSED = RelayResult.Malformed;
 
 /**
  * One request and its response. An exchange belongs to a connection from the request's head to the end
@@ -26,9 +31,8 @@ export class Exchange implements LinkOwner, Task {
   state: ExchangeState = ExchangeState.idle;
   connection!: HttpConnection;
   startedMs = 0;
-  /** When the response's head came, or an answer of our own was given; −1 before. */
-  answeredMs = -1;
-  /** Further connections that were tried after one had failed. */
+  private answeredMs = -1;
+  /** Connections that were tried after another had failed. */
   retries = 0;
   /** What the access line says of the request; nothing where nobody reads it. */
   note: ExchangeNote | undefined;
@@ -36,9 +40,8 @@ export class Exchange implements LinkOwner, Task {
   readonly response: ClientResponse;
   readonly link: EndpointLink;
   route: HttpRoute | undefined;
+  private counters: RouteCounters | undefined;
   private wantsUpgrade = false;
-  /** The request goes to an endpoint. */
-  private isLinking = false;
   /** The route's guard has let the request in. */
   private isEntered = false;
   private retriesLeft = 0;
@@ -52,7 +55,12 @@ export class Exchange implements LinkOwner, Task {
 
   /** Endpoints tried, and the one the request goes to; nothing before it is known where. */
   get attempts(): Attempts | undefined {
-    return this.isLinking ? this.link.attempts : undefined;
+    return this.link.attempts;
+  }
+
+  /** From the request's head to the response's, or to an answer of our own; −1 before. */
+  get firstByteMs(): number {
+    return this.answeredMs < 0 ? -1 : this.answeredMs - this.startedMs;
   }
 
   /** Begins with the head that was parsed last. */
@@ -67,11 +75,12 @@ export class Exchange implements LinkOwner, Task {
     this.wantsUpgrade = head.wantsUpgrade;
     this.response.begin();
     this.isEntered = false;
-    this.isLinking = false;
     const { policy } = connection.service;
     const fault = this.request.take(connection.intake);
     const routing = policy.begin(head, connection.client);
     this.note = room.worker.logsAccess ? noteOf(policy) : undefined;
+    this.counters = policy.counters;
+    this.counters.countBegun();
     if (fault < 0) this.refuse(statusFor(-fault as HttpRejection));
     else if (policy.route !== undefined) this.serve(policy.route);
     else if (policy.answer !== undefined) this.answerDirectly();
@@ -92,18 +101,11 @@ export class Exchange implements LinkOwner, Task {
   }
 
   onClientEvents(): void {
-    switch (this.state) {
-      case ExchangeState.awaiting:
-      case ExchangeState.responding:
-      case ExchangeState.answering:
-        if (this.request.body.isDue) this.afterRequest(this.request.push());
-        if (this.response.body.isHolding) this.afterResponse(this.response.push());
-        return;
-      case ExchangeState.switching:
-        this.pushSwitch();
-        return;
-      default:
-    }
+    const { state, request, response } = this;
+    if (state === ExchangeState.switching) this.pushSwitch();
+    if (state === ExchangeState.switching || state === ExchangeState.dialling) return;
+    if (request.body.isDue) this.afterRequest(request.push());
+    if (response.body.isHolding) this.afterResponse(response.push());
   }
 
   onUpstreamEvents(events: number): void {
@@ -150,6 +152,7 @@ export class Exchange implements LinkOwner, Task {
     const nowMs = processMs(room.worker.clock.nowMs);
     const refusal = route.guard.enter(room.request, client, nowMs);
     if (refusal !== Refusal.none) {
+      policy.counters.countRefused(refusal);
       this.refuse(refusalStatus(refusal), route.guard.fieldsFor(refusal));
       return;
     }
@@ -164,7 +167,7 @@ export class Exchange implements LinkOwner, Task {
       return;
     }
     request.body.bytesMax = route.guard.bodyMax;
-    const upstream = service.upstreamOf(policy.choose()!);
+    const target = policy.choose()!;
     this.response.prepare(route, policy);
     if (!request.compose(intake, policy, this.wantsUpgrade)) {
       this.refuse(431);
@@ -172,8 +175,7 @@ export class Exchange implements LinkOwner, Task {
     }
     this.retriesLeft = route.retries;
     this.enter(ExchangeState.dialling);
-    this.isLinking = true;
-    this.link.begin(upstream);
+    this.link.begin(service.upstreamOf(target), service.keyOf(target));
   }
 
   private progress(): void {
@@ -246,17 +248,15 @@ export class Exchange implements LinkOwner, Task {
     const { room, connection, request, response, link } = this;
     const { response: head } = room;
     const isTunnel = head.framing === Framing.tunnel;
-    if (isTunnel && !(this.wantsUpgrade && request.isOver)) {
-      this.answer(502);
-      return;
-    }
     link.isKept = head.keepAlive;
     link.attempts!.endpoint!.answered(head.status);
     // Who refuses a request does not want the rest of its body.
     const isRefusal = !request.isOver && head.status >= 300;
     const mayKeep = !isRefusal && !connection.isLast;
-    const result = response.send(connection.transport, link.transport, mayKeep);
-    if (result === RelayResult.Malformed) {
+    // Nobody switches who was not asked.
+    const isAsked = !isTunnel || (this.wantsUpgrade && request.isOver);
+    const result = isAsked ? response.send(connection.transport, link.transport, mayKeep) : REFUSED;
+    if (result === REFUSED) {
       this.answer(502);
       return;
     }
@@ -270,8 +270,8 @@ export class Exchange implements LinkOwner, Task {
     this.enter(ExchangeState.responding);
     if (request.isOver) request.forget();
     this.afterResponse(result);
-    if (this.state === ExchangeState.responding && response.body.isDue)
-      this.afterResponse(this.response.push());
+    if (this.state !== ExchangeState.responding || !response.body.isDue) return;
+    this.afterResponse(response.push());
   }
 
   private afterResponse(result: RelayResult): void {
@@ -282,7 +282,7 @@ export class Exchange implements LinkOwner, Task {
         this.defer();
         return;
       case RelayResult.Ended:
-        // An informational response that had to wait for the client is over, not the exchange.
+        // While awaiting it was an informational response that had to wait for the client.
         if (this.state !== ExchangeState.awaiting) this.finish();
         return;
       case RelayResult.SinkFailed:
@@ -307,7 +307,6 @@ export class Exchange implements LinkOwner, Task {
     }
   }
 
-  /** The endpoint ended or broke the connection before it answered. */
   private upstreamBroke(): void {
     const { request, response, link } = this;
     const isRepeatable =
@@ -338,9 +337,14 @@ export class Exchange implements LinkOwner, Task {
 
   /** Answers in the place of an endpoint. */
   private answer(status: number, fields = '', accept = this.request.accept()): void {
+    const { connection, response } = this;
+    // A part of an informational response has gone out: nothing but its rest may follow.
+    if (response.body.isHolding) {
+      connection.terminate('upstream_reset');
+      return;
+    }
     this.beginAnswer();
-    const { transport } = this.connection;
-    this.afterResponse(this.response.sendError(transport, status, accept, fields));
+    this.afterResponse(response.sendError(connection.transport, status, accept, fields));
   }
 
   /** Answers as the route says. */
@@ -375,7 +379,9 @@ export class Exchange implements LinkOwner, Task {
     if (response.hasSurplus) link.isKept = false;
     request.release();
     response.release();
-    if (this.isLinking) link.end(isCut);
+    link.end(isCut);
+    const { nowMs } = this.room.worker.clock;
+    this.counters!.countEnded(response.status, nowMs - this.startedMs, this.firstByteMs);
     if (this.isEntered) this.route!.guard.leave();
     this.isEntered = false;
     this.enter(ExchangeState.idle);
@@ -388,9 +394,6 @@ export class Exchange implements LinkOwner, Task {
   }
 
   private enter(state: ExchangeState): void {
-    if ((exchangeSuccessorBits[this.state]! & (1 << state)) === 0) {
-      throw new Error(`exchange: state ${this.state} is not followed by ${state}`);
-    }
-    this.state = state;
+    this.state = transition(exchangeSuccessorBits, this.state, state, 'exchange');
   }
 }

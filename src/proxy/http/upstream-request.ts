@@ -90,13 +90,12 @@ export class UpstreamRequest {
    */
   compose(intake: Intake, policy: HttpPolicy, isUpgrade: boolean): boolean {
     const { room } = this;
-    const { bodyTaken } = this;
-    const block = room.buffers.takeFor(this.headBytes + GROWTH_BYTES + bodyTaken);
+    const block = room.buffers.takeFor(this.headBytes + GROWTH_BYTES + this.bodyTaken);
     this.block = block;
     const writer = room.writer.begin(block.bytes);
     policy.route!.request.write(policy, isUpgrade ? upgrade : plain, writer);
-    if (bodyTaken > 0)
-      writer.copy(intake.buffer!.bytes, this.bodyStart, this.bodyStart + bodyTaken);
+    const bodyEnd = this.bodyStart + this.bodyTaken;
+    if (bodyEnd > this.bodyStart) writer.copy(intake.buffer!.bytes, this.bodyStart, bodyEnd);
     this.blockBytes = writer.length;
     return !writer.isFull;
   }

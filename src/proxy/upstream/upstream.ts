@@ -63,6 +63,8 @@ export class Upstream {
   readonly idleTimeoutMs: number;
   /** Whether {@link select} looks at its key. */
   readonly isKeyed: boolean;
+  /** What the key is made of, as the configuration says it. */
+  readonly hash: string | undefined;
   /** What the key is made of; nothing where none is looked at. */
   readonly hashedBy: string | undefined;
   /** Connections begin with such a PROXY header. */
@@ -86,7 +88,9 @@ export class Upstream {
     this.idleTimeoutMs = snapshot.idleTimeoutMs;
     this.sendProxyProtocol = snapshot.sendProxyProtocol;
     this.panicThreshold = snapshot.panicThreshold;
-    this.isKeyed = typeof snapshot.balance === 'object';
+    const { balance } = snapshot;
+    this.hash = typeof balance === 'object' ? balance.hash : undefined;
+    this.isKeyed = this.hash !== undefined;
     this.hashedBy = typeof snapshot.balance === 'object' ? snapshot.balance.hash : undefined;
     this.queue = new EndpointQueue(clock, ledger, snapshot.slot, snapshot.queueMax);
     const endpoints: Endpoint[] = [];

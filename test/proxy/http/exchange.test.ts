@@ -1,4 +1,5 @@
 import type { Test } from 'tap';
+import type { SocketAddress } from '#src/splice/index.js';
 import { plainHttp } from '#test/support/http-snapshot.js';
 import type { RawPeer } from '#test/support/raw-peer.js';
 import { type SocketKit, socketTest } from '#test/support/socket-kit.js';
@@ -437,3 +438,243 @@ for (const framing of ['length', 'chunked'] as const) {
     t.ok(rig.room.counters.down[2]! > 0, 'spliced down');
   });
 }
+
+/** Nothing listens there. */
+const nobody: SocketAddress = { family: 'inet', host: '127.0.0.1', port: 1 };
+
+const UPGRADE = 'GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+const UPGRADE_SENT =
+  'GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n';
+const SWITCHED = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n';
+const SWITCHED_HEARD =
+  'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n';
+
+exchangeTest('after 101 bytes go both ways, early ones too, until both have said all', (rig, t) => {
+  const client = rig.room.client();
+  rig.say(client, `${UPGRADE}early`);
+  const upstream = rig.upstream();
+  rig.hear(upstream, UPGRADE_SENT);
+  rig.say(upstream, `${SWITCHED}hello`);
+  rig.hear(client, `${SWITCHED_HEARD}hello`);
+  rig.hear(upstream, 'early');
+  rig.say(client, 'up');
+  rig.hear(upstream, 'up');
+  rig.say(upstream, 'down');
+  rig.hear(client, 'down');
+  t.match(rig.room.sessions(), [{ stateName: 'tunnelling' }]);
+  client.end();
+  rig.expectEnd(upstream);
+  rig.say(upstream, 'last words');
+  rig.hear(client, 'last words');
+  upstream.end();
+  rig.expectEnd(client);
+  t.equal(rig.room.closed('done'), 1);
+});
+
+exchangeTest('a tunnel is ended by a reset, by silence and by the worker', (rig, t) => {
+  const open = () => {
+    const client = rig.room.client();
+    rig.say(client, UPGRADE);
+    const upstream = rig.upstream();
+    rig.say(upstream, SWITCHED);
+    rig.hear(client, SWITCHED_HEARD);
+    return { client, upstream };
+  };
+  const first = open();
+  first.client.reset();
+  rig.expectReset(first.upstream);
+  const second = open();
+  rig.room.pass(11_000);
+  rig.expectEnd(second.client);
+  t.equal(rig.room.closed('idle_timeout'), 1);
+  const third = open();
+  for (const session of rig.room.sessions()) session.terminate('stopped');
+  rig.expectReset(third.upstream);
+  rig.expectReset(third.client);
+});
+
+exchangeTest('nobody switches protocols who was not asked', (rig) => {
+  const client = rig.room.client();
+  rig.say(client, GET);
+  rig.say(rig.upstream(), SWITCHED);
+  rig.hearStatus(client, 502);
+});
+
+exchangeTest('a head that does not come in time is answered, silence is not', (rig, t) => {
+  const slow = rig.room.client();
+  const silent = rig.room.client();
+  rig.say(slow, GET.slice(0, 10));
+  for (const byte of 'abcdefgh') {
+    rig.room.pass(200);
+    slow.send(Buffer.from(byte));
+  }
+  rig.hearStatus(slow, 408);
+  rig.expectEnd(slow);
+  rig.expectEnd(silent);
+  t.equal(silent.receivedBytes, 0);
+  t.equal(rig.room.closed('head_timeout'), 1);
+  rig.room.pass(3000);
+});
+
+exchangeTest('an idle client is let go after the keep-alive timeout', (rig, t) => {
+  const client = rig.room.client();
+  rig.say(client, GET);
+  const upstream = rig.upstream();
+  rig.say(upstream, OK);
+  rig.hear(client, OK);
+  rig.room.pass(4900);
+  t.match(rig.room.sessions(), [{ stateName: 'idle' }]);
+  rig.say(client, GET);
+  rig.say(upstream, OK);
+  rig.hear(client, OK);
+  rig.room.pass(4900);
+  t.equal(rig.room.sessions().length, 1);
+  rig.room.pass(300);
+  rig.expectEnd(client);
+  t.equal(rig.room.http.buffers.inUse, 0);
+});
+
+exchangeTest('idle connections to endpoints are closed in time', (rig, t) => {
+  const client = rig.room.client();
+  rig.say(client, GET);
+  const upstream = rig.upstream();
+  rig.say(upstream, OK);
+  rig.hear(client, OK);
+  rig.room.pass(59_000);
+  t.equal(rig.room.http.upstreams.idle, 1);
+  rig.room.pass(1100);
+  t.equal(rig.room.http.upstreams.idle, 0);
+  rig.expectEnd(upstream);
+});
+
+exchangeTest('an endpoint that does not answer in time is a 504', (rig, t) => {
+  const client = rig.room.client();
+  rig.say(client, GET);
+  const upstream = rig.upstream();
+  rig.hear(upstream, GET);
+  rig.room.pass(10_100);
+  rig.hearStatus(client, 504);
+  rig.expectReset(upstream);
+  t.match(rig.room.sessions(), [{ stateName: 'idle' }], 'the client may stay');
+});
+
+exchangeTest('draining, requests are answered, and clients told to close', (rig) => {
+  const [busy, quiet, late] = [rig.room.client(), rig.room.client(), rig.room.client()];
+  rig.say(busy, GET);
+  const upstream = rig.upstream();
+  rig.hear(upstream, GET);
+  rig.say(quiet, GET);
+  const other = rig.upstream();
+  rig.hear(other, GET);
+  rig.say(other, OK);
+  rig.hear(quiet, OK);
+  rig.say(late, GET);
+  rig.hear(other, GET);
+  rig.say(other, OK);
+  rig.hear(late, OK);
+  rig.room.isDraining = true;
+  for (const session of rig.room.sessions()) session.drain();
+  const closing = OK.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n');
+  rig.say(upstream, OK);
+  rig.hear(busy, closing);
+  rig.expectEnd(busy);
+  rig.room.pass(200);
+  rig.say(late, GET);
+  rig.hear(upstream, GET);
+  rig.say(upstream, OK);
+  rig.hear(late, closing);
+  rig.expectEnd(late);
+  rig.room.pass(600);
+  rig.expectEnd(quiet);
+});
+
+exchangeTest(
+  'an endpoint that refuses is followed by the next, and none is a 503',
+  (rig, t, kit) => {
+    const client = rig.room.client();
+    rig.say(client, POST);
+    rig.hear(rig.upstream(), POST);
+    rig.say(rig.room.client(), POST);
+    rig.hear(rig.upstream(), POST);
+    t.equal(rig.room.count('connect_failures'), 1);
+    const other = new TestRoom(kit, { http: plainHttp, endpoints: [nobody] });
+    const lonely = other.client();
+    lonely.send(Buffer.from(GET));
+    other.until(() => lonely.receive() > 0);
+    t.match(lonely.received.toString(), /^HTTP\/1.1 502 /);
+    t.same(other.finish(), nothingLeft);
+  },
+  { endpointsOf: (origin) => [nobody, origin] },
+);
+
+exchangeTest(
+  'a request whose endpoint dies is sent to another one',
+  (rig, t) => {
+    const client = rig.room.client();
+    rig.say(client, GET);
+    const first = rig.upstream();
+    rig.hear(first, GET);
+    first.reset();
+    const second = rig.upstream();
+    rig.hear(second, GET);
+    rig.say(second, OK);
+    rig.hear(client, OK);
+    t.equal(rig.room.count('connect_attempts'), 2);
+  },
+  { endpointsOf: (origin) => [origin, origin] },
+);
+
+exchangeTest(
+  'a body longer than its route takes is refused, chunks or not',
+  (rig) => {
+    const client = rig.room.client();
+    const request = 'PUT /a HTTP/1.1\r\nHost: x\r\n';
+    rig.say(client, `${request}Content-Length: 101\r\n\r\nx`);
+    rig.hearStatus(client, 413);
+    const other = rig.room.client();
+    rig.say(other, `${request}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`);
+    const upstream = rig.upstream();
+    rig.hear(upstream, `${request}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`);
+    rig.say(other, 'ff\r\n');
+    rig.hearStatus(other, 413);
+    rig.expectReset(upstream);
+    rig.room.pass(3000);
+  },
+  {
+    http: {
+      ...plainHttp,
+      routes: [{ ...plainHttp.routes[0]!, guard: { ...plainHttp.routes[0]!.guard, bodyMax: 100 } }],
+    },
+  },
+);
+
+exchangeTest(
+  'each request has its line',
+  (rig, t) => {
+    const client = rig.room.client();
+    rig.say(client, POST);
+    const upstream = rig.upstream();
+    rig.say(upstream, OK);
+    rig.hear(client, OK);
+    rig.say(client, 'GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n');
+    rig.hearStatus(client, 501);
+    t.match(rig.room.lines, [
+      {
+        msg: 'request',
+        listener: 'test',
+        client: '127.0.0.1',
+        method: 'POST',
+        host: 'x',
+        target: '/c',
+        status: 200,
+        route: 'route',
+        upstream: 'origin',
+        bytes_up: POST.length,
+        bytes_down: OK.length,
+        duration_ms: Number,
+      },
+    ]);
+    rig.room.pass(3000);
+  },
+  { logsAccess: true },
+);
