@@ -79,6 +79,49 @@ export const stickyKey = {
   ),
 };
 
+/** What is said instead of Headgate's own words. */
+export const errorPages = optional(
+  Type.Array(
+    Type.Object(
+      {
+        status: Type.Unsafe<string | number>({
+          type: ['integer', 'string'],
+          statuses: 'http',
+          title: 'status',
+          description: 'Status codes that are answered so: codes and ranges.',
+          examples: [404, '500-599', '502, 504'],
+        } satisfies Description),
+        html: Type.Optional(
+          Type.String({
+            maxLength: 65_536,
+            title: 'HTML',
+            description: 'A whole page, for those who do not ask for JSON.',
+            examples: ['<!doctype html><title>Back soon</title><h1>Back soon</h1>'],
+          } satisfies Description),
+        ),
+        json: Type.Optional(
+          Type.String({
+            maxLength: 65_536,
+            title: 'JSON',
+            description: 'A whole document, for those who prefer JSON (`Accept`).',
+            examples: ['{"error":"back soon"}'],
+          } satisfies Description),
+        ),
+      },
+      { additionalProperties: false },
+    ),
+    {
+      title: 'error pages',
+      description:
+        'What is said when Headgate itself answers with an error: no route, no endpoint, a limit. The first entry with the status counts. Answers of upstreams stay as they are.',
+      default: [],
+      examples: [
+        [{ status: '502-504', html: '<h1>Back soon</h1>', json: '{"error":"back soon"}' }],
+      ],
+    } satisfies Description,
+  ),
+);
+
 /** What a whole listener says about HTTPS. */
 export const httpsKeys = {
   https_redirect: optional(

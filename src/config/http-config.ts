@@ -7,6 +7,7 @@ import { parsePath, parsePathPattern } from './path-pattern.js';
 import { parseDuration, parseSize } from './quantity.js';
 import type { ConfigFile } from './schema.js';
 import { parseServerName } from './server-name.js';
+import { parseStatusRanges } from './status-ranges.js';
 
 type HttpFile = NonNullable<ConfigFile['listeners'][string]['http']>;
 type RouteFile = NonNullable<HttpFile['routes']>[number];
@@ -35,6 +36,11 @@ export function toHttp(file: HttpFile) {
     requestId: request_id,
     /** null: no such field. */
     via: via === false ? null : via,
+    errorPages: file.error_pages.map(({ status, html, json }) => ({
+      statuses: valid(parseStatusRanges(String(status))),
+      ...(html !== undefined && { html }),
+      ...(json !== undefined && { json }),
+    })),
     httpsRedirect: toHttpsRedirect(file.https_redirect),
     /** Value of Strict-Transport-Security; null: no such field. */
     hsts: file.hsts === undefined ? null : toHsts(file.hsts),

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { httpsKeys } from './http-answer-schema.js';
+import { errorPages, httpsKeys } from './http-answer-schema.js';
 import { httpRoute } from './http-route-schema.js';
 import { type Description, networks, optional, reference } from './schema-terms.js';
 
@@ -51,6 +51,7 @@ export const httpProxying = Type.Object(
         examples: ['make'],
       } satisfies Description),
     ),
+    error_pages: errorPages,
     ...httpsKeys,
     via: optional(
       Type.Union(

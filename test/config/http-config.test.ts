@@ -59,6 +59,7 @@ t.test('http: one upstream is one route with every default', async (t) => {
     forwarded: false,
     requestId: 'keep',
     via: 'headgate',
+    errorPages: [],
     httpsRedirect: null,
     hsts: null,
   });
@@ -211,4 +212,25 @@ t.test('http: HTTPS for all', async (t) => {
     of({ hsts: { max_age: '1500ms', include_subdomains: true, preload: true } }).hsts,
     'max-age=1; includeSubDomains; preload',
   );
+});
+
+t.test('http: error pages', async (t) => {
+  const { errorPages } = httpOf({
+    upstream: 'app',
+    error_pages: [
+      { status: '404, 500-599', html: '<p>', json: '{}' },
+      { status: 404, html: '' },
+    ],
+  });
+  t.strictSame(errorPages, [
+    {
+      statuses: [
+        { from: 404, to: 404 },
+        { from: 500, to: 599 },
+      ],
+      html: '<p>',
+      json: '{}',
+    },
+    { statuses: [{ from: 404, to: 404 }], html: '' },
+  ]);
 });

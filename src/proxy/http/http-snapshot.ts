@@ -1,4 +1,5 @@
 import type { Network } from '../network-set.js';
+import type { ErrorText } from './error-response.js';
 import type { GuardSnapshot } from './guarding/index.js';
 
 /**
@@ -21,8 +22,14 @@ export interface HttpSnapshot {
   readonly httpsRedirect: { readonly port: number; readonly status: number } | null;
   /** Value of Strict-Transport-Security for requests by HTTPS; null: no such field. */
   readonly hsts: string | null;
+  /** What is said instead of our own words; the first with the status counts. Absent: nothing is. */
+  readonly errorPages?: readonly ErrorPageSnapshot[];
   /** What is counted of requests that no route takes; absent: nothing. */
   readonly noRouteCounters?: SharedArrayBuffer;
+}
+
+export interface ErrorPageSnapshot extends ErrorText {
+  readonly statuses: readonly { readonly from: number; readonly to: number }[];
 }
 
 /** Whether `X-Request-Id` of the client is kept, is always made anew, or is none of our business. */
