@@ -1,5 +1,6 @@
 import { Outcome, PumpSlot, type Transport } from '../../splice/index.js';
 import { BodyRelay, RelayResult } from './body-relay.js';
+import type { ErrorResponses } from './error-response.js';
 import type { HttpPolicy } from './http-policy.js';
 import { type HttpRejection, PARTIAL } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
@@ -29,6 +30,8 @@ const ANSWER_HEAD_BYTES = 8 * 1024;
  * A response on its way from an endpoint to the client, or an answer of our own.
  */
 export class ClientResponse {
+  /** Answers of our own as the listener wants them; our own words unless set. */
+  errors: ErrorResponses | undefined;
   readonly body: BodyRelay;
   /** 0 before there is one. */
   status = 0;
@@ -154,7 +157,8 @@ export class ClientResponse {
     accept: string | undefined,
     fields: string,
   ): RelayResult {
-    const { buffers, errors } = this.room;
+    const { buffers } = this.room;
+    const errors = this.errors ?? this.room.errors;
     const { keepsClient: keepAlive, method } = this;
     const isHead = method === Method.HEAD;
     const answer = errors.render({ status, accept, isHead, keepAlive, fields }, Date.now());

@@ -294,7 +294,8 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   private refuse(status: number): void {
     const { http, transport } = this;
     const { output } = http.buffers;
-    const answer = http.errors.render({ status }, Date.now());
+    const errors = this.gate.service?.errors ?? http.errors;
+    const answer = errors.render({ status }, Date.now());
     answer.copy(output.bytes);
     // Nothing else is on its way: the socket takes so little, or is dead.
     if (transport.writable) transport.write(output.address, answer.length);

@@ -74,6 +74,7 @@ export class Exchange implements LinkOwner, Task {
     this.route = undefined;
     this.wantsUpgrade = head.wantsUpgrade;
     this.response.begin();
+    this.response.errors = connection.service.errors;
     this.isEntered = false;
     const { policy } = connection.service;
     const fault = this.request.take(connection.intake);

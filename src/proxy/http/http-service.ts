@@ -1,8 +1,9 @@
 import type { Upstream } from '../upstream/index.js';
 import { HashKey } from './hash-key.js';
+import { ErrorResponses, type ErrorText } from './error-response.js';
 import { HttpPolicy } from './http-policy.js';
 import type { HttpRoom } from './http-room.js';
-import type { HttpSnapshot } from './http-snapshot.js';
+import type { ErrorPageSnapshot, HttpSnapshot } from './http-snapshot.js';
 import type { Target } from './split.js';
 
 /** What one listener does with requests: its rules, and the upstreams they lead to. */
@@ -10,6 +11,8 @@ export class HttpService {
   readonly policy: HttpPolicy;
   /** Of upstreams that balance by hashing. */
   private readonly keys: readonly (HashKey | undefined)[];
+  /** Answers of our own, where the listener has words for them. */
+  readonly errors: ErrorResponses | undefined;
 
   /**
    * @param listener its name
@@ -23,6 +26,7 @@ export class HttpService {
   ) {
     this.policy = new HttpPolicy(http, listener, room.worker.number, room.ids);
     this.keys = upstreams.map(({ hash }) => (hash === undefined ? undefined : new HashKey(hash)));
+    this.errors = errorPages(http.errorPages ?? []);
   }
 
   upstreamOf({ upstream }: Target): Upstream {
@@ -34,4 +38,19 @@ export class HttpService {
     const key = this.keys[upstream];
     return key === undefined ? 0 : key.of(this.policy);
   }
+}
+
+const STATUS_MAX = 599;
+
+/** @returns nothing for a listener without pages */
+function errorPages(pages: readonly ErrorPageSnapshot[]): ErrorResponses | undefined {
+  if (pages.length === 0) return undefined;
+  const texts = new Map<number, ErrorText>();
+  for (let status = 100; status <= STATUS_MAX; status++) {
+    const page = pages.find(({ statuses }) =>
+      statuses.some(({ from, to }) => status >= from && status <= to),
+    );
+    if (page !== undefined) texts.set(status, page);
+  }
+  return new ErrorResponses(texts);
 }

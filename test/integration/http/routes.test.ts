@@ -241,6 +241,32 @@ t.test('http routes: who answers badly is left out for a while', timeout, async 
   await finish();
 });
 
+t.test('http routes: errors in the words of the listener', timeout, async (t) => {
+  const rig = await HttpRig.start(t, mirror('one'), {
+    endpoint: '127.0.0.1:1',
+    http: {
+      error_pages: [
+        { status: 404, html: '<h1>Nothing here</h1>' },
+        { status: '500-599', html: '<h1>Back soon</h1>', json: '{"back":"soon"}' },
+      ],
+      routes: [{ match: { path: '/a' }, upstream: 'origin' }],
+    },
+  });
+  t.match(await ask(rig.url('/x')), {
+    status: 404,
+    text: '<h1>Nothing here</h1>',
+    headers: { 'content-type': 'text/html; charset=utf-8' },
+  });
+  const json = { accept: 'application/json' };
+  t.match(await ask(rig.url('/x'), json), { status: 404, text: /^\{"status":404/ });
+  t.match(await ask(rig.url('/a')), { status: 502, text: '<h1>Back soon</h1>' });
+  t.match(await ask(rig.url('/a'), json), { status: 502, text: '{"back":"soon"}' });
+  t.match(await ask(rig.url('/a'), {}, { method: 'HEAD' }), { status: 502, text: '' });
+  const odd = await ask(rig.url('/a'), { expect: 'the best' });
+  t.match(odd, { status: 417, text: /417/ });
+  await rig.finish();
+});
+
 t.test('http routes: headgate http', timeout, async (t) => {
   const address = await origin(t, 'one');
   const headgate = await startHeadgate(['http', '127.0.0.1:0', address, '--workers', '1']);
