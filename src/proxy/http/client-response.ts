@@ -30,8 +30,8 @@ const ANSWER_HEAD_BYTES = 8 * 1024;
  * A response on its way from an endpoint to the client, or an answer of our own.
  */
 export class ClientResponse {
-  /** Answers of our own as the listener wants them; our own words unless set. */
-  errors: ErrorResponses | undefined;
+  /** Answers of our own in the words of the listener, if it has any. */
+  private errors: ErrorResponses | undefined;
   readonly body: BodyRelay;
   /** 0 before there is one. */
   status = 0;
@@ -53,8 +53,9 @@ export class ClientResponse {
     this.body = new BodyRelay(room, room.worker.counters.down);
   }
 
-  /** Begins with another request, whose head was parsed last. */
-  begin(): void {
+  /** Begins with another request, whose head was parsed last. @param errors in the words of its listener */
+  begin(errors: ErrorResponses | undefined): void {
+    this.errors = errors;
     const { request } = this.room;
     this.status = 0;
     this.headBytes = 0;

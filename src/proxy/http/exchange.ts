@@ -73,8 +73,7 @@ export class Exchange implements LinkOwner, Task {
     this.retries = 0;
     this.route = undefined;
     this.wantsUpgrade = head.wantsUpgrade;
-    this.response.begin();
-    this.response.errors = connection.service.errors;
+    this.response.begin(connection.service.errors);
     this.isEntered = false;
     const { policy } = connection.service;
     const fault = this.request.take(connection.intake);

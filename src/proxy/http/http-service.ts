@@ -1,6 +1,6 @@
 import type { Upstream } from '../upstream/index.js';
-import { HashKey } from './hash-key.js';
 import { ErrorResponses, type ErrorText } from './error-response.js';
+import { HashKey } from './hash-key.js';
 import { HttpPolicy } from './http-policy.js';
 import type { HttpRoom } from './http-room.js';
 import type { ErrorPageSnapshot, HttpSnapshot } from './http-snapshot.js';

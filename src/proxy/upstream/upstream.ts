@@ -65,8 +65,6 @@ export class Upstream {
   readonly isKeyed: boolean;
   /** What the key is made of, as the configuration says it. */
   readonly hash: string | undefined;
-  /** What the key is made of; nothing where none is looked at. */
-  readonly hashedBy: string | undefined;
   /** Connections begin with such a PROXY header. */
   readonly sendProxyProtocol: UpstreamSnapshot['sendProxyProtocol'];
   private readonly primaries: EndpointTier;
@@ -91,7 +89,6 @@ export class Upstream {
     const { balance } = snapshot;
     this.hash = typeof balance === 'object' ? balance.hash : undefined;
     this.isKeyed = this.hash !== undefined;
-    this.hashedBy = typeof snapshot.balance === 'object' ? snapshot.balance.hash : undefined;
     this.queue = new EndpointQueue(clock, ledger, snapshot.slot, snapshot.queueMax);
     const endpoints: Endpoint[] = [];
     const passive = new PassiveHealth(snapshot, room, endpoints);
