@@ -43,6 +43,11 @@ export class Gates implements TimerOwner {
     this.listeners = this.makeListeners(snapshot.listeners);
   }
 
+  /** Buffers that HTTP connections hold. */
+  get buffersInUse(): number {
+    return this.http === undefined ? 0 : this.http.buffers.inUse;
+  }
+
   open(): void {
     for (const listener of this.listeners.values()) listener.open();
   }

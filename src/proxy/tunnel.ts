@@ -158,7 +158,7 @@ export class Tunnel {
 }
 
 /** Writing found the connection dead: events will say the rest. Any other error leaves it alive. */
-function isPeerGone(errno: number): boolean {
+export function isPeerGone(errno: number): boolean {
   // EPROTO: an alert has ended the TLS connection, or a record that was none.
   const isBroken = errno === Errno.EPIPE || errno === Errno.ECONNRESET || errno === Errno.EPROTO;
   return isBroken || errno === Errno.ETIMEDOUT;

@@ -228,7 +228,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     values[Counter.pipes_pooled] = gauges.pooled;
     values[Counter.pipes_in_use] = gauges.inUse;
     values[Counter.pipe_capacity_bytes] = gauges.capacityBytes;
-    values[Counter.buffers_in_use] = this.buffers.inUse;
+    values[Counter.buffers_in_use] = this.buffers.inUse + this.gates.buffersInUse;
   }
 
   private pinTo(core: number): void {

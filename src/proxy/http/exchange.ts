@@ -114,7 +114,6 @@ export class Exchange implements LinkOwner, Task {
     else this.progress();
   }
 
-  /** The run queue's turn. */
   runTask(): void {
     this.isDeferred = false;
     if (this.state === ExchangeState.idle) return;
@@ -200,15 +199,15 @@ export class Exchange implements LinkOwner, Task {
         this.connection.terminate('client_reset');
         return;
       case RelayResult.Malformed:
-        // The endpoint must not take what it has for the whole.
-        if (this.state === ExchangeState.awaiting) {
-          this.answer(statusFor(this.request.body.rejection!));
-        } else this.connection.terminate('client_reset');
+        if (this.state !== ExchangeState.awaiting) this.connection.terminate('client_reset');
+        else this.answer(statusFor(this.request.body.rejection!));
         return;
-      case RelayResult.SinkFailed:
-        // The endpoint takes no more, but its last words may be waiting: an early answer, mostly.
-        this.request.abandon();
-        if (this.state === ExchangeState.awaiting) this.readResponse();
+      case RelayResult.SinkFailed: {
+        const mayAnswer = this.request.abandon(this.link.transport);
+        if (this.state !== ExchangeState.awaiting) return;
+        if (mayAnswer) this.readResponse();
+        else this.answer(502);
+      }
     }
   }
 

@@ -1,4 +1,5 @@
 import { type NativeMemory, Outcome, PumpSlot, type Transport } from '../../splice/index.js';
+import { isPeerGone } from '../tunnel.js';
 import { BodyRelay, RelayResult } from './body-relay.js';
 import { HeaderName } from './header-name.js';
 import type { HttpPolicy } from './http-policy.js';
@@ -134,10 +135,14 @@ export class UpstreamRequest {
     this.isAbandoned = false;
   }
 
-  /** The endpoint takes no more of it. */
-  abandon(): void {
+  /**
+   * The endpoint takes no more of it.
+   * @returns whether it may have left an answer: an early one, mostly
+   */
+  abandon({ errno }: Transport): boolean {
     this.body.release();
     this.isAbandoned = true;
+    return isPeerGone(errno);
   }
 
   /** The protocol is switched: what the client has sent behind the request belongs to the new one. */
