@@ -17,6 +17,12 @@ export const forwardOptions = {
   'drain-timeout': { type: 'string', default: '30s' },
   'max-connections': { type: 'string', default: '20000' },
   'proxy-protocol': { type: 'string' },
+  'tls-cert': { type: 'string' },
+  'tls-key': { type: 'string' },
+  'tls-self-signed': { type: 'string' },
+  'upstream-tls': { type: 'boolean', default: false },
+  'upstream-ca': { type: 'string' },
+  'upstream-name': { type: 'string' },
   'access-log': { type: 'boolean', default: false },
   'log-level': { type: 'string', default: 'info' },
   help: { type: 'boolean', short: 'h' },
@@ -30,6 +36,12 @@ export const forwardHelp = `      --workers N             data threads (auto: on
       --drain-timeout D       for connections to end after SIGTERM (30s)
       --max-connections N     more wait in the kernel until one ends (20000)
       --proxy-protocol V      tell UPSTREAM where clients are: a PROXY header, v1 or v2
+      --tls-cert F            terminate TLS at LISTEN with this certificate (PEM, chain included)
+      --tls-key F             and this key
+      --tls-self-signed NAME  or with a certificate made for development
+      --upstream-tls          speak TLS to UPSTREAM, and verify its certificate
+      --upstream-ca F         trust these authorities (those of the system)
+      --upstream-name NAME    whom to expect there (the host of UPSTREAM)
       --access-log            log lines for what is over
       --log-level LEVEL       trace, debug, info, warn, error, fatal, silent (info)
 `;
@@ -42,6 +54,12 @@ interface ForwardValues {
   readonly 'drain-timeout': string;
   readonly 'max-connections': string;
   readonly 'proxy-protocol'?: string | undefined;
+  readonly 'tls-cert'?: string | undefined;
+  readonly 'tls-key'?: string | undefined;
+  readonly 'tls-self-signed'?: string | undefined;
+  readonly 'upstream-tls': boolean;
+  readonly 'upstream-ca'?: string | undefined;
+  readonly 'upstream-name'?: string | undefined;
   readonly 'access-log': boolean;
   readonly 'log-level': string;
 }
@@ -77,13 +95,40 @@ export function forwardConfig(
         drain: values['drain-timeout'],
       },
       limits: { connections: Number(values['max-connections']) },
-      listeners: { [kind]: { bind: listen, [kind]: { upstream: kind } } },
+      listeners: {
+        [kind]: { bind: listen, tls: listenerTls(values), [kind]: { upstream: kind } },
+      },
       upstreams: {
-        [kind]: { endpoints: [upstream], send_proxy_protocol: values['proxy-protocol'] },
+        [kind]: {
+          endpoints: [upstream],
+          send_proxy_protocol: values['proxy-protocol'],
+          tls: upstreamTls(values),
+        },
       },
     }),
     { file: 'command line' },
   );
   if (loaded.ok) return loaded.config;
   throw new UsageError(loaded.problems.map(formatProblem).join('; '));
+}
+
+/** @throws UsageError where half of it is said */
+function listenerTls(values: ForwardValues): object | undefined {
+  const { 'tls-cert': cert, 'tls-key': key, 'tls-self-signed': name } = values;
+  if (name !== undefined && (cert ?? key) !== undefined) {
+    throw new UsageError('expected either --tls-self-signed or --tls-cert and --tls-key');
+  }
+  if (name !== undefined) return { self_signed: [name] };
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new UsageError(`expected --tls-${cert === undefined ? 'cert' : 'key'} as well`);
+  }
+  return cert === undefined ? undefined : { certificates: [{ cert, key }] };
+}
+
+/** @throws UsageError where TLS is described and not asked for */
+function upstreamTls(values: ForwardValues): object | undefined {
+  const { 'upstream-tls': isWanted, 'upstream-ca': ca, 'upstream-name': name } = values;
+  if (isWanted) return { ca, server_name: name };
+  if ((ca ?? name) !== undefined) throw new UsageError('expected --upstream-tls as well');
+  return undefined;
 }

@@ -44,9 +44,17 @@ export async function run(args: readonly string[]): Promise<number> {
 
 /** Says what there is to see, where a demo upstream waits to be asked. */
 function suggest({ addresses }: Supervisor): void {
-  const first = addresses.find(({ address }) => !address.startsWith('unix:'));
-  if (first === undefined) return;
-  process.stdout.write(
-    `try: curl http://${first.address}/ , or curl -o /dev/null http://${first.address}/bytes/10000000000\n`,
-  );
+  const reachable = addresses.filter(({ address }) => !address.startsWith('unix:'));
+  const first = reachable.find(({ isSecure }) => !isSecure);
+  const secure = reachable.find(({ isSecure }) => isSecure);
+  const proposals = [
+    ...(first === undefined
+      ? []
+      : [
+          `curl http://${first.address}/`,
+          `curl -o /dev/null http://${first.address}/bytes/10000000000`,
+        ]),
+    ...(secure === undefined ? [] : [`curl -k https://${secure.address}/`]),
+  ];
+  if (proposals.length > 0) process.stdout.write(`try: ${proposals.join(' , or ')}\n`);
 }

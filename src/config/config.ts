@@ -1,4 +1,5 @@
 import { parseBindAddress, parseListenAddress } from './address.js';
+import type { Files } from './files.js';
 import { toHttp } from './http-config.js';
 import { parseNetwork } from './network.js';
 import { valid } from './parsed.js';
@@ -6,6 +7,7 @@ import { parseDuration, parseSize } from './quantity.js';
 import type { ConfigFile } from './schema.js';
 import { parseServerName } from './server-name.js';
 import { toListenerSocket } from './socket-config.js';
+import { toListenerTls } from './tls/index.js';
 import { toUpstream } from './upstream-config.js';
 
 /**
@@ -20,8 +22,12 @@ export type HttpConfig = NonNullable<ListenerConfig['http']>;
 export type HttpRouteConfig = HttpConfig['routes'][number];
 export type AdminConfig = NonNullable<Config['admin']>;
 
-/** Turns a file that was found valid, defaults filled in, into the configuration. */
-export function toConfig(file: ConfigFile) {
+/**
+ * Turns a file that was found valid, defaults filled in, into the configuration.
+ *
+ * @param files as they were when it was found valid
+ */
+export function toConfig(file: ConfigFile, files: Files) {
   const { timeouts, limits } = file;
   return {
     workers: file.workers,
@@ -37,6 +43,7 @@ export function toConfig(file: ConfigFile) {
       headMs: valid(parseDuration(timeouts.head)),
       idleMs: valid(parseDuration(timeouts.idle)),
       keepAliveMs: valid(parseDuration(timeouts.keep_alive)),
+      tlsHandshakeMs: valid(parseDuration(timeouts.tls_handshake)),
       drainMs: valid(parseDuration(timeouts.drain)),
     },
     limits: {
@@ -58,8 +65,10 @@ export function toConfig(file: ConfigFile) {
       /** Exactly one of the two is not null. */
       tcp: listener.tcp === undefined ? null : { routes: toRoutes(listener.tcp) },
       http: listener.http === undefined ? null : toHttp(listener.http),
+      /** null: streams are forwarded as they come. */
+      tls: listener.tls === undefined ? null : toListenerTls(listener.tls, files),
     })),
-    upstreams: Object.entries(file.upstreams).map(([name, one]) => toUpstream(name, one)),
+    upstreams: Object.entries(file.upstreams).map(([name, one]) => toUpstream(name, one, files)),
   };
 }
 

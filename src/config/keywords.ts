@@ -12,9 +12,10 @@ import { PATH, PATH_PATTERN, parsePath, parsePathPattern } from './path-pattern.
 import { CERTIFICATE_FILE, readCertificateFile } from './pem-file.js';
 import { DURATION, parseDuration, parseSize, SIZE } from './quantity.js';
 import { parseRegularExpression, REGULAR_EXPRESSION } from './regular-expression.js';
-import { parseServerName, SERVER_NAME } from './server-name.js';
+import { parseServerName, parseSubjectName, SERVER_NAME, SUBJECT_NAME } from './server-name.js';
 import { parseStatusRanges, STATUS_RANGES } from './status-ranges.js';
 import { expectedWord } from './suggestion.js';
+import { type CipherListKind, cipherLists, parseCipherList } from './tls/cipher-list.js';
 
 /** Bounds of a quantity, written as in the file. */
 export interface Bounds {
@@ -41,6 +42,8 @@ export interface KeywordArguments {
   template: 'request' | 'response';
   fieldName: 'removable';
   passwordHash: true;
+  subjectName: true;
+  cipherList: CipherListKind;
 }
 
 /** A keyword of our own: a kind of text. It gives its own reason when it refuses a value. */
@@ -138,6 +141,16 @@ const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Nam
     types: ['string'],
     expected: () => FIELD_PATTERN,
     parse: parseRemovableField,
+  },
+  subjectName: {
+    types: ['string'],
+    expected: () => SUBJECT_NAME,
+    parse: parseSubjectName,
+  },
+  cipherList: {
+    types: ['string'],
+    expected: (kind) => cipherLists[kind].expected,
+    parse: parseCipherList,
   },
 };
 

@@ -8,11 +8,13 @@ import { type Config, toConfig } from './config.js';
 import { withDefaults } from './defaults.js';
 import { readDocument, type SourceDocument } from './document.js';
 import type { Environment } from './environment.js';
+import { Files } from './files.js';
 import { findHttpMistakes } from './http-rules.js';
 import { inOrder, type Problem } from './problem.js';
 import { configSchema } from './published-schema.js';
 import { findUnreachableRoutes } from './route-order.js';
 import type { ConfigFile } from './schema.js';
+import { findTlsProblems } from './tls/index.js';
 import { type Finding, validator } from './validation.js';
 
 const validate = validator(configSchema);
@@ -44,6 +46,7 @@ export function loadConfig(text: string, options: LoadOptions = {}): Loaded {
   const { file = 'headgate.yaml', env = process.env } = options;
   // The byte order mark is not a column of the first line.
   const source = readDocument(text.replace(/^\uFEFF/, ''), env);
+  const files = new Files();
   const findings = [
     ...validate(source.value),
     ...findBindClashes(source.value),
@@ -51,6 +54,7 @@ export function loadConfig(text: string, options: LoadOptions = {}): Loaded {
     ...findUnreachableRoutes(source.value),
     ...findHttpMistakes(source.value),
     ...findBalanceMistakes(source.value),
+    ...findTlsProblems(source.value, files),
   ];
   const problems = [
     ...source.complaints.map(({ offset, message }) => ({ ...source.position(offset), message })),
@@ -60,7 +64,7 @@ export function loadConfig(text: string, options: LoadOptions = {}): Loaded {
     return { ok: false, problems: inOrder(problems.map((problem) => ({ file, ...problem }))) };
   }
   const complete = withDefaults(configSchema, source.value);
-  return { ok: true, config: toConfig(complete as ConfigFile) };
+  return { ok: true, config: toConfig(complete as ConfigFile, files) };
 }
 
 /** Whether a finding is worth telling: not about what could not be read, nor a consequence of it. */

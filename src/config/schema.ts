@@ -11,6 +11,7 @@ import {
   text,
 } from './schema-terms.js';
 import { acceptProxyProtocol, tcpForwarding } from './tcp-schema.js';
+import { listenerTls } from './tls/schema.js';
 import { upstream } from './upstream-schema.js';
 
 /** A name ends up in log lines, in metric labels and in the lines printed at start. */
@@ -86,13 +87,19 @@ const timeouts = Type.Object(
         examples: ['1h'],
       },
     ),
-    keep_alive: duration(
-      { from: '1ms', to: '24h' },
+    keep_alive: duration({ from: '1ms', to: '24h' }, {
+      title: 'keep-alive timeout',
+      description: 'How long an HTTP client may wait with its next request before it is let go.',
+      default: '60s',
+      examples: ['15s'],
+    } satisfies Description),
+    tls_handshake: duration(
+      { from: '1ms', to: '1h' },
       {
-        title: 'keep-alive timeout',
-        description: 'How long an HTTP client may wait with its next request before it is let go.',
-        default: '60s',
-        examples: ['15s'],
+        title: 'TLS handshake timeout',
+        description: 'How long a TLS handshake may take, with a client or with an endpoint.',
+        default: '10s',
+        examples: ['3s'],
       },
     ),
     drain: duration(
@@ -241,6 +248,7 @@ const listener = Type.Object(
     accept_proxy_protocol: Type.Optional(acceptProxyProtocol),
     tcp: Type.Optional(tcpForwarding),
     http: Type.Optional(httpProxying),
+    tls: Type.Optional(listenerTls),
   },
   { additionalProperties: false, oneOf: [{ required: ['tcp'] }, { required: ['http'] }] },
 );

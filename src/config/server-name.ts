@@ -5,6 +5,9 @@ import { accepted, type Parsed, refused } from './parsed.js';
 /** What a message calls these values. */
 export const SERVER_NAME = 'a server name (db.example.com, *.example.com or *)';
 
+/** What a message calls the names in a certificate. */
+export const SUBJECT_NAME = 'a name or an address (localhost, *.example.com, 192.0.2.7)';
+
 /** What OpenSSL takes, and RFC 1035 §2.3.4. */
 const NAME_LENGTH_MAX = 255;
 const LABEL = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/;
@@ -35,4 +38,11 @@ export function parseServerName(text: string): Parsed<string> {
   return isName
     ? accepted(`${prefix}${name}`)
     : refused(`not a host name, expected ${SERVER_NAME}`);
+}
+
+/** Reads a name that a certificate may be for: an address, too, but not every name. */
+export function parseSubjectName(text: string): Parsed<string> {
+  if (isIP(text) !== 0) return accepted(text);
+  const name = parseServerName(text);
+  return name.ok && name.value !== '*' ? name : refused(`not a name, expected ${SUBJECT_NAME}`);
 }

@@ -1,10 +1,12 @@
 import { type EndpointTarget, parseEndpointTarget } from './endpoint-target.js';
+import type { Files } from './files.js';
 import { valid } from './parsed.js';
 import { readCertificateFile } from './pem-file.js';
 import { parseDuration } from './quantity.js';
 import type { ConfigFile } from './schema.js';
 import { toUpstreamSocket } from './socket-config.js';
 import { parseStatusRanges, type StatusRange } from './status-ranges.js';
+import { toUpstreamTls, type UpstreamTlsConfig } from './tls/index.js';
 
 type UpstreamFile = ConfigFile['upstreams'][string];
 type ActiveFile = NonNullable<UpstreamFile['health']['active']>;
@@ -26,17 +28,18 @@ export interface EndpointConfig {
 }
 
 /** An upstream that was found valid, as the program uses it. */
-export function toUpstream(name: string, file: UpstreamFile) {
+export function toUpstream(name: string, file: UpstreamFile, files: Files) {
   const { endpoints = [], demo = false, balance, health, connections } = file;
   const sendProxyProtocol = toProxySender(file.send_proxy_protocol);
   const { active, passive, panic_threshold: panicThreshold, slow_start } = health;
+  const tls = file.tls === undefined ? null : toUpstreamTls(file.tls, files);
   return {
     name,
     /** Empty for the demo origin, whose address is known once it listens. */
     endpoints: endpoints.map(toEndpoint),
     demo: demo as boolean,
     balance,
-    active: active === undefined ? null : toActive(active, sendProxyProtocol),
+    active: active === undefined ? null : toActive(active, sendProxyProtocol, tls),
     /** null: endpoints are never ejected. */
     passive:
       passive === false
@@ -53,6 +56,8 @@ export function toUpstream(name: string, file: UpstreamFile) {
     socket: toUpstreamSocket(file.socket),
     /** The PROXY header that connections begin with; null for none. */
     sendProxyProtocol,
+    /** null: endpoints are spoken to as they are. */
+    tls,
     slowStartMs: slow_start === undefined ? 0 : valid(parseDuration(slow_start)),
     connections: {
       /** null: no limit. */
@@ -77,8 +82,12 @@ function toProxySender(file: UpstreamFile['send_proxy_protocol']): ProxySenderCo
   return { version: file as ProxySenderConfig['version'], tlvs: [], crc32c: false };
 }
 
-function toActive(file: ActiveFile, sender: ProxySenderConfig | null) {
-  const { interval, timeout, rise, fall, fast_interval, http, tls } = file;
+function toActive(
+  file: ActiveFile,
+  sender: ProxySenderConfig | null,
+  upstreamTls: UpstreamTlsConfig | null,
+) {
+  const { interval, timeout, rise, fall, fast_interval, http } = file;
   const version = file.send_proxy_protocol ?? sender?.version;
   return {
     /** Version of the PROXY header that checks begin with. */
@@ -90,14 +99,30 @@ function toActive(file: ActiveFile, sender: ProxySenderConfig | null) {
     rise,
     fall,
     http: http === undefined ? undefined : toHttp(http),
-    tls:
-      tls === undefined
-        ? undefined
-        : {
-            verify: tls.verify,
-            serverName: tls.server_name,
-            ca: tls.ca === undefined ? undefined : valid(readCertificateFile(tls.ca)),
-          },
+    tls: toTlsCheck(file.tls, upstreamTls),
+  };
+}
+
+/** A check is made as connections are, but for what it says itself; `false` is a check in the clear. */
+function toTlsCheck(file: ActiveFile['tls'], upstreamTls: UpstreamTlsConfig | null) {
+  if (file === false || (file === undefined && upstreamTls === null)) return undefined;
+  const { verify, server_name, ca } = file ?? {};
+  const { certificate } = upstreamTls ?? {};
+  return {
+    verify: verify ?? upstreamTls?.verify ?? true,
+    serverName: server_name ?? upstreamTls?.serverName ?? undefined,
+    ca: ca === undefined ? (upstreamTls?.ca ?? undefined) : valid(readCertificateFile(ca)),
+    ...(upstreamTls !== null && {
+      minVersion: upstreamTls.minVersion,
+      maxVersion: upstreamTls.maxVersion,
+      ciphers: upstreamTls.ciphers ?? undefined,
+      ciphersuites: upstreamTls.ciphersuites ?? undefined,
+      curves: upstreamTls.curves ?? undefined,
+      alpn: upstreamTls.alpn,
+    }),
+    ...(certificate && {
+      certificate: { chain: certificate.chain, privateKey: certificate.privateKey },
+    }),
   };
 }
 

@@ -7,6 +7,7 @@ import type { BoundChange, BoundListeners } from './bound-listeners.js';
 import type { DemoOrigins } from './demo-origins.js';
 import { bindErrorText, removeListenerFile } from './listening.js';
 import type { LogSink } from './log-sink.js';
+import type { Credentials, PreparedCredentials } from './tls/index.js';
 import type { Upstreams } from './upstreams/index.js';
 import type { WorkerSlot } from './worker-slot.js';
 import { makeSnapshot } from './worker-snapshot.js';
@@ -26,6 +27,7 @@ export interface ReloadSite {
   readonly listeners: BoundListeners;
   readonly admissions: Admissions;
   readonly admin: AdminPlace;
+  readonly credentials: Credentials;
   readonly upstreams: Upstreams;
   readonly origins: DemoOrigins;
   readonly sink: LogSink;
@@ -46,10 +48,12 @@ export type Reloaded = { readonly result: ReloadResult; readonly config: Config 
  */
 export async function reload(site: ReloadSite, old: Config, wanted: Config): Promise<Reloaded> {
   const { config, notes } = withoutRestartKeys(old, wanted);
-  const { listeners, upstreams, origins, admin } = site;
+  const { listeners, credentials, upstreams, origins, admin } = site;
   let change: BoundChange | undefined;
   let adminChange: AdminChange;
+  let prepared: PreparedCredentials;
   try {
+    prepared = credentials.prepare(config);
     change = await listeners.prepare(config, admin.claims);
     adminChange = await admin.prepare(config.admin, listeners.claims);
   } catch (error) {
@@ -72,6 +76,7 @@ export async function reload(site: ReloadSite, old: Config, wanted: Config): Pro
     return { result: { ok: false, problems: [(error as Error).message] }, config: old };
   }
   listeners.adopt(change);
+  credentials.adopt(prepared);
   // Nobody finds the file any more when the workers take what is queued, and close.
   for (const one of change.removed) removeListenerFile(one);
   await tellWorkers(site, config);
@@ -81,7 +86,8 @@ export async function reload(site: ReloadSite, old: Config, wanted: Config): Pro
   return { result: { ok: true, changes }, config };
 }
 
-async function tellWorkers(site: ReloadSite, config: Config): Promise<void> {
+/** Every worker gets the configuration, and what has come of it since. */
+export async function tellWorkers(site: ReloadSite, config: Config): Promise<void> {
   const { workers, listeners, upstreams, endpointTable, sink } = site;
   const parts = {
     config,
@@ -90,6 +96,7 @@ async function tellWorkers(site: ReloadSite, config: Config): Promise<void> {
     upstreams: upstreams.snapshots,
     endpointTable,
     admissions: site.admissions.of(config),
+    tls: site.credentials.settings,
     routeMemory: site.admissions.routes,
   };
   await Promise.all(
@@ -97,7 +104,7 @@ async function tellWorkers(site: ReloadSite, config: Config): Promise<void> {
       worker.configure(makeSnapshot(parts, worker.number)).catch((error: unknown) => {
         sink.logger.error(
           { err: error, worker: worker.number },
-          'reload: a worker has not confirmed it',
+          'a worker has not confirmed what it was told',
         );
       }),
     ),

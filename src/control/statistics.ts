@@ -13,6 +13,7 @@ import {
 } from '../proxy/index.js';
 import { errnoName, PumpSlot, syscallNames } from '../splice/index.js';
 import type { RouteStatistics } from './route-statistics.js';
+import type { CertificateExpiry } from './tls/index.js';
 import { readTlsStatistics, type TlsStatistics } from './tls-statistics.js';
 import type { UpstreamStatistics } from './upstreams/index.js';
 
@@ -75,6 +76,8 @@ export interface Statistics extends WorkerStatistics {
   routes: readonly RouteStatistics[];
   /** By upstream, what is in the endpoint table. */
   upstreams: readonly UpstreamStatistics[];
+  /** Certificates of listeners. */
+  certificates: readonly (CertificateExpiry & { readonly listener: string })[];
   /** Lines the control thread gave up because nobody read standard error. */
   logLinesDropped: number;
 }

@@ -1,5 +1,5 @@
 import { availableParallelism, release } from 'node:os';
-import { type Config, formatProblem, type Loaded } from '../config/index.js';
+import { type Config, formatProblem, type ListenerConfig, type Loaded } from '../config/index.js';
 import { ConnectionLimit, EndpointTable, type FlowList, type FlowQuery } from '../proxy/index.js';
 import { createKernel } from '../splice/index.js';
 import type { AdminTarget, ReloadResult } from './admin/index.js';
@@ -13,9 +13,10 @@ import { endFlow, listFlows } from './live-flows.js';
 import { LogSink } from './log-sink.js';
 import { openFilesMax } from './open-files.js';
 import { dropPrivileges } from './privileges.js';
-import { type ReloadSite, reload } from './reload.js';
+import { type ReloadSite, reload, tellWorkers } from './reload.js';
 import { readRouteStatistics } from './route-statistics.js';
 import { readStatistics, type Statistics } from './statistics.js';
+import { Credentials, type PreparedCredentials } from './tls/index.js';
 import { Upstreams } from './upstreams/index.js';
 import { WorkerSlot } from './worker-slot.js';
 import { makeSnapshot } from './worker-snapshot.js';
@@ -34,7 +35,9 @@ export interface StartOptions {
 /** One address that accepts connections. */
 export interface ListeningAddress {
   readonly listener: string;
-  readonly kind: 'tcp' | 'http';
+  readonly kind: 'tcp' | 'http' | 'https';
+  /** Clients speak TLS. */
+  readonly isSecure: boolean;
   /** `127.0.0.1:8080`, `[::1]:8080`, `unix:/path`: as bound. */
   readonly address: string;
 }
@@ -90,10 +93,17 @@ export class Supervisor {
       },
     });
     let adminBound: AdminChange | undefined;
+    let supervisor: Supervisor | undefined;
+    const credentials = new Credentials({
+      logger: sink.logger,
+      onChange: () => supervisor?.tellWorkers(),
+    });
     let bound: BoundChange | undefined;
+    let prepared: PreparedCredentials;
     try {
       adminBound = await admin.prepare(config.admin);
       bound = await listeners.prepare(config);
+      prepared = credentials.prepare(config);
       await origins.start(config);
       upstreams.configure(config.upstreams, origins.addresses);
       await upstreams.settle(config.timeouts.connectMs);
@@ -111,9 +121,11 @@ export class Supervisor {
       if (adminBound !== undefined) admin.abandon(adminBound);
       origins.close();
       upstreams.stop();
+      credentials.stop();
       throw error;
     }
     listeners.adopt(bound);
+    credentials.adopt(prepared);
     await admin.adopt(adminBound);
     const shared = ConnectionLimit.createMemory(count);
     const parts = {
@@ -124,13 +136,17 @@ export class Supervisor {
       endpointTable,
       admissions: admissions.of(config),
       routeMemory: admissions.routes,
+      tls: credentials.settings,
     };
     const surroundings = { kernel, shared, admissions, sink, entry };
     for (let worker = 0; worker < count; worker++) {
       workers.push(new WorkerSlot(surroundings, makeSnapshot(parts, worker)));
     }
-    const site = { workers, listeners, admissions, admin, upstreams, origins, sink, endpointTable };
-    const supervisor = new Supervisor(config, site, source);
+    const site = {
+      ...{ workers, listeners, admissions, credentials, admin },
+      ...{ upstreams, origins, sink, endpointTable },
+    };
+    supervisor = new Supervisor(config, site, source);
     await admin.serve(supervisor.adminTarget(), sink.logger);
     await Promise.all(workers.map(({ ready }) => ready));
     sink.logger.info(
@@ -156,7 +172,8 @@ export class Supervisor {
   get addresses(): ListeningAddress[] {
     return this.site.listeners.all.map(({ listener, text }) => ({
       listener: listener.name,
-      kind: listener.http === null ? 'tcp' : 'http',
+      kind: kindOf(listener),
+      isSecure: listener.tls !== null,
       address: text,
     }));
   }
@@ -170,6 +187,7 @@ export class Supervisor {
       ...counted,
       routes: readRouteStatistics(this.site.admissions.routes),
       upstreams: this.site.upstreams.statistics(),
+      certificates: this.site.credentials.expiries,
       uptimeMs: performance.now() - this.startedMs,
       workers: {
         configured: this.site.workers.length,
@@ -253,7 +271,14 @@ export class Supervisor {
     });
   }
 
-  private inTurn(task: () => Promise<ReloadResult>): Promise<ReloadResult> {
+  /** Certificates or ticket keys are others. */
+  private tellWorkers(): void {
+    void this.inTurn(async () => {
+      if (!this.isEnding) await tellWorkers(this.site, this.config);
+    });
+  }
+
+  private inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
     const turn = this.lastReload.then(task);
     this.lastReload = turn.catch(() => {});
     return turn;
@@ -301,6 +326,7 @@ export class Supervisor {
       }),
     );
     this.site.upstreams.stop();
+    this.site.credentials.stop();
     this.site.origins.close();
     this.site.admin.close();
     this.site.listeners.removeFiles();
@@ -314,4 +340,9 @@ export class Supervisor {
     this.isEnding = true;
     for (const worker of this.site.workers) worker.stop();
   }
+}
+
+function kindOf({ http, tls }: ListenerConfig): ListeningAddress['kind'] {
+  if (http === null) return 'tcp';
+  return tls === null ? 'http' : 'https';
 }

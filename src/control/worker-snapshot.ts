@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { Config } from '../config/index.js';
 import type { ListenerSnapshot, UpstreamSnapshot, WorkerSnapshot } from '../proxy/index.js';
+import type { ServerTlsSettings } from '../tls/index.js';
 import type { SharedAdmission } from './admission.js';
 import type { BoundListeners } from './bound-listeners.js';
 import { listenerRoutes } from './listener-routes.js';
@@ -19,11 +20,13 @@ export interface SnapshotParts {
   /** Who may connect, by listener. */
   readonly admissions: ReadonlyMap<string, SharedAdmission>;
   readonly routeMemory: RouteMemory;
+  /** How TLS is terminated, by listener; nothing where it is not. */
+  readonly tls: ReadonlyMap<string, ServerTlsSettings>;
 }
 
 /** The configuration in force, as one worker is told it. */
 export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapshot {
-  const { config, workers, listeners, upstreams, endpointTable, admissions } = parts;
+  const { config, workers, listeners, upstreams, endpointTable, admissions, tls } = parts;
   const { timeouts, limits, log } = config;
   const positions = new Map(upstreams.map(({ name }, index) => [name, index]));
   const directory = { positions, configs: config.upstreams, memory: parts.routeMemory };
@@ -41,11 +44,12 @@ export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapsh
         transparent: listener.socket.transparent,
         admission: { ...admissions.get(listener.name)!, worker },
         ...listenerRoutes(listener, directory),
+        tls: tls.get(listener.name),
       }),
     ),
     upstreams,
     endpointTable,
-    timeouts: { tlsHandshakeMs: 10_000, ...timeouts },
+    timeouts,
     limits: {
       connectionsMax: limits.connectionsMax,
       pipeMemoryBytes: Math.floor(limits.pipeMemoryBytes / workers),

@@ -29,6 +29,7 @@ t.test('load: everything left out has its default', async (t) => {
         headMs: 10_000,
         idleMs: 300_000,
         keepAliveMs: 60_000,
+        tlsHandshakeMs: 10_000,
         drainMs: 30_000,
       },
       limits: {
@@ -59,6 +60,7 @@ t.test('load: everything left out has its default', async (t) => {
           acceptProxyFrom: [],
           tcp: { routes: [{ serverNames: [], alpn: null, upstream: 'app' }] },
           http: null,
+          tls: null,
         },
       ],
       upstreams: [
@@ -73,6 +75,7 @@ t.test('load: everything left out has its default', async (t) => {
           slowStartMs: 0,
           socket: { keepalive: null, userTimeoutMs: null, source: null, fastOpen: false },
           sendProxyProtocol: null,
+          tls: null,
           connections: {
             perEndpoint: null,
             queue: upstreamDefaults.queueMax,
@@ -112,6 +115,7 @@ upstreams:
       headMs: 3000,
       idleMs: 3_600_000,
       keepAliveMs: 60_000,
+      tlsHandshakeMs: 10_000,
       drainMs: 120_000,
     },
     limits: { connectionsMax: 7, pipeMemoryBytes: 2 ** 21, headBytes: 32 * 1024, headers: 100 },

@@ -68,6 +68,11 @@ function statistics(regions: Counters[], listeners = ['web']): Statistics {
     limits: { connectionsMax: 20_000, pipeMemoryBytes: 1024 },
     routes: readRouteStatistics(routes),
     upstreams: [{ name: 'pg', waiting: 2, endpoints: [endpoint] }],
+    certificates: [
+      { listener: 'web', name: 'a.test', file: 'rsa.pem', notBeforeMs: 0, notAfterMs: 9_500 },
+      { listener: 'web', name: 'a.test', file: 'ec.pem', notBeforeMs: 0, notAfterMs: 8_500 },
+      { listener: 'web', name: 'b.test', file: undefined, notBeforeMs: 0, notAfterMs: 7_000 },
+    ],
     logLinesDropped: 7,
   };
 }
@@ -218,6 +223,13 @@ t.test('metrics: an endpoint has one state, and its numbers', async (t) => {
   t.equal(sampleValue(families, 'headgate_endpoint_failures_total', labels), 5);
   t.equal(sampleValue(families, 'headgate_endpoint_ejections_total', labels), 1);
   t.equal(sampleValue(families, 'headgate_upstream_queue', { upstream: 'pg' }), 2);
+});
+
+t.test('metrics: of two certificates for one name the first to end is told', async (t) => {
+  const families = await scrape([region()]);
+  const ends = (name: string) =>
+    sampleValue(families, 'headgate_certificate_expiry_seconds', { listener: 'web', name });
+  t.strictSame(['a.test', 'b.test'].map(ends), [8.5, 7]);
 });
 
 t.test('metrics: connect times fall into the bucket that includes them', async (t) => {

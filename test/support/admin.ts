@@ -22,6 +22,7 @@ export function idleTarget(overrides: Partial<AdminTarget> = {}): AdminTarget {
       limits: { connectionsMax: 1, pipeMemoryBytes: 1 },
       routes: [],
       upstreams: [],
+      certificates: [],
       logLinesDropped: 0,
     }),
     isReady: () => true,

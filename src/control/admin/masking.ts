@@ -1,6 +1,6 @@
 const MASK = '***';
 /** Keys of the configuration whose values nobody needs to read. */
-const SECRETS: ReadonlySet<string> = new Set(['token', 'password', 'secret']);
+const SECRETS: ReadonlySet<string> = new Set(['token', 'password', 'secret', 'privateKey']);
 
 /** A copy of a plain value in which every secret that is set is hidden. */
 export function masked(value: unknown): unknown {

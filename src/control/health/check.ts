@@ -32,8 +32,18 @@ export interface TlsCheck {
   readonly verify: boolean;
   /** The name asked for and expected; the endpoint's by default, for one without a name its IP address. */
   readonly serverName?: string | undefined;
-  /** Certificates that are trusted, PEM; those Node comes with by default. */
+  /** Certificates that are trusted, PEM; those of the system by default. */
   readonly ca?: string | undefined;
+  /** What is presented to an endpoint that asks, PEM. */
+  readonly certificate?: { readonly chain: string; readonly privateKey: string } | undefined;
+  /** `1.2` or `1.3`; Node's own by default, as what follows, which are OpenSSL's lists. */
+  readonly minVersion?: '1.2' | '1.3' | undefined;
+  readonly maxVersion?: '1.2' | '1.3' | undefined;
+  readonly ciphers?: string | undefined;
+  readonly ciphersuites?: string | undefined;
+  readonly curves?: string | undefined;
+  /** Application protocols to offer; without them `http/1.1` for an HTTP check, and none else. */
+  readonly alpn?: readonly string[] | undefined;
 }
 
 /** A GET request, answered by a status and perhaps by certain words. */

@@ -4,6 +4,7 @@ import tls from 'node:tls';
 import type { Address } from '../../config/index.js';
 import { V1_BYTES_MAX, writeProxyV1, writeProxyV2 } from '../../proxy/index.js';
 import type { Clock, Timer } from '../discovery/index.js';
+import { systemAuthorities } from '../tls/index.js';
 import {
   type CheckedEndpoint,
   defaultStatuses,
@@ -86,7 +87,7 @@ class Probe {
         // The certificate has to be for this one. An address is nothing that SNI could ask for (RFC 6066 §3).
         host: name,
         servername: net.isIP(name) === 0 ? name : '',
-        ALPNProtocols: this.check.http === undefined ? [] : ['http/1.1'],
+        ALPNProtocols: this.check.http === undefined ? [...(check.alpn ?? [])] : ['http/1.1'],
       });
       this.socket = socket;
       socket.on('error', (error) => this.fail(error));
@@ -223,7 +224,17 @@ const contexts = new WeakMap<TlsCheck, tls.SecureContext>();
 function secureContext(check: TlsCheck): tls.SecureContext {
   const known = contexts.get(check);
   if (known !== undefined) return known;
-  const context = tls.createSecureContext(check.ca === undefined ? {} : { ca: check.ca });
+  const { certificate, minVersion, maxVersion, ciphers, ciphersuites, curves } = check;
+  const lists = [ciphersuites, ciphers].filter((list) => list !== undefined);
+  const context = tls.createSecureContext({
+    ca: check.ca ?? systemAuthorities(),
+    ...(certificate && { cert: certificate.chain, key: certificate.privateKey }),
+    ...(minVersion && { minVersion: `TLSv${minVersion}` }),
+    ...(maxVersion && { maxVersion: `TLSv${maxVersion}` }),
+    // Node has one list for both, and takes what begins with TLS_ for version 1.3.
+    ...(lists.length > 0 && { ciphers: lists.join(':') }),
+    ...(curves && { ecdhCurve: curves }),
+  });
   contexts.set(check, context);
   return context;
 }

@@ -1,5 +1,6 @@
 import type { DirectionStatistics, ListenerStatistics, Statistics } from '../statistics.js';
 import type { Build } from './build.js';
+import { certificateExpiry } from './certificate-expiry.js';
 import { endpointFamilies } from './endpoint-families.js';
 import { histogramSamples } from './histogram-samples.js';
 import { routeFamilies } from './route-families.js';
@@ -103,6 +104,7 @@ export const families: readonly MetricFamily[] = [
         })),
       ),
   },
+  certificateExpiry,
   {
     name: 'headgate_accept_pauses_total',
     type: 'counter',

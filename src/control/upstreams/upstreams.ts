@@ -12,6 +12,7 @@ import type { EndpointOrder, UpstreamStatus } from '../admin/index.js';
 import { connectOptions } from '../connect-options.js';
 import { Discovery, type DiscoveryOptions } from '../discovery/index.js';
 import { HealthMonitor } from '../health/index.js';
+import { clientSettings } from '../tls/index.js';
 import { LiveEndpoint, treatmentOf } from './live-endpoint.js';
 import { LiveUpstream, type Member } from './live-upstream.js';
 
@@ -69,11 +70,14 @@ export class Upstreams {
    * Takes another configuration, and begins to look up its names. It is in force after {@link publish}.
    *
    * @param demos where the demo origins listen, by upstream
-   * @throws RangeError when an address has a zone that is no interface; nothing has changed then
+   * @throws RangeError when an address has a zone that is no interface, Error when the system's
+   *   certificate authorities cannot be read; nothing has changed then
    */
   configure(configs: readonly UpstreamConfig[], demos: ReadonlyMap<string, Address>): void {
     const next: LiveUpstream[] = [];
     try {
+      // Later there is nobody to tell of a file that is missing.
+      for (const { tls } of configs) if (tls !== null) clientSettings(tls);
       for (const config of configs) {
         const demo = config.demo ? demos.get(config.name) : undefined;
         next.push(
@@ -243,8 +247,9 @@ function toSnapshot(
     name,
     slot,
     balance,
-    endpoints: members.map(({ socket, weight, backup }, position) => ({
+    endpoints: members.map(({ socket, host, weight, backup }, position) => ({
       address: socket,
+      host,
       weight,
       backup,
       socket: options,
@@ -257,6 +262,7 @@ function toSnapshot(
     panicThreshold,
     queueTimeoutMs: connections.queueTimeoutMs,
     queueMax: connections.queue,
+    ...(config.tls !== null && { tls: clientSettings(config.tls) }),
     ...(sendProxyProtocol !== null && { sendProxyProtocol }),
   };
 }

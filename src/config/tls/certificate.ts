@@ -1,0 +1,120 @@
+import type { KeyObject, X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import type { Files } from '../files.js';
+import { distinguishedName, readChain, reasonOf } from './certificate-chain.js';
+import { certificateNames, isCovered } from './certificate-names.js';
+import { parseOcspResponse } from './ocsp-response.js';
+import { readPrivateKey } from './private-key.js';
+
+/** What the file says of a certificate; names are as they are compared. */
+export interface CertificateKeys {
+  readonly cert: string;
+  readonly key?: string | undefined;
+  readonly passphrase_file?: string | undefined;
+  readonly ocsp?: string | undefined;
+  readonly names?: readonly string[] | undefined;
+}
+
+/** A certificate with its key, read and found to belong together. */
+export interface CertificateConfig {
+  /** Where it came from, for people. */
+  readonly file: string;
+  /** What clients ask for; empty: it is for nobody's question. */
+  readonly names: readonly string[];
+  /** Its owner, as far as the certificate says. */
+  readonly subject: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  /** PEM, all of the chain. */
+  readonly chain: string;
+  /** PEM, decrypted. */
+  readonly privateKey: string;
+  /** Where the OCSP response is; null for none. */
+  readonly ocspFile: string | null;
+}
+
+/** What is wrong with one of the keys; the reason ends the sentence `KEY is VALUE: …`. */
+export interface CertificateProblem {
+  readonly key: keyof CertificateKeys;
+  /** Of a list, the item. */
+  readonly index?: number;
+  readonly reason: string;
+}
+
+export interface ReadCertificate {
+  /** Only without problems. */
+  readonly value?: CertificateConfig;
+  readonly problems: readonly CertificateProblem[];
+}
+
+/** Reads a certificate and all that belongs to it; finds everything that is wrong at one time. */
+export function readCertificate(keys: CertificateKeys, files: Files): ReadCertificate {
+  const problems: CertificateProblem[] = [];
+  const chain = readChain(keys.cert, files);
+  if (!chain.ok) problems.push({ key: 'cert', reason: chain.reason });
+  const keyPath = keys.key ?? keys.cert;
+  const isKeyReadable = keys.key !== undefined || files.read(keys.cert).ok;
+  const key = readPrivateKey({ path: keyPath, passphraseFile: keys.passphrase_file }, files);
+  if (!key.ok && isKeyReadable) {
+    const place = key.at === 'key' && keys.key === undefined ? 'cert' : key.at;
+    problems.push({ key: place, reason: key.reason });
+  }
+  if (!chain.ok || !key.ok) return { problems };
+  const [leaf] = chain.value as [X509Certificate];
+  const pem = chain.value.map(String).join('');
+  const privateKey = key.value.export({ type: 'pkcs8', format: 'pem' }) as string;
+  const mismatch = mismatchOf(chain.value, key.value) ?? refusalOf(pem, privateKey);
+  if (mismatch !== null) {
+    problems.push({ key: keys.key === undefined ? 'cert' : 'key', reason: mismatch });
+  }
+  const ownNames = certificateNames(leaf);
+  for (const [index, name] of (keys.names ?? []).entries()) {
+    if (isCovered(name, ownNames)) continue;
+    const expected = ownNames.length === 0 ? 'a certificate with names' : ownNames.join(', ');
+    problems.push({
+      key: 'names',
+      index,
+      reason: `not a name of ${keys.cert}, expected ${expected}`,
+    });
+  }
+  const ocsp = keys.ocsp === undefined ? null : ocspProblem(keys.ocsp, leaf, files);
+  if (ocsp !== null) problems.push({ key: 'ocsp', reason: ocsp });
+  if (problems.length > 0) return { problems };
+  const value = {
+    file: keys.cert,
+    names: keys.names ?? ownNames,
+    subject: distinguishedName(leaf.subject),
+    notBeforeMs: Date.parse(leaf.validFrom),
+    notAfterMs: Date.parse(leaf.validTo),
+    chain: pem,
+    privateKey,
+    ocspFile: keys.ocsp ?? null,
+  };
+  return { value, problems };
+}
+
+/** Why key and chain do not belong together; null when they do. */
+function mismatchOf(chain: readonly X509Certificate[], key: KeyObject): string | null {
+  const owner = chain.findIndex((one) => one.checkPrivateKey(key));
+  if (owner === 0) return null;
+  return owner < 0
+    ? 'it is not the key of the certificate, expected the one that was made with it'
+    : `it is the key of certificate ${owner + 1} of the chain, expected that one to be the first`;
+}
+
+/** What OpenSSL has against them, by the same calls that workers will make; null for nothing. */
+function refusalOf(cert: string, key: string): string | null {
+  try {
+    createSecureContext({ cert, key });
+    return null;
+  } catch (error) {
+    return `OpenSSL does not take it: ${reasonOf(error)}, expected a certificate and its key`;
+  }
+}
+
+function ocspProblem(path: string, leaf: X509Certificate, files: Files): string | null {
+  const content = files.read(path);
+  if (!content.ok) return `${content.reason}, expected an OCSP response (DER)`;
+  const parsed = parseOcspResponse(content.value, leaf);
+  return parsed.ok ? null : parsed.reason;
+}

@@ -1,0 +1,97 @@
+import type { Logger } from 'pino';
+import type { Config } from '../../config/index.js';
+import type { ServerTlsSettings } from '../../tls/index.js';
+import { ExpiryWatch } from './expiry-watch.js';
+import { type CertificateExpiry, ServerCredentials } from './server-credentials.js';
+
+const REFRESH_MS = 60_000;
+
+export interface CredentialsOptions {
+  readonly logger: Logger;
+  /** {@link Credentials.settings} are others: workers should be told. */
+  readonly onChange: () => void;
+}
+
+/** Credentials of every listener that terminates TLS, by its name, made and not yet in force. */
+export type PreparedCredentials = ReadonlyMap<string, ServerCredentials>;
+
+/**
+ * What listeners terminate TLS with: certificates and keys from the configuration, and what changes
+ * while that does not. Every minute files are looked at again, and ticket keys that are due are made.
+ *
+ * ```
+ *   prepare ──▶ adopt ──every minute: refresh──▶ onChange
+ *      ▲          │
+ *      └──reload──┘
+ * ```
+ */
+export class Credentials {
+  private current: PreparedCredentials = new Map();
+  private readonly expiryWatch: ExpiryWatch;
+  private readonly timer: NodeJS.Timeout;
+  /** By file: the complaint about it that was logged last. */
+  private readonly complaints = new Map<string, string>();
+
+  constructor(private readonly options: CredentialsOptions) {
+    this.expiryWatch = new ExpiryWatch(options.logger);
+    this.timer = setInterval(() => this.refresh(), REFRESH_MS);
+    this.timer.unref();
+  }
+
+  /**
+   * Makes what a configuration needs; nothing has changed yet.
+   *
+   * @throws Error with one line when a file is not what it was when the configuration was read
+   */
+  prepare({ listeners }: Config, nowMs = Date.now()): PreparedCredentials {
+    const next = new Map<string, ServerCredentials>();
+    for (const { name, tls } of listeners) {
+      if (tls === null) continue;
+      const earlier = this.current.get(name);
+      next.set(name, new ServerCredentials(tls, nowMs, earlier));
+    }
+    return next;
+  }
+
+  /** From here on they are in force; the log hears of certificates that end soon. */
+  adopt(prepared: PreparedCredentials, nowMs = Date.now()): void {
+    this.current = prepared;
+    this.complaints.clear();
+    this.expiryWatch.look(this.expiries, nowMs);
+  }
+
+  /** By listener. */
+  get settings(): ReadonlyMap<string, ServerTlsSettings> {
+    return new Map([...this.current].map(([name, { settings }]) => [name, settings]));
+  }
+
+  get expiries(): (CertificateExpiry & { readonly listener: string })[] {
+    return [...this.current].flatMap(([listener, { expiries }]) =>
+      expiries.map((one) => ({ listener, ...one })),
+    );
+  }
+
+  /** Looks at files and clocks again. */
+  refresh(nowMs = Date.now()): void {
+    let isChanged = false;
+    for (const [listener, credentials] of this.current) {
+      const before = credentials.settings;
+      for (const { file, reason } of credentials.refresh(nowMs))
+        this.complain(listener, file, reason);
+      isChanged ||= credentials.settings !== before;
+    }
+    this.expiryWatch.look(this.expiries, nowMs);
+    if (isChanged) this.options.onChange();
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  /** Once, as long as it is the same. */
+  private complain(listener: string, file: string, reason: string): void {
+    if (this.complaints.get(file) === reason) return;
+    this.complaints.set(file, reason);
+    this.options.logger.warn({ listener, file, reason }, 'tls: a file stays as it was read before');
+  }
+}
