@@ -90,7 +90,7 @@ export class Gates implements TimerOwner {
     for (const listener of this.listeners.values()) {
       listener.upstream = this.upstreams[listener.snapshot.upstream]!;
       listener.head = HeadPolicy.of(listener.snapshot, this.upstreams);
-      if (listener.http !== undefined) listener.http.service = this.serviceOf(listener.snapshot);
+      if (listener.http !== undefined) listener.http.service = this.serviceOf(listener.snapshot)!;
     }
     this.http?.upstreams.replaceUpstreams(this.upstreams);
     this.moveSessions();
@@ -112,7 +112,10 @@ export class Gates implements TimerOwner {
     for (const [fd, listener] of earlier) if (this.listeners.has(fd)) listener.handOver();
     this.open();
     const gone = [...earlier.values()].filter(({ snapshot }) => !this.listeners.has(snapshot.fd));
-    for (const listener of gone) listener.upstream = this.current(listener.upstream);
+    for (const listener of gone) {
+      if (listener.http === undefined) listener.upstream = this.current(listener.upstream);
+      else listener.http.isClosing = true;
+    }
     this.retireAll(gone);
     this.moveSessions();
     if (this.retired.length === 0) onDone();
@@ -163,9 +166,13 @@ export class Gates implements TimerOwner {
 
   private gateOf(snapshot: ListenerSnapshot, earlier?: HttpGate): HttpGate | undefined {
     const service = this.serviceOf(snapshot);
-    if (earlier !== undefined) earlier.service = service;
-    if (service === undefined) return undefined;
-    return earlier ?? new HttpGate(this.http!, service);
+    if (service === undefined) {
+      if (earlier !== undefined) earlier.isClosing = true;
+      return undefined;
+    }
+    if (earlier === undefined) return new HttpGate(this.http!, service);
+    earlier.service = service;
+    return earlier;
   }
 
   private serviceOf({ http, name }: ListenerSnapshot): HttpService | undefined {

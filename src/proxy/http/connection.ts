@@ -76,7 +76,7 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
 
   /** After the present answer the connection is closed. */
   get isLast(): boolean {
-    return this.worker.isDraining || this.gate.service === undefined;
+    return this.worker.isDraining || this.gate.isClosing;
   }
 
   get isTunnelling(): boolean {
@@ -273,8 +273,7 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
 
   private exchangeBegins(): void {
     const { gate, http } = this;
-    // Without a service of its own any more the connection is served by the last one, and is the last.
-    if (gate.service !== undefined) this.service = gate.service;
+    this.service = gate.service;
     this.requests++;
     this.enter(ConnectionState.exchanging);
     const exchange = http.takeExchange();

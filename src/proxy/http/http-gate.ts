@@ -6,9 +6,11 @@ import type { HttpService } from './http-service.js';
  * it: the next request of an open connection goes by the new rules.
  */
 export class HttpGate {
-  /** @param service nothing when the listener speaks HTTP no more: connections end with their next answer */
+  /** The listener is gone, or speaks HTTP no more: connections end with their next answer. */
+  isClosing = false;
+
   constructor(
     readonly room: HttpRoom,
-    public service: HttpService | undefined,
+    public service: HttpService,
   ) {}
 }

@@ -678,3 +678,18 @@ exchangeTest(
   },
   { logsAccess: true },
 );
+
+exchangeTest('a client of a listener that is gone is told to close', (rig) => {
+  const client = rig.room.client();
+  rig.say(client, GET);
+  const upstream = rig.upstream();
+  rig.say(upstream, OK);
+  rig.hear(client, OK);
+  rig.hear(upstream, GET);
+  rig.room.listener.http!.isClosing = true;
+  rig.say(client, GET);
+  rig.hear(upstream, GET);
+  rig.say(upstream, OK);
+  rig.hear(client, OK.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
+  rig.expectEnd(client);
+});
