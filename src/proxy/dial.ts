@@ -117,6 +117,7 @@ export class Dial implements Waiter {
     this.state = DialState.choosing;
     this.attempts.again(upstream, key);
     this.transport = undefined;
+    this.tls = undefined;
     this.connectMs = -1;
     this.startedMs = this.room.clock.nowMs;
     this.choose();

@@ -113,7 +113,7 @@ export abstract class ConnectionSession implements Session {
       lastActivityMs,
       connectMs: -1,
       tls: describeTls(this.tls),
-      upstreamTls: describeTls(tunnelled?.upstreamTls ?? exchange?.link.connection?.tls),
+      upstreamTls: describeTls(tunnelled?.upstreamTls ?? exchange?.link.tls),
     };
     if (tunnelled !== undefined) {
       const { up, down, isUpOver, isDownOver, isUpSecure, isDownSecure } = tunnelled.tunnel;
@@ -149,6 +149,7 @@ function exchangeStateName({ state, link }: Exchange): SessionStateName {
   switch (state) {
     case ExchangeState.dialling:
       if (link.state === DialState.queued) return 'queued';
+      if (link.state === DialState.securing) return 'securingUpstream';
       return link.state === DialState.choosing ? 'accepted' : 'connecting';
     case ExchangeState.awaiting:
       return 'awaiting';

@@ -44,6 +44,8 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   /** What came before the first request; nothing where nothing was wanted. */
   private greeting: Greeting | undefined;
   private isServing = false;
+  /** Closing: what the client may still have to say does not matter, or there is nothing. */
+  private hasHeardAll = false;
   /** Requests so far. */
   private requests = 0;
   /** When the wait for a head began, or, once a part of it is there, for the rest. */
@@ -151,7 +153,7 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
         this.tunnelled!.onTimer();
         return;
       case ConnectionState.lingering:
-        this.close('done', true);
+        if (!this.transport.isClosing || this.isQuiet()) this.close('done', true);
         return;
       default:
     }
@@ -322,25 +324,34 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   /** @param isWhole nothing more of the last request is to come */
   private finish(isWhole: boolean): void {
     this.intake.release();
-    if (isWhole && !this.transport.readable) {
+    const { transport } = this;
+    this.hasHeardAll = isWhole && !transport.readable;
+    // A plain socket says the end when it is closed, however much waits in it; with TLS there must be room.
+    if (!this.hasHeardAll || this.tls !== undefined) transport.shutdownWrite();
+    if (this.hasHeardAll && !transport.isClosing) {
       this.close('done', true);
       return;
     }
     this.enter(ConnectionState.lingering);
-    this.transport.shutdownWrite();
     const { clock } = this.worker;
     clock.wheel.schedule(this.timer, clock.nowMs + LINGER_MS);
     this.discard();
   }
 
   private discard(): void {
-    const { output } = this.http.buffers;
-    while (this.transport.readable) {
-      const read = this.transport.read(output.address, output.byteLength);
+    const { http, transport } = this;
+    const { output } = http.buffers;
+    while (transport.readable) {
+      const read = transport.read(output.address, output.byteLength);
       if (read > 0) continue;
-      if (read !== Outcome.Blocked) this.close('done', true);
-      return;
+      if (read === Outcome.Failed) {
+        this.close('done', true);
+        return;
+      }
+      if (read === Outcome.Eof) this.hasHeardAll = true;
+      break;
     }
+    if (this.hasHeardAll && !transport.isClosing) this.close('done', true);
   }
 
   /** @param close why the connection ends, when it does not go on as it should */

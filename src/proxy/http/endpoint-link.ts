@@ -3,6 +3,7 @@ import type { CloseReason } from '../counters.js';
 import { Dial, type DialOwner, DialState } from '../dial.js';
 import { sendProxyHeader } from '../proxy-sender.js';
 import type { Timer } from '../timer-wheel.js';
+import type { TlsSide } from '../tls-side.js';
 import type { Attempts, Endpoint, Upstream } from '../upstream/index.js';
 import type { HttpConnection } from './connection.js';
 import type { HttpRoom } from './http-room.js';
@@ -59,6 +60,11 @@ export class EndpointLink implements DialOwner {
 
   get state(): DialState {
     return this.dial?.state ?? DialState.over;
+  }
+
+  /** Of the connection, or of the last one that came to nothing; where the upstream speaks TLS. */
+  get tls(): TlsSide | undefined {
+    return this.connection?.tls ?? this.dial?.tls;
   }
 
   /** How long connecting took; −1 for a connection that was idle. */

@@ -1,4 +1,5 @@
 import type { CloseReason } from '../counters.js';
+import { describeTls } from '../tls-status.js';
 import type { Exchange } from './exchange.js';
 import { HeaderName } from './header-name.js';
 import type { HttpPolicy } from './http-policy.js';
@@ -50,6 +51,8 @@ export function exchangeLine(exchange: Exchange, close?: CloseReason): void {
       target: note.target,
       version: note.version,
       status: response.status,
+      tls: describeTls(connection.tls),
+      upstream_tls: describeTls(link.tls),
       route: exchange.route?.name,
       upstream: attempts?.upstream.name,
       endpoint: attempts?.endpoint?.text,

@@ -1,4 +1,4 @@
-import { Epoll, type Transport } from '../../splice/index.js';
+import { Epoll, NativeMemory, Outcome, type Transport } from '../../splice/index.js';
 import type { EventHandler, EventLoop } from '../event-loop.js';
 import { SOCKET_EVENTS } from '../socket-events.js';
 import type { TlsSide } from '../tls-side.js';
@@ -13,6 +13,9 @@ export interface UpstreamUser {
 /** What ends an idle connection: its end, and bytes that nobody asked for. */
 const UNASKED_EVENTS =
   Epoll.EPOLLIN | Epoll.EPOLLPRI | Epoll.EPOLLRDHUP | Epoll.EPOLLHUP | Epoll.EPOLLERR;
+/** Free again after each call. */
+const probe = new NativeMemory(1);
+
 const END_EVENTS = Epoll.EPOLLRDHUP | Epoll.EPOLLHUP | Epoll.EPOLLERR;
 
 /** Who is told that an idle connection is of no use any more. */
@@ -77,12 +80,18 @@ export class UpstreamConnection implements EventHandler {
     this.transport.notice(events);
     if ((events & END_EVENTS) !== 0) this.hasEnded = true;
     if (this.user !== undefined) this.user.onUpstreamEvents(events);
-    else if ((events & UNASKED_EVENTS) !== 0) this.keeper.remove(this);
+    else if ((events & UNASKED_EVENTS) !== 0 && !this.isSilent()) this.keeper.remove(this);
   }
 
   onException(error: unknown): void {
     if (this.user !== undefined) this.user.onException(error);
     else this.close();
+  }
+
+  /** What came while it was idle was TLS's own affair: a session ticket, or other keys. */
+  private isSilent(): boolean {
+    if (this.tls === undefined || this.hasEnded) return false;
+    return this.transport.read(probe.address, probe.byteLength) === Outcome.Blocked;
   }
 
   close(): void {

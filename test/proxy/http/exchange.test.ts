@@ -1,4 +1,5 @@
 import type { Test } from 'tap';
+import type { HttpConnection } from '#src/proxy/http/connection.js';
 import type { SocketAddress } from '#src/splice/index.js';
 import { plainHttp } from '#test/support/http-snapshot.js';
 import type { RawPeer } from '#test/support/raw-peer.js';
@@ -692,4 +693,32 @@ exchangeTest('a client of a listener that is gone is told to close', (rig) => {
   rig.say(upstream, OK);
   rig.hear(client, OK.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
   rig.expectEnd(client);
+});
+
+exchangeTest('an end that waits for room is waited for', (rig, t) => {
+  const client = rig.room.client();
+  rig.say(client, GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
+  const upstream = rig.upstream();
+  const [connection] = rig.room.sessions() as HttpConnection[];
+  // As with TLS, whose close_notify takes room in the socket.
+  const transport = connection!.transport as { isClosing: boolean };
+  transport.isClosing = true;
+  rig.say(upstream, OK);
+  rig.hearStatus(client, 200);
+  rig.room.pass(10_000);
+  t.same(rig.room.sessions(), [connection], 'longer than a client is given for its last words');
+  transport.isClosing = false;
+  client.end();
+  rig.expectEnd(client);
+});
+
+exchangeTest('an end that finds no room is given up after the idle timeout', (rig, t) => {
+  const client = rig.room.client();
+  rig.say(client, GET.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
+  const upstream = rig.upstream();
+  const [connection] = rig.room.sessions() as HttpConnection[];
+  (connection!.transport as { isClosing: boolean }).isClosing = true;
+  rig.say(upstream, OK);
+  rig.room.pass(120_000);
+  t.same(rig.room.sessions(), []);
 });
