@@ -16,6 +16,10 @@ const suites: Record<string, Suite> = {
     summary: 'Reverse proxying of HTTP: small requests, connections, bodies, routes, WebSocket',
     load: () => import('./l7.js'),
   },
+  tls: {
+    summary: 'TLS termination: handshakes, resumed ones, bulk, small requests',
+    load: () => import('./tls.js'),
+  },
   heads: {
     summary: 'The HTTP parser alone: nanoseconds for a head',
     load: () => import('./heads.js'),

@@ -16,6 +16,8 @@ export interface Load {
   seconds: number;
   /** Each request on a connection of its own, which the server closes. */
   close?: boolean;
+  /** Over TLS, to whatever certificate. */
+  tls?: boolean;
   path?: string;
   /** A file that makes other requests than a GET of the path, in Lua. */
   script?: string;
@@ -33,12 +35,12 @@ const unitUs: Record<string, number> = { us: 1, ms: 1e3, s: 1e6, m: 60e6 };
  * socket error.
  */
 export async function runWrk(load: Load): Promise<Requests> {
-  const { port, connections, seconds, close = false, path = '/', script, cpus } = load;
+  const { port, connections, seconds, close = false, tls = false, path = '/', script, cpus } = load;
   const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency'];
   args.push(`--timeout=${timeoutSeconds}s`);
   if (close) args.push('-H', 'Connection: close');
   if (script !== undefined) args.push('-s', script);
-  args.push(`http://${loopback}:${port}${path}`);
+  args.push(`${tls ? 'https' : 'http'}://${loopback}:${port}${path}`);
   const limitMs = (seconds + timeoutSeconds) * 1000 + overheadMs;
   const finished = await run({ program: 'wrk', args, cpus }, limitMs);
   return { ...parseWrk(finished.stdout, finished.stderr), commandLine: finished.commandLine };

@@ -12,6 +12,8 @@ import {
   type HttpForward,
   type Peer,
   startTimeoutMs,
+  type Termination,
+  tlsTerms,
 } from './peer.js';
 
 /** HAProxy reserves two files a connection and a pipe (two files) for every fourth; it refuses to start with fewer. */
@@ -54,7 +56,10 @@ function startHttp(forward: HttpForward): Promise<Child> {
   );
 }
 
-function httpConfiguration({ listenPort, upstreamPort, routes }: HttpForward, map: string): string {
+function httpConfiguration(
+  { listenPort, upstreamPort, routes, tls }: HttpForward,
+  map: string,
+): string {
   return `${globalSection()}
 defaults
   mode http
@@ -65,7 +70,7 @@ defaults
   timeout server 1h
 
 frontend bench
-  bind ${loopback}:${listenPort}
+  bind ${loopback}:${listenPort}${tlsWords(tls)}
   ${routes > 0 ? `use_backend %[path,map_beg(${map})]` : ''}
   default_backend origin
 
@@ -83,7 +88,7 @@ function globalSection(): string {
 `;
 }
 
-function configuration({ listenPort, upstreamPort }: Forward, splicing: string): string {
+function configuration({ listenPort, upstreamPort, tls }: Forward, splicing: string): string {
   return `${globalSection()}
 defaults
   mode tcp
@@ -93,9 +98,15 @@ defaults
   timeout server 1h
 
 listen bench
-  bind ${loopback}:${listenPort}
+  bind ${loopback}:${listenPort}${tlsWords(tls)}
   server upstream ${loopback}:${upstreamPort}
 `;
+}
+
+function tlsWords(tls: Termination | undefined): string {
+  if (tls === undefined) return '';
+  const { ciphers, ciphersuites, curves } = tlsTerms;
+  return ` ssl crt ${tls.both} ciphers ${ciphers} ciphersuites ${ciphersuites} curves ${curves}`;
 }
 
 export const haproxy: Peer = {

@@ -9,6 +9,8 @@ import {
   type HttpForward,
   type Peer,
   startTimeoutMs,
+  type Termination,
+  tlsTerms,
 } from './peer.js';
 
 const cli = 'dist/cli.js';
@@ -19,6 +21,9 @@ async function availability(): Promise<Availability> {
 }
 
 async function startTcp(forward: Forward): Promise<Child> {
+  if (forward.tls !== undefined) {
+    return startConfigured(forward, tcpConfiguration(forward, forward.tls));
+  }
   const listen = `${loopback}:${forward.listenPort}`;
   const upstream = `${loopback}:${forward.upstreamPort}`;
   const says = (line: string) => line.startsWith('listening ') && line.endsWith(listen);
@@ -33,9 +38,13 @@ async function startTcp(forward: Forward): Promise<Child> {
   );
 }
 
-async function startHttp(forward: HttpForward): Promise<Child> {
+function startHttp(forward: HttpForward): Promise<Child> {
+  return startConfigured(forward, httpConfiguration(forward));
+}
+
+function startConfigured(forward: Forward, configuration: string): Promise<Child> {
   const file = `${forward.directory}/headgate-${forward.listenPort}.yaml`;
-  writeFileSync(file, httpConfiguration(forward));
+  writeFileSync(file, configuration);
   const listen = `${loopback}:${forward.listenPort}`;
   const says = (line: string) => line.startsWith('listening ') && line.endsWith(listen);
   return startUntil(
@@ -49,7 +58,7 @@ async function startHttp(forward: HttpForward): Promise<Child> {
   );
 }
 
-function httpConfiguration({ listenPort, upstreamPort, routes }: HttpForward): string {
+function httpConfiguration({ listenPort, upstreamPort, routes, tls }: HttpForward): string {
   const services = Array.from(
     { length: routes },
     (_, index) => `        - { match: { path: "/service-${index}/*" }, upstream: origin }\n`,
@@ -58,12 +67,36 @@ function httpConfiguration({ listenPort, upstreamPort, routes }: HttpForward): s
 listeners:
   bench:
     bind: "${loopback}:${listenPort}"
-    http:
+${tlsConfiguration(tls)}    http:
       routes:
 ${services.join('')}        - upstream: origin
 upstreams:
   origin:
     endpoints: ["${loopback}:${upstreamPort}"]
+`;
+}
+
+function tcpConfiguration({ listenPort, upstreamPort }: Forward, tls: Termination): string {
+  return `log: { access: false }
+listeners:
+  bench:
+    bind: "${loopback}:${listenPort}"
+${tlsConfiguration(tls)}    tcp: { upstream: origin }
+upstreams:
+  origin:
+    endpoints: ["${loopback}:${upstreamPort}"]
+`;
+}
+
+function tlsConfiguration(tls: Termination | undefined): string {
+  if (tls === undefined) return '';
+  const { ciphers, ciphersuites, curves } = tlsTerms;
+  return `    tls:
+      certificates: [{ cert: ${tls.certificate}, key: ${tls.key} }]
+      ciphers: ${ciphers}
+      ciphersuites: ${ciphersuites}
+      curves: ${curves}
+      kernel: ${tls.kernel ? 'require' : 'off'}
 `;
 }
 

@@ -8,6 +8,8 @@ import type { Peer } from './peer.js';
 
 /** In the order of the tables. */
 export const tcpPeers: readonly Peer[] = [headgate, haproxy, haproxySplice, nginx, nodePipe];
+/** What terminates TLS. */
+export const tlsPeers: readonly Peer[] = [headgate, haproxy, nginx];
 export const httpPeers: readonly Peer[] = [headgate, haproxy, nginx, httpProxy];
 /** The peer the targets are stated for. */
 export const subject = headgate.name;

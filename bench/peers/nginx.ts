@@ -8,6 +8,8 @@ import {
   type HttpForward,
   type Peer,
   startTimeoutMs,
+  type Termination,
+  tlsTerms,
 } from './peer.js';
 
 /** Debian builds the stream module as a shared object; other builds have it compiled in. */
@@ -33,7 +35,7 @@ async function startTcp(forward: Forward): Promise<Child> {
   );
 }
 
-function configuration({ listenPort, upstreamPort, directory }: Forward): string {
+function configuration({ listenPort, upstreamPort, directory, tls }: Forward): string {
   return `${existsSync(streamModule) ? `load_module ${streamModule};` : ''}
 daemon off;
 worker_processes 1;
@@ -45,8 +47,8 @@ events { worker_connections 20000; }
 stream {
   access_log off;
   server {
-    listen ${loopback}:${listenPort} backlog=4096;
-    proxy_pass ${loopback}:${upstreamPort};
+    listen ${loopback}:${listenPort} backlog=4096${tls ? ' ssl' : ''};
+${tlsDirectives(tls)}    proxy_pass ${loopback}:${upstreamPort};
     proxy_timeout 1h;
     tcp_nodelay on;
   }
@@ -67,7 +69,7 @@ async function startHttp(forward: HttpForward): Promise<Child> {
 
 /** Nothing goes to disk, bodies are passed on as they come, and connections to the upstream are kept. */
 function httpConfiguration(
-  { listenPort, upstreamPort, routes }: HttpForward,
+  { listenPort, upstreamPort, routes, tls }: HttpForward,
   prefix: string,
 ): string {
   const locations = Array.from(
@@ -110,10 +112,25 @@ http {
   }
 
   server {
-    listen ${loopback}:${listenPort} backlog=4096;
-    location / { proxy_pass http://origin; }
+    listen ${loopback}:${listenPort} backlog=4096${tls ? ' ssl' : ''};
+${tlsDirectives(tls)}    location / { proxy_pass http://origin; }
 ${locations.join('')}  }
 }
+`;
+}
+
+/** No session cache: sessions are in tickets, as they are everywhere here. */
+function tlsDirectives(tls: Termination | undefined): string {
+  if (tls === undefined) return '';
+  const { ciphers, ciphersuites, curves } = tlsTerms;
+  return `    ssl_certificate ${tls.certificate};
+    ssl_certificate_key ${tls.key};
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_ciphers ${ciphers};
+    ssl_conf_command Ciphersuites ${ciphersuites};
+    ssl_ecdh_curve ${curves};
+    ssl_session_tickets on;
+    ${tls.kernel ? 'ssl_conf_command Options KTLS;' : ''}
 `;
 }
 

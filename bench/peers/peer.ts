@@ -1,4 +1,5 @@
 // What a benchmark asks of a proxy. One module beside this one implements it for each.
+import type { Certificate } from '../load/certificate.js';
 import type { Child } from '../process.js';
 
 /** Forward one loopback port to another. */
@@ -9,7 +10,22 @@ export interface Forward {
   directory: string;
   /** Processors for the whole peer, as a `taskset -c` list. */
   cpus: string | undefined;
+  /** Terminate TLS; without it, listen in the clear. */
+  tls?: Termination | undefined;
 }
+
+/** TLS as every peer is told to speak it. */
+export interface Termination extends Certificate {
+  /** Records are to be the kernel's. */
+  kernel: boolean;
+}
+
+/** One cipher and one curve, the same for all: which a peer would prefer is not what is compared. */
+export const tlsTerms = {
+  ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256',
+  ciphersuites: 'TLS_AES_128_GCM_SHA256',
+  curves: 'X25519',
+} as const;
 
 /** Whether a peer can run here: its version, or what is missing. */
 export type Availability =
