@@ -117,10 +117,14 @@ function withoutRestartKeys(old: Config, wanted: Config): { config: Config; note
     .filter((key) => !isDeepStrictEqual(old[key], wanted[key]))
     .map((key) => restartKeys[key]);
   if (old.log.format !== wanted.log.format) changed.push('log.format');
+  if (old.limits.headBytes !== wanted.limits.headBytes) changed.push('limits.head_bytes');
+  if (old.limits.headers !== wanted.limits.headers) changed.push('limits.headers');
   const { workers, pinWorkers, user, group, noNewPrivs } = old;
   const log = { ...wanted.log, format: old.log.format };
+  const { headBytes, headers } = old.limits;
+  const limits = { ...wanted.limits, headBytes, headers };
   return {
-    config: { ...wanted, workers, pinWorkers, user, group, noNewPrivs, log },
+    config: { ...wanted, workers, pinWorkers, user, group, noNewPrivs, log, limits },
     notes: changed.map((key) => `${key}: needs a restart`),
   };
 }

@@ -1,11 +1,13 @@
 // A name leads elsewhere while clients come and go, with a resolver that has bad days.
+
 import net from 'node:net';
 import t, { type Test } from 'tap';
 import { loadConfig } from '#src/config/index.js';
 import { Supervisor } from '#src/control/index.js';
+import { freePort } from '#test/support/address.js';
 import { until } from '#test/support/deadline.js';
 import { DnsServer } from '#test/support/dns-server.js';
-import { connect, freePort, Load } from '#test/support/live-proxy.js';
+import { connect, Load } from '#test/support/live-proxy.js';
 
 /** Echoes with its name in front. */
 async function named(t: Test, name: string, host: string, port: number) {

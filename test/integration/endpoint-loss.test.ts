@@ -1,11 +1,13 @@
 // Endpoints die and come back while clients come and go.
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
+import { freePort } from '#test/support/address.js';
 import { startConfigured } from '#test/support/configured.js';
 import { sleep, until } from '#test/support/deadline.js';
 import type { FlowLine } from '#test/support/headgate.js';
-import { connect, freePort, Load, says } from '#test/support/live-proxy.js';
+import { connect, Load, says } from '#test/support/live-proxy.js';
 import { withoutLoader } from '#test/support/program.js';
 
 const timeout = { timeout: 30_000 };

@@ -1,12 +1,14 @@
 // Checks that speak TLS, from the configuration file to what operators see.
+
 import { writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import tls from 'node:tls';
 import t, { type Test } from 'tap';
+import { freePort } from '#test/support/address.js';
 import { missingProgram, testWith } from '#test/support/capability.js';
 import { startConfigured } from '#test/support/configured.js';
 import { until } from '#test/support/deadline.js';
-import { freePort } from '#test/support/live-proxy.js';
+
 import { temporaryDirectory } from '#test/support/rig.js';
 import {
   type Certificate,

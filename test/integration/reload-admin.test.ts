@@ -1,10 +1,12 @@
 // The admin endpoint moves, is protected, and goes, while it is what asks for that.
+
 import { statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import t, { type Test } from 'tap';
+import { freePort } from '#test/support/address.js';
 import { until } from '#test/support/deadline.js';
 import { startHeadgate } from '#test/support/headgate.js';
-import { freePort } from '#test/support/live-proxy.js';
+
 import { temporaryDirectory } from '#test/support/rig.js';
 
 const timeout = { timeout: 20_000 };

@@ -1,19 +1,13 @@
 // Sockets across reloads: addresses that overlap, options that change, files that come and go.
+
 import { statSync } from 'node:fs';
 import net from 'node:net';
 import t, { type Test } from 'tap';
 import { start } from '#src/index.js';
 import { createKernel, openListener, Sockaddr } from '#src/splice/index.js';
+import { freePort } from '#test/support/address.js';
 import { sleep } from '#test/support/deadline.js';
-import {
-  addressOf,
-  connect,
-  echoOrigin,
-  exchange,
-  freePort,
-  Load,
-  says,
-} from '#test/support/live-proxy.js';
+import { addressOf, connect, echoOrigin, exchange, Load, says } from '#test/support/live-proxy.js';
 import { temporaryDirectory } from '#test/support/rig.js';
 
 const timeout = { timeout: 60_000 };

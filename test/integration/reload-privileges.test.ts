@@ -1,11 +1,13 @@
 // What a reload may bind once root was dropped.
+
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import type { Test } from 'tap';
+import { freePort } from '#test/support/address.js';
 import { missingProgram, missingRoot, testWith } from '#test/support/capability.js';
 import { until } from '#test/support/deadline.js';
 import { type Headgate, startHeadgate } from '#test/support/headgate.js';
-import { echoOrigin, exchange, freePort } from '#test/support/live-proxy.js';
+import { echoOrigin, exchange } from '#test/support/live-proxy.js';
 import { temporaryDirectory } from '#test/support/rig.js';
 
 const timeout = { timeout: 20_000 };

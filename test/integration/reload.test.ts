@@ -1,18 +1,12 @@
 // Another configuration while connections go on: by SIGHUP, by the admin endpoint, by the API.
+
 import { writeFileSync } from 'node:fs';
 import t from 'tap';
 import { start } from '#src/index.js';
+import { freePort } from '#test/support/address.js';
 import { sleep, until } from '#test/support/deadline.js';
 import { startHeadgate } from '#test/support/headgate.js';
-import {
-  addressOf,
-  connect,
-  echoOrigin,
-  exchange,
-  freePort,
-  Load,
-  says,
-} from '#test/support/live-proxy.js';
+import { addressOf, connect, echoOrigin, exchange, Load, says } from '#test/support/live-proxy.js';
 import type { Origin } from '#test/support/origin.js';
 import { temporaryDirectory } from '#test/support/rig.js';
 
@@ -126,11 +120,19 @@ upstreams: { app: { endpoints: ["${app.address}"] } }`;
   const headgate = await start(text('workers: 1\nlog: { level: silent }'));
   t.teardown(() => headgate.close());
   const result = await headgate.reload(
-    text('workers: 2\npin_workers: true\nlog: { level: silent }\ntimeouts: { idle: 300ms }'),
+    text(
+      'workers: 2\npin_workers: true\nlog: { level: silent }\ntimeouts: { idle: 300ms }\nlimits: { headers: 7, head_bytes: 9KiB }',
+    ),
   );
   t.strictSame(result, {
     ok: true,
-    changes: ['timeouts: changed', 'workers: needs a restart', 'pin_workers: needs a restart'],
+    changes: [
+      'timeouts: changed',
+      'workers: needs a restart',
+      'pin_workers: needs a restart',
+      'limits.head_bytes: needs a restart',
+      'limits.headers: needs a restart',
+    ],
   });
   t.equal(headgate.stats().workers.running, 1);
   const quiet = connect(t, addressOf(headgate, 'a'));

@@ -42,14 +42,25 @@ export function connectTo(address: string): net.Socket {
   return socket;
 }
 
-/** A port of `host` that was free a moment ago, for programs that cannot be asked to choose one. */
-export function freePort(host = '127.0.0.1'): Promise<number> {
-  return new Promise((resolve, reject) => {
+// Below the ports that the kernel gives to connections (ip_local_port_range begins at 32768): between
+// looking and listening nobody else comes by one of these.
+const FIRST_PORT = 12_000;
+const PORTS = 20_000;
+const TRIES_MAX = 100;
+
+/** A port that nobody listens on. */
+export async function freePort(host = '127.0.0.1'): Promise<number> {
+  for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
+    const port = FIRST_PORT + Math.floor(Math.random() * PORTS);
+    if (await isFree(port, host)) return port;
+  }
+  throw new Error(`no free port in ${TRIES_MAX} tries`);
+}
+
+function isFree(port: number, host: string): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = net.createServer();
-    server.once('error', reject);
-    server.listen(0, host, () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
+    server.once('error', () => resolve(false));
+    server.listen(port, host, () => server.close(() => resolve(true)));
   });
 }

@@ -12,15 +12,6 @@ export async function echoOrigin(t: Test): Promise<Origin> {
   return origin;
 }
 
-/** A port nobody listens at now. */
-export async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 /** A client; the teardown of `t` ends it. */
 export function connect(t: Test, address: string): net.Socket {
   const [host, port] = address.split(':') as [string, string];
