@@ -2,6 +2,7 @@ import { parseBindAddress, parseListenAddress } from './address.js';
 import type { Files } from './files.js';
 import { toHttp } from './http-config.js';
 import { parseNetwork } from './network.js';
+import { toOutboundUpstreams } from './outbound-config.js';
 import { valid } from './parsed.js';
 import { parseDuration, parseSize } from './quantity.js';
 import type { ConfigFile } from './schema.js';
@@ -68,7 +69,10 @@ export function toConfig(file: ConfigFile, files: Files) {
       /** null: streams are forwarded as they come. */
       tls: listener.tls === undefined ? null : toListenerTls(listener.tls, files),
     })),
-    upstreams: Object.entries(file.upstreams).map(([name, one]) => toUpstream(name, one, files)),
+    upstreams: [
+      ...Object.entries(file.upstreams).map(([name, one]) => toUpstream(name, one, files)),
+      ...toOutboundUpstreams(file, files),
+    ],
   };
 }
 

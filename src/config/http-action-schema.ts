@@ -61,6 +61,26 @@ export const httpActions = {
       } satisfies Description,
     ),
   ),
+  forward: Type.Optional(
+    Type.Object(
+      {
+        allow: Type.Array(text({ forwardTarget: true }), {
+          minItems: 1,
+          title: 'allow',
+          description:
+            'Where clients may go: names, each with its port, and networks, with a port or `*`. A name must be whole: it is looked up all the time, as endpoints are, and no other name ever is. Networks are for targets that clients write as addresses; what a name resolves to is not compared with them.',
+          examples: [['api.example.com:443', '10.0.0.0/8:80', '[2001:db8::/32]:*']],
+        } satisfies Description),
+      },
+      {
+        title: 'forward',
+        description:
+          'Makes the listener a forward proxy, as a gate to other networks: `CONNECT` becomes a tunnel, and a request for `http://host/path` goes to that host. Every other target is answered with 403.',
+        additionalProperties: false,
+        examples: [{ allow: ['api.example.com:443', '10.0.0.0/8:*'] }],
+      } satisfies Description,
+    ),
+  ),
   redirect: Type.Optional(
     Type.Union(
       [

@@ -2,6 +2,7 @@ import { parseRemovableField } from './field-name.js';
 import { parseTemplate, type Template } from './header-template.js';
 import { parseHostPattern } from './host-pattern.js';
 import { parseNetwork } from './network.js';
+import { toOutbound } from './outbound-config.js';
 import { valid } from './parsed.js';
 import { parsePath, parsePathPattern } from './path-pattern.js';
 import { parseDuration, parseSize } from './quantity.js';
@@ -169,7 +170,8 @@ function toValue(file: ValueFile) {
   return { kind: 'regex' as const, text: file.regex };
 }
 
-function toAction({ upstream, split, redirect, respond }: RouteFile) {
+function toAction({ upstream, split, redirect, respond, forward }: RouteFile) {
+  if (forward !== undefined) return toOutbound(forward);
   if (upstream !== undefined) return forwardTo([{ upstream, weight: 1 }]);
   if (split !== undefined) return forwardTo(split);
   if (redirect !== undefined) {

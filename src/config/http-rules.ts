@@ -46,6 +46,9 @@ const FORWARDING_KEYS = [
   'sticky',
 ];
 
+/** Keys that mean nothing where clients choose the target, and a password that is not asked as proxies ask (407). */
+const REVERSE_KEYS = ['strip_prefix', 'replace_prefix', 'host', 'rewrite', 'sticky', 'basic_auth'];
+
 function findInRoute(route: unknown, pointer: string): Finding[] {
   const findings: Finding[] = [];
   const keys = entries(route).map(([key]) => key);
@@ -57,6 +60,12 @@ function findInRoute(route: unknown, pointer: string): Finding[] {
   if (direct !== undefined) {
     for (const key of keys.filter((one) => FORWARDING_KEYS.includes(one))) {
       const message = `${pointerPath(pointer)} has "${key}" and "${direct}": nothing is forwarded, expected no "${key}"`;
+      findings.push(finding(keyPointer(pointer, key), message, 'key'));
+    }
+  }
+  if (keys.includes('forward')) {
+    for (const key of keys.filter((one) => REVERSE_KEYS.includes(one))) {
+      const message = `${pointerPath(pointer)} has "${key}" and "forward": clients say themselves where they go, expected no "${key}"`;
       findings.push(finding(keyPointer(pointer, key), message, 'key'));
     }
   }

@@ -3,6 +3,7 @@ import { LISTEN_ADDRESS, parseBindAddress, parseListenAddress } from './address.
 import { ENDPOINT_TARGET, parseEndpointTarget } from './endpoint-target.js';
 import type { JsonSchema } from './expectation.js';
 import { FIELD_PATTERN, parseRemovableField } from './field-name.js';
+import { FORWARD_TARGET, parseForwardTarget } from './forward-target.js';
 import { parseTemplate, TEMPLATE } from './header-template.js';
 import { HOST_PATTERN, parseHostPattern } from './host-pattern.js';
 import { HOST, NETWORK, parseHostAddress, parseNetwork } from './network.js';
@@ -36,6 +37,7 @@ export interface KeywordArguments {
   reference: string;
   serverName: true;
   hostPattern: true;
+  forwardTarget: true;
   path: true;
   pathPattern: true;
   regularExpression: true;
@@ -111,6 +113,11 @@ const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Nam
     types: ['string'],
     expected: () => HOST_PATTERN,
     parse: parseHostPattern,
+  },
+  forwardTarget: {
+    types: ['string'],
+    expected: () => FORWARD_TARGET,
+    parse: parseForwardTarget,
   },
   path: {
     types: ['string'],

@@ -25,6 +25,13 @@ export function httpRoutes(
     routes: http.routes.map(({ action, guard: limited, ...route }) => {
       const name = { listener, route: route.name };
       const kept = { guard: memory.guard(name, limited), counters: memory.countersOf(name) };
+      if (action.kind === 'outbound') {
+        const names = action.names.map((one) => ({
+          ...one,
+          upstream: positions.get(one.upstream)!,
+        }));
+        return { ...route, ...kept, action: { ...action, names } };
+      }
       if (action.kind !== 'forward') return { ...route, ...kept, action };
       const targets = action.targets.map(({ upstream, weight }) => ({
         upstream: positions.get(upstream)!,

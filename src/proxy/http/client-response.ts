@@ -23,6 +23,9 @@ export const HeadResult = {
 } as const;
 export type HeadResult = (typeof HeadResult)[keyof typeof HeadResult];
 
+/** RFC 9110 §9.3.6: no framing of any kind; the tunnel begins behind it. */
+const ESTABLISHED = Buffer.from('HTTP/1.1 200 Connection established\r\n\r\n', 'latin1');
+
 /** What an answer of ours may be longer than its body. */
 const ANSWER_HEAD_BYTES = 8 * 1024;
 
@@ -167,6 +170,19 @@ export class ClientResponse {
     answer.copy(memory.bytes);
     this.status = status;
     return this.sendOwn(client, memory, answer.length);
+  }
+
+  /** The request is a CONNECT. */
+  get isConnect(): boolean {
+    return this.method === Method.CONNECT;
+  }
+
+  /** Tells the client that its tunnel is there. */
+  sendEstablished(client: Transport): RelayResult {
+    const memory = this.room.buffers.takeFor(ESTABLISHED.length);
+    ESTABLISHED.copy(memory.bytes);
+    this.status = 200;
+    return this.sendOwn(client, memory, ESTABLISHED.length);
   }
 
   /** Sends what the policy answers by itself. */

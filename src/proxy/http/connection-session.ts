@@ -131,7 +131,7 @@ export abstract class ConnectionSession implements Session {
   }
 
   moveTo(upstream: Upstream): void {
-    this.exchange!.moveTo(upstream);
+    this.exchange!.link.moveTo(upstream);
   }
 
   /** The client's address; nothing for one that has none any more. */

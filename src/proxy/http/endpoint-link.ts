@@ -72,14 +72,20 @@ export class EndpointLink implements DialOwner {
     return this.dial?.connectMs ?? -1;
   }
 
-  /** Goes to an endpoint of the upstream. @param key what `Upstream.select` wants */
-  begin(upstream: Upstream, key: number): void {
+  /**
+   * Goes to an endpoint of the upstream.
+   *
+   * @param key what `Upstream.select` wants
+   * @param isFresh the connection must be new
+   */
+  begin(upstream: Upstream, key: number, isFresh: boolean): void {
     const { room, owner } = this;
     const { connection } = owner;
     const { transparent } = connection.listener.snapshot;
     const clientFd = transparent ? connection.transport.fd : undefined;
     this.isKept = false;
-    this.avoidsReuse = false;
+    // What keeps no connections has none in the pool, and is not to be taken for what has its slot there.
+    this.avoidsReuse = isFresh || upstream.idleMax === 0;
     this.isBegun = true;
     if (this.dial === undefined) {
       this.dial = new Dial(room.worker, this, upstream, key, clientFd);
@@ -208,7 +214,7 @@ export class EndpointLink implements DialOwner {
 
   /** The connection is open, silent and bound to no client. */
   private isInOrder({ hasEnded, transport }: UpstreamConnection, upstream: Upstream): boolean {
-    if (!this.isKept || hasEnded) return false;
+    if (!this.isKept || hasEnded || upstream.idleMax === 0) return false;
     const { transparent } = this.owner.connection.listener.snapshot;
     if (transparent || upstream.sendProxyProtocol !== undefined) return false;
     // Whatever came behind a response would be taken for the next one.

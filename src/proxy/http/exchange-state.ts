@@ -26,7 +26,7 @@ export const ExchangeState = {
   responding: 3,
   /** An answer of our own goes to the client; there is no upstream, or none any more. */
   answering: 4,
-  /** The upstream has switched protocols; what was read already goes out before the tunnel opens. */
+  /** The upstream has switched protocols, or is what a CONNECT has asked for; what was read already goes out before the tunnel opens. */
   switching: 5,
 } as const;
 export type ExchangeState = (typeof ExchangeState)[keyof typeof ExchangeState];
@@ -36,7 +36,7 @@ const { idle, dialling, awaiting, responding, answering, switching } = ExchangeS
 /** States that may follow each state. */
 export const exchangeSuccessors: Readonly<Record<ExchangeState, readonly ExchangeState[]>> = {
   [idle]: [dialling, answering],
-  [dialling]: [awaiting, answering, idle],
+  [dialling]: [awaiting, switching, answering, idle],
   [awaiting]: [dialling, responding, switching, answering, idle],
   [responding]: [idle],
   [answering]: [idle],

@@ -1,6 +1,6 @@
 import type { CloseReason } from '../counters.js';
 import type { Task } from '../event-loop.js';
-import { type Attempts, processMs, type Upstream } from '../upstream/index.js';
+import { type Attempts, processMs } from '../upstream/index.js';
 import { RelayResult } from './body-relay.js';
 import { ClientResponse, HeadResult } from './client-response.js';
 import type { HttpConnection } from './connection.js';
@@ -9,13 +9,11 @@ import { type ExchangeNote, noteOf } from './exchange-note.js';
 import { ExchangeState, exchangeSuccessorBits } from './exchange-state.js';
 import { statusOf } from './failure-status.js';
 import { Refusal, refusalStatus } from './guarding/index.js';
-import { HeaderName } from './header-name.js';
 import { Routing } from './http-policy.js';
 import { type HttpRejection, statusFor } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
 import type { HttpRoute } from './http-route.js';
 import { Framing } from './message-head.js';
-import { Method } from './method.js';
 import type { RouteCounters } from './route-counters.js';
 import { transition } from './transition.js';
 import { UpstreamRequest } from './upstream-request.js';
@@ -89,6 +87,10 @@ export class Exchange implements LinkOwner, Task {
 
   onLinked(): void {
     const { connection, request } = this;
+    if (this.response.isConnect) {
+      this.establish();
+      return;
+    }
     this.enter(ExchangeState.awaiting);
     connection.keepTime();
     this.afterRequest(request.send(connection.transport, this.link.transport));
@@ -139,17 +141,12 @@ export class Exchange implements LinkOwner, Task {
     this.connection.onException(error);
   }
 
-  /** The upstream is replaced, while there is no connection to it yet. */
-  moveTo(upstream: Upstream): void {
-    this.link.moveTo(upstream);
-  }
-
   private serve(route: HttpRoute): void {
     const { room, connection, request } = this;
     const { service, intake, client } = connection;
     const { policy } = service;
     const nowMs = processMs(room.worker.clock.nowMs);
-    const refusal = route.guard.enter(room.request, client, nowMs);
+    const refusal = route.enter(room.request, client, nowMs);
     if (refusal !== Refusal.none) {
       policy.counters.countRefused(refusal);
       this.refuse(refusalStatus(refusal), route.guard.fieldsFor(refusal));
@@ -161,12 +158,8 @@ export class Exchange implements LinkOwner, Task {
       this.answerDirectly();
       return;
     }
-    if (room.request.method === Method.CONNECT) {
-      this.refuse(501);
-      return;
-    }
     request.body.bytesMax = route.guard.bodyMax;
-    const target = policy.choose()!;
+    const target = policy.choose();
     this.response.prepare(route, policy);
     if (!request.compose(intake, policy, this.wantsUpgrade)) {
       this.refuse(431);
@@ -174,7 +167,18 @@ export class Exchange implements LinkOwner, Task {
     }
     this.retriesLeft = route.retries;
     this.enter(ExchangeState.dialling);
-    this.link.begin(service.upstreamOf(target), service.keyOf(target));
+    this.link.begin(service.upstreamOf(target), service.keyOf(target), this.response.isConnect);
+  }
+
+  /** CONNECT (RFC 9110 §9.3.6): the tunnel begins behind our answer. */
+  private establish(): void {
+    const { connection, request, response, link, room } = this;
+    this.enter(ExchangeState.switching);
+    this.answeredMs = room.worker.clock.nowMs;
+    connection.keepTime();
+    request.beginTunnel(connection.transport, link.transport, connection.intake);
+    response.sendEstablished(connection.transport);
+    this.pushSwitch();
   }
 
   private progress(): void {
@@ -301,15 +305,12 @@ export class Exchange implements LinkOwner, Task {
     const down = response.body.isOver ? RelayResult.Ended : response.push();
     if (up === RelayResult.SinkFailed) connection.terminate('upstream_reset');
     else if (down === RelayResult.SinkFailed) connection.terminate('client_reset');
-    else if (up === RelayResult.Ended && down === RelayResult.Ended) {
-      connection.openTunnel(link);
-    }
+    else if (up === RelayResult.Ended && down === RelayResult.Ended) connection.openTunnel(link);
   }
 
   private upstreamBroke(): void {
     const { request, response, link } = this;
-    const isRepeatable =
-      request.isRepeatable && response.isUntouched && (request.isIdempotent || !request.wasSent);
+    const isRepeatable = response.isUntouched && request.mayRepeat;
     const { wasIdle } = link;
     if (!wasIdle) link.attempts!.endpoint!.answered(502);
     if (!isRepeatable || !(wasIdle || this.retriesLeft > 0)) {
@@ -329,9 +330,7 @@ export class Exchange implements LinkOwner, Task {
 
   /** Answers without an upstream, while the request's head is there. @param fields whole lines */
   private refuse(status: number, fields?: string): void {
-    const { request: head } = this.room;
-    const index = head.find(HeaderName.accept);
-    this.answer(status, fields, index < 0 ? undefined : head.value(index));
+    this.answer(status, fields, this.room.request.accept);
   }
 
   /** Answers in the place of an endpoint. */

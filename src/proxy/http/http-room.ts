@@ -3,6 +3,7 @@ import { ErrorResponses } from './error-response.js';
 import { Exchange } from './exchange.js';
 import { HeadWriter } from './head-writer.js';
 import { HttpBuffers } from './http-buffers.js';
+import { OutboundUpstreams } from './outbound-upstreams.js';
 import { type HeadLimits, RequestHead } from './request-head.js';
 import { ResponseHead } from './response-head.js';
 import { RequestIds } from './rewriting/index.js';
@@ -22,6 +23,7 @@ export class HttpRoom {
   readonly ids = new RequestIds();
   /** For heads, one after the other. */
   readonly writer = new HeadWriter();
+  private madeOutbound: OutboundUpstreams | undefined;
   private readonly exchanges: Exchange[] = [];
 
   constructor(
@@ -32,6 +34,12 @@ export class HttpRoom {
     this.response = new ResponseHead(limits);
     this.buffers = new HttpBuffers(limits.headBytes);
     this.upstreams = new UpstreamPool(worker.clock);
+  }
+
+  /** Made for the first client that names an address. */
+  get outbound(): OutboundUpstreams {
+    this.madeOutbound ??= new OutboundUpstreams(this.worker);
+    return this.madeOutbound;
   }
 
   /** An exchange that nobody uses. */

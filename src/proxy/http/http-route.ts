@@ -1,7 +1,11 @@
-import { RouteGuard } from './guarding/index.js';
+import { Refusal, RouteGuard } from './guarding/index.js';
 import type { HttpRouteSnapshot, HttpSnapshot } from './http-snapshot.js';
+import { Method } from './method.js';
+import { Outbound } from './outbound.js';
+import type { RequestHead } from './request-head.js';
 import { DirectAnswer, RequestRewriter, ResponseRewriter } from './rewriting/index.js';
 import { RouteCounters } from './route-counters.js';
+import type { HttpClient } from './routing/index.js';
 import { Split } from './split.js';
 
 /** One route of a listener, compiled. */
@@ -9,6 +13,8 @@ export class HttpRoute {
   readonly name: string;
   /** Where its requests go; nothing for a route that answers by itself. */
   readonly split: Split | undefined;
+  /** Where its requests may say they go; nothing for a route that knows where they go. */
+  readonly outbound: Outbound | undefined;
   /** What it answers by itself; nothing for a route that forwards. */
   readonly answer: DirectAnswer | undefined;
   /** Name of the cookie that keeps clients at their endpoints. */
@@ -36,8 +42,9 @@ export class HttpRoute {
     this.retries = route.retries;
     this.sticky = route.sticky?.cookie;
     this.split = action.kind === 'forward' ? new Split(action, worker) : undefined;
+    this.outbound = action.kind === 'outbound' ? new Outbound(action) : undefined;
     this.answer =
-      action.kind === 'forward'
+      action.kind === 'forward' || action.kind === 'outbound'
         ? undefined
         : new DirectAnswer(action, route.responseHeaders, http.hsts);
     this.counters = new RouteCounters(
@@ -47,5 +54,24 @@ export class HttpRoute {
     this.guard = new RouteGuard(route.guard, worker);
     this.request = new RequestRewriter(http, route);
     this.response = new ResponseRewriter(route, http.hsts, this.request);
+  }
+  /**
+   * Lets a request in that its guard has to let out again, or says why not.
+   * @param nowMs milliseconds of the process
+   */
+  enter(head: RequestHead, client: HttpClient, nowMs: number): Refusal {
+    const refusal = this.guard.enter(head, client, nowMs);
+    if (refusal !== Refusal.none || this.answer !== undefined) return refusal;
+    const reason = this.refusalOfTarget(head);
+    if (reason !== Refusal.none) this.guard.leave();
+    return reason;
+  }
+
+  private refusalOfTarget(head: RequestHead): Refusal {
+    const { outbound } = this;
+    if (outbound !== undefined) {
+      return outbound.find(head) === undefined ? Refusal.target_denied : Refusal.none;
+    }
+    return head.method === Method.CONNECT ? Refusal.connect_refused : Refusal.none;
   }
 }

@@ -19,7 +19,7 @@ export class HttpService {
    * @param upstreams of the worker, in the order of its snapshot
    */
   constructor(
-    room: HttpRoom,
+    private readonly room: HttpRoom,
     http: HttpSnapshot,
     listener: string,
     private readonly upstreams: readonly Upstream[],
@@ -29,13 +29,19 @@ export class HttpService {
     this.errors = errorPages(http.errorPages ?? []);
   }
 
-  upstreamOf({ upstream }: Target): Upstream {
-    return this.upstreams[upstream]!;
+  /** @param target nothing for a request that says itself where it goes, and may go there */
+  upstreamOf(target: Target | undefined): Upstream {
+    if (target !== undefined) return this.upstreams[target.upstream]!;
+    const { route, head } = this.policy;
+    const found = route!.outbound!.find(head)!;
+    return typeof found === 'number'
+      ? this.upstreams[found]!
+      : this.room.outbound.upstreamFor(found);
   }
 
   /** What the request that the policy has taken up shares with those that belong to it. */
-  keyOf({ upstream }: Target): number {
-    const key = this.keys[upstream];
+  keyOf(target: Target | undefined): number {
+    const key = target && this.keys[target.upstream];
     return key === undefined ? 0 : key.of(this.policy);
   }
 }

@@ -104,7 +104,11 @@ export type ValueMatchSnapshot =
   | { readonly kind: 'any' | 'none' }
   | { readonly kind: 'exact' | 'regex'; readonly text: string };
 
-export type ActionSnapshot = ForwardSnapshot | RedirectSnapshot | RespondSnapshot;
+export type ActionSnapshot =
+  | ForwardSnapshot
+  | OutboundSnapshot
+  | RedirectSnapshot
+  | RespondSnapshot;
 
 export interface ForwardSnapshot {
   readonly kind: 'forward';
@@ -121,6 +125,20 @@ export interface TargetSnapshot {
   readonly host: string;
   /** Its share of the requests, relative to the others. */
   readonly weight: number;
+}
+
+/** Requests go where they say, if that is among these. */
+export interface OutboundSnapshot {
+  readonly kind: 'outbound';
+  readonly names: readonly {
+    /** Lower case, without a dot at the end. */
+    readonly host: string;
+    readonly port: number;
+    /** Position among the worker's upstreams. */
+    readonly upstream: number;
+  }[];
+  /** Port 0 is any. */
+  readonly networks: readonly { readonly network: Network; readonly port: number }[];
 }
 
 export interface RedirectSnapshot {

@@ -105,6 +105,12 @@ export class RequestHead extends MessageHead {
     return name.endsWith('.') ? name.slice(0, -1) : name;
   }
 
+  /** What the client accepts, as it says it. */
+  get accept(): string | undefined {
+    const index = this.find(HeaderName.accept);
+    return index < 0 ? undefined : this.value(index);
+  }
+
   /** @returns where the line ends, PARTIAL, or a negative rejection */
   private parseRequestLine(bytes: Buffer, start: number, end: number): number {
     let at = start;

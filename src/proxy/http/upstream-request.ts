@@ -1,7 +1,6 @@
 import { type NativeMemory, Outcome, PumpSlot, type Transport } from '../../splice/index.js';
 import { isPeerGone } from '../tunnel.js';
 import { BodyRelay, RelayResult } from './body-relay.js';
-import { HeaderName } from './header-name.js';
 import type { HttpPolicy } from './http-policy.js';
 import type { HttpRoom } from './http-room.js';
 import type { Intake } from './intake.js';
@@ -54,9 +53,10 @@ export class UpstreamRequest {
     return this.body.isOver && !this.isAbandoned;
   }
 
-  /** It can be sent once more: none of the body is gone. */
-  get isRepeatable(): boolean {
-    return this.block !== undefined && !this.body.hasRead;
+  /** It can be sent once more, as none of the body is gone, and does no harm (RFC 9110 §9.2.2). */
+  get mayRepeat(): boolean {
+    const isWhole = this.block !== undefined && !this.body.hasRead;
+    return isWhole && (this.isIdempotent || !this.wasSent);
   }
 
   /**
@@ -145,6 +145,13 @@ export class UpstreamRequest {
     return isPeerGone(errno);
   }
 
+  /** It was a CONNECT, which goes no further: a tunnel begins behind it. */
+  beginTunnel(client: Transport, upstream: Transport, intake: Intake): void {
+    this.forget();
+    this.body.join(client, upstream);
+    this.switchTo(intake);
+  }
+
   /** The protocol is switched: what the client has sent behind the request belongs to the new one. */
   switchTo(intake: Intake): void {
     const { body, room } = this;
@@ -166,8 +173,7 @@ export class UpstreamRequest {
     if (block === undefined) return undefined;
     const head = room.request;
     if (head.parse(block.bytes, 0, this.blockBytes) <= 0) return undefined;
-    const index = head.find(HeaderName.accept);
-    return index < 0 ? undefined : head.value(index);
+    return head.accept;
   }
 
   /** It will not be sent once more: what is kept of it is given back. */

@@ -15,6 +15,10 @@ export const Refusal = {
   concurrency_limited: 5,
   /** The body is longer than the route takes: 413. */
   body_too_large: 6,
+  /** The request does not say where it goes, or must not go there: 403. */
+  target_denied: 7,
+  /** CONNECT, and the route is no forward proxy: 501. */
+  connect_refused: 8,
 } as const;
 export type Refusal = (typeof Refusal)[keyof typeof Refusal];
 
@@ -31,6 +35,8 @@ const statuses: Readonly<Record<Refusal, number>> = {
   [Refusal.rate_limited]: 429,
   [Refusal.concurrency_limited]: 503,
   [Refusal.body_too_large]: 413,
+  [Refusal.target_denied]: 403,
+  [Refusal.connect_refused]: 501,
 };
 
 /** The status that tells a client. */

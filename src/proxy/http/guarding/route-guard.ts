@@ -21,6 +21,8 @@ export interface GuardSnapshot {
   readonly bodyMax: number;
 }
 
+/** RFC 9209 §2.3.13: it was us, and not the target. */
+const DENIED_TARGET = 'Proxy-Status: headgate; error=http_request_denied\r\n';
 const NO_FIELDS = '';
 
 /**
@@ -94,6 +96,8 @@ export class RouteGuard {
       case Refusal.authentication_busy:
       case Refusal.concurrency_limited:
         return 'Retry-After: 1\r\n';
+      case Refusal.target_denied:
+        return DENIED_TARGET;
       default:
         return NO_FIELDS;
     }

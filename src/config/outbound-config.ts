@@ -1,0 +1,51 @@
+import { withDefaults } from './defaults.js';
+import { withoutDot } from './endpoint-name.js';
+import type { Files } from './files.js';
+import { type ForwardTarget, parseForwardTarget } from './forward-target.js';
+import { valid } from './parsed.js';
+import type { ConfigFile } from './schema.js';
+import { toUpstream } from './upstream-config.js';
+import { upstream } from './upstream-schema.js';
+
+type HttpFile = NonNullable<ConfigFile['listeners'][string]['http']>;
+type ForwardFile = NonNullable<NonNullable<HttpFile['routes']>[number]['forward']>;
+
+/** Where a route lets clients go that say themselves where. */
+export function toOutbound({ allow }: ForwardFile) {
+  const targets = allow.map((text) => valid(parseForwardTarget(text)));
+  return {
+    kind: 'outbound' as const,
+    /** Names without a dot at the end, each with the upstream that is made for it. */
+    names: targets.flatMap((target) =>
+      target.kind === 'network'
+        ? []
+        : [{ host: withoutDot(target.host), port: target.port, upstream: nameOf(target) }],
+    ),
+    /** Port 0 is any. */
+    networks: targets.flatMap((target) =>
+      target.kind === 'network' ? [{ network: target.network, port: target.port }] : [],
+    ),
+  };
+}
+
+/** An upstream for each name that some route lets clients go to: names are looked up all the time. */
+export function toOutboundUpstreams({ listeners }: ConfigFile, files: Files) {
+  const names = new Set<string>();
+  for (const { http } of Object.values(listeners)) {
+    for (const { forward } of http?.routes ?? []) {
+      for (const text of forward?.allow ?? []) {
+        const target = valid(parseForwardTarget(text));
+        if (target.kind === 'host') names.add(nameOf(target));
+      }
+    }
+  }
+  return [...names].map((name) => {
+    const file = withDefaults(upstream, { endpoints: [name] }) as ConfigFile['upstreams'][string];
+    return toUpstream(name, file, files);
+  });
+}
+
+/** The colon keeps it apart from the names of the file. */
+function nameOf({ host, port }: Exclude<ForwardTarget, { kind: 'network' }>): string {
+  return `${host}:${port}`;
+}

@@ -1,0 +1,68 @@
+import { NetworkSet } from '../network-set.js';
+import { readIPv4, readIPv6 } from '../tcp/index.js';
+import type { OutboundSnapshot } from './http-snapshot.js';
+import { Method } from './method.js';
+import type { RequestHead } from './request-head.js';
+import { Scheme, TargetForm } from './request-target.js';
+
+const ANY_PORT = 0;
+const HTTP_PORT = 80;
+
+/** IPv4 in the clothes of IPv6 (RFC 4291 §2.5.5.2) begins so, and is met as IPv4 by the kernel. */
+const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
+
+const scratch = Buffer.alloc(16);
+
+/** A target that was written as an address. */
+export interface OutboundAddress {
+  readonly family: 'inet' | 'inet6';
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where a route lets requests go that say themselves where: CONNECT, and targets in absolute form. */
+export class Outbound {
+  /** Positions of upstreams by `host:port`. */
+  private readonly names: ReadonlyMap<string, number>;
+  private readonly networks: ReadonlyMap<number, NetworkSet>;
+
+  constructor({ names, networks }: OutboundSnapshot) {
+    this.names = new Map(names.map(({ host, port, upstream }) => [`${host}:${port}`, upstream]));
+    const ports = new Set(networks.map(({ port }) => port));
+    this.networks = new Map(
+      [...ports].map((port) => {
+        const ofPort = networks.filter((one) => one.port === port);
+        return [port, new NetworkSet(ofPort.map(({ network }) => network))];
+      }),
+    );
+  }
+
+  /**
+   * Where a request goes.
+   * @returns the position of an upstream, an address, or nothing: it must not go there, or does not say where
+   */
+  find(head: RequestHead): number | OutboundAddress | undefined {
+    const { target, method, hostName } = head;
+    const isTunnel = method === Method.CONNECT;
+    // For https a client has to ask for a tunnel: only it can know whom to trust.
+    const isPlain = target.form === TargetForm.absolute && target.scheme === Scheme.http;
+    if (!isTunnel && !isPlain) return undefined;
+    const port = target.authority.port < 0 ? HTTP_PORT : target.authority.port;
+    const isInet6 = hostName.startsWith('[');
+    const host = isInet6 ? hostName.slice(1, -1) : hostName;
+    if (!isInet6 && !readIPv4(host, scratch, 0)) return this.names.get(`${host}:${port}`);
+    if (isInet6 && !readIPv6(host, scratch, 0)) return undefined;
+    const isMapped = isInet6 && scratch.compare(MAPPED, 0, MAPPED.length, 0, MAPPED.length) === 0;
+    const offset = isMapped ? MAPPED.length : 0;
+    const length = isInet6 && !isMapped ? 16 : 4;
+    if (!this.reaches(port, offset, length) && !this.reaches(ANY_PORT, offset, length)) {
+      return undefined;
+    }
+    if (length === 16) return { family: 'inet6', host, port };
+    return { family: 'inet', host: scratch.subarray(offset, offset + 4).join('.'), port };
+  }
+
+  private reaches(port: number, offset: number, length: 4 | 16): boolean {
+    return this.networks.get(port)?.has(scratch, offset, length) ?? false;
+  }
+}
