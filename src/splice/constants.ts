@@ -14,6 +14,8 @@ export const Socket = {
   MSG_DONTWAIT: 0x40,
   MSG_NOSIGNAL: 0x4000,
   MSG_MORE: 0x8000,
+  MSG_ERRQUEUE: 0x2000,
+  MSG_ZEROCOPY: 0x4000000,
 } as const;
 
 /** `man 7 socket`, `man 7 tcp`, `man 7 ipv6`; asm-generic/socket.h, linux/tcp.h, linux/in6.h */
@@ -27,6 +29,7 @@ export const SocketOption = {
   SO_REUSEPORT: 15,
   SO_ACCEPTCONN: 30,
   IPPROTO_TCP: 6,
+  SO_ZEROCOPY: 60,
   SO_BINDTOIFINDEX: 62,
   TCP_NODELAY: 1,
   TCP_KEEPIDLE: 4,
@@ -39,10 +42,12 @@ export const SocketOption = {
   TCP_FASTOPEN_CONNECT: 30,
   TCP_ULP: 31,
   IPPROTO_IP: 0,
+  IP_RECVERR: 11,
   IP_TRANSPARENT: 19,
   IP_BIND_ADDRESS_NO_PORT: 24,
   IPPROTO_IPV6: 41,
   IPV6_V6ONLY: 26,
+  IPV6_RECVERR: 25,
   IPV6_TRANSPARENT: 75,
 } as const;
 
@@ -80,10 +85,11 @@ export const Splice = {
 } as const;
 
 /**
- * `man 2 eventfd`, `man 2 timerfd_create`, `man 2 ioctl_tty`, `man 2 poll`, `man 2 prctl`;
- * linux/time.h, asm-generic/ioctls.h, asm-generic/poll.h, linux/prctl.h
+ * `man 2 madvise`, `man 2 eventfd`, `man 2 timerfd_create`, `man 2 ioctl_tty`, `man 2 poll`, `man 2 prctl`;
+ * asm-generic/mman-common.h, linux/time.h, asm-generic/ioctls.h, asm-generic/poll.h, linux/prctl.h
  */
 export const Misc = {
+  MADV_DONTNEED: 4,
   CLOCK_MONOTONIC: 1,
   TFD_NONBLOCK: 0o4000,
   TFD_CLOEXEC: 0o2000000,

@@ -20,7 +20,9 @@ export { Errno, errnoName, orThrow, SystemCallError } from './errno.js';
 export { EventFd } from './eventfd.js';
 export { adviseFile, type FileAdvice } from './file-advice.js';
 export { copyFile, type FileCopied, type FileCopyOptions, type FileCopyPath } from './file-copy.js';
+export { spliceFromFile, spliceToFile } from './file-splice.js';
 export { type FileStatus, fileStatus } from './file-status.js';
+export { GiftPages, lendToPipe } from './gift-pages.js';
 export { NativeMemory } from './memory.js';
 export { openBeneath } from './open-beneath.js';
 export { isSpliceRefusal, openPipe, Pipe } from './pipe.js';
@@ -36,6 +38,7 @@ export {
   PumpSlot,
   TURN_BYTES_MAX,
 } from './pump.js';
+export { FileSender, sendFile } from './send-file.js';
 export {
   type ConnectionQuality,
   changeListenOptions,
@@ -74,6 +77,7 @@ export {
   SockaddrIn,
   SockaddrIn6,
   SockaddrUn,
+  SockExtendedErr,
   Statx,
   TcpInfo,
 } from './structs.js';
@@ -91,3 +95,4 @@ export {
 export { teePipe } from './tee.js';
 export { TimerFd } from './timerfd.js';
 export { Outcome, type Transport } from './transport.js';
+export { type CompletionListener, ZeroCopySender } from './zero-copy-sender.js';

@@ -51,6 +51,18 @@ export const Msghdr = {
 /** bits/socket.h `struct cmsghdr`; `data` is where CMSG_DATA points, `len` counts the header */
 export const Cmsghdr = { size: 16, len: 0, level: 8, type: 12, data: 16 } as const;
 
+/** linux/errqueue.h `struct sock_extended_err`; `info` and `data` are the first and last of a range */
+export const SockExtendedErr = {
+  size: 16,
+  errno: 0,
+  origin: 4,
+  type: 5,
+  code: 6,
+  pad: 7,
+  info: 8,
+  data: 12,
+} as const;
+
 /** bits/poll.h `struct pollfd` */
 export const Pollfd = { size: 8, fd: 0, events: 4, revents: 6 } as const;
 /** linux/openat2.h `struct open_how`: three 64-bit fields */

@@ -18,6 +18,15 @@ export interface Kernel {
   write(fd: number, buffer: number, length: number): number;
   /** splice(2) between a pipe and a socket: both offsets are NULL. */
   splice(fdIn: number, fdOut: number, length: number, flags: number): number;
+  /** splice(2) with a file on one side; `offset` as for sendfile, of the side that is the file. */
+  spliceFile(
+    fdIn: number,
+    offsetIn: number,
+    fdOut: number,
+    offsetOut: number,
+    length: number,
+    flags: number,
+  ): number;
   /** Both are pipes; the bytes stay in the first. */
   tee(pipeIn: number, pipeOut: number, length: number, flags: number): number;
   /** Memory into a pipe by reference, or a pipe's bytes into memory. */
@@ -59,6 +68,7 @@ export interface Kernel {
   timerfd_create(clock: number, flags: number): number;
   /** The old value is not asked for. */
   timerfd_settime(fd: number, flags: number, value: number): number;
+  madvise(address: number, length: number, advice: number): number;
   sched_setaffinity(pid: number, maskBytes: number, mask: number): number;
   /** The calling thread's; the further arguments are 0. */
   prctl(option: number, value: number): number;
@@ -69,7 +79,7 @@ export interface Kernel {
 }
 
 /** The name of a call in {@link Kernel}, for counters and log lines. */
-export type SyscallName = Exclude<keyof Kernel, 'monotonicMs'>;
+export type SyscallName = Exclude<keyof Kernel, 'monotonicMs' | 'spliceFile'>;
 
 /**
  * libc as it is: −1 and `errno()`. This is the level at which faults are injected, below the EINTR
@@ -123,6 +133,7 @@ const prototypes: Readonly<Record<SyscallName, string>> = {
   sched_setaffinity: 'int sched_setaffinity(int, size_t, uintptr_t)',
   prctl: 'int prctl(int, ulong, ulong, ulong, ulong)',
   syscall: 'long syscall(long, long, long, long, long)',
+  madvise: 'int madvise(uintptr_t, size_t, int)',
 };
 
 /** Every call of {@link Kernel}, in a fixed order: counters are indexed by position here. */
@@ -294,6 +305,8 @@ export function createKernel(library: Libc = loadLibc(), onFailure?: FailureObse
       const error = failed('connect');
       return error === -Errno.EINTR ? -Errno.EINPROGRESS : error;
     },
+    spliceFile: retried('splice'),
+    madvise: retried('madvise'),
     recvmsg: retried('recvmsg'),
     sendmsg: retried('sendmsg'),
     poll: retried('poll'),

@@ -29,6 +29,7 @@ t.test(
         'sys/timerfd.h',
         'time.h',
         'sys/ioctl.h',
+        'sys/mman.h',
         'sys/prctl.h',
         'sys/stat.h',
         'linux/openat2.h',

@@ -11,6 +11,7 @@ import {
   SockaddrIn,
   SockaddrIn6,
   SockaddrUn,
+  SockExtendedErr,
   Statx,
   TcpInfo,
 } from '#src/splice/index.js';
@@ -54,6 +55,16 @@ const msghdr = koffi.struct('msghdr', {
   msg_control: 'void *',
   msg_controllen: 'size_t',
   msg_flags: 'int',
+});
+
+const sockExtendedErr = koffi.struct('sock_extended_err', {
+  ee_errno: 'uint32_t',
+  ee_origin: 'uint8_t',
+  ee_type: 'uint8_t',
+  ee_code: 'uint8_t',
+  ee_pad: 'uint8_t',
+  ee_info: 'uint32_t',
+  ee_data: 'uint32_t',
 });
 
 const cmsghdr = koffi.struct('cmsghdr', {
@@ -182,6 +193,20 @@ const layouts: readonly Layout[] = [
     others: ['data'],
   },
   {
+    name: 'sock_extended_err',
+    ours: SockExtendedErr,
+    theirs: sockExtendedErr,
+    names: {
+      errno: 'ee_errno',
+      origin: 'ee_origin',
+      type: 'ee_type',
+      code: 'ee_code',
+      pad: 'ee_pad',
+      info: 'ee_info',
+      data: 'ee_data',
+    },
+  },
+  {
     name: 'pollfd',
     ours: Pollfd,
     theirs: pollfd,
@@ -247,6 +272,8 @@ t.test(
         'linux/openat2.h',
         'sys/uio.h',
         'sys/stat.h',
+        'time.h',
+        'linux/errqueue.h',
       ],
       layouts
         .flatMap(({ name, names, prefix = '' }) => [

@@ -75,6 +75,12 @@ t.test('syscalls: splice passes no offsets', async (t) => {
   t.same(libc.args, [[3, 0, 4, 0, 100, 2]]);
 });
 
+t.test('syscalls: splice with a file passes one', async (t) => {
+  const libc = answering(-EINTR, 7);
+  t.equal(createKernel(libc).spliceFile(3, 64, 4, 0, 100, 2), 7);
+  t.same(libc.args[1], [3, 64, 4, 0, 100, 2]);
+});
+
 for (const name of syscallNames) {
   t.test(`syscalls: a failed ${name} is observed once, an answer never`, async (t) => {
     const seen: [string, number][] = [];

@@ -1,0 +1,87 @@
+import { Errno } from './errno.js';
+import { NativeMemory } from './memory.js';
+import { isSpliceRefusal } from './pipe.js';
+import type { Kernel } from './syscalls.js';
+import { Outcome } from './transport.js';
+
+const offsetMemory = new NativeMemory(8);
+const TWO_TO_32 = 2 ** 32;
+
+/**
+ * Sends a part of a file from the page cache (sendfile(2)): no byte passes through userland, and
+ * the file's own position is neither used nor moved. One system call, which takes what the socket
+ * has room for: call again from `offset` plus the result once the socket is writable.
+ *
+ * @param to a non-blocking stream socket, a pipe or a file
+ * @param from a file that can be mapped: a regular one
+ * @param offset bytes from the file's beginning, up to 2⁵³
+ * @param length bytes at most; the kernel stops a page short of 2 GiB
+ * @returns bytes sent; Eof at the file's end, wherever that is by now; Blocked; NotSpliceable where
+ *   the kernel refuses the pair: read and write; Failed
+ */
+export function sendFile(
+  kernel: Kernel,
+  to: number,
+  from: number,
+  offset: number,
+  length: number,
+): number {
+  return outcomeOf(sendfileAt(kernel, to, from, offset, length));
+}
+
+function sendfileAt(
+  kernel: Kernel,
+  to: number,
+  from: number,
+  offset: number,
+  length: number,
+): number {
+  offsetMemory.bytes.writeUInt32LE(offset % TWO_TO_32, 0);
+  offsetMemory.bytes.writeUInt32LE(Math.floor(offset / TWO_TO_32), 4);
+  return kernel.sendfile(to, from, offsetMemory.address, length);
+}
+
+function outcomeOf(result: number): number {
+  if (result >= 0) return result;
+  if (result === -Errno.EAGAIN) return Outcome.Blocked;
+  return isSpliceRefusal(-result) ? Outcome.NotSpliceable : Outcome.Failed;
+}
+
+/** A part of a file on its way to a socket, resumed where the socket stopped taking it. */
+export class FileSender {
+  /** Where the next byte is in the file. */
+  offset = 0;
+  /** Bytes still to be sent; what is left at Eof is what the file has become too short for. */
+  remainingBytes = 0;
+  /** Error number of the last NotSpliceable or Failed, positive; 0 before any. */
+  errno = 0;
+
+  constructor(private readonly kernel: Kernel) {}
+
+  /** Sets out anew: the same object serves one file after another. */
+  begin(offset: number, length: number): void {
+    this.offset = offset;
+    this.remainingBytes = length;
+    this.errno = 0;
+  }
+
+  /**
+   * Sends as much as one call takes.
+   *
+   * @param most bytes at most in this call, so that one download does not starve the rest
+   * @returns bytes sent; Eof when all has been sent, or the file ended before (`remainingBytes` > 0:
+   *   it was truncated); Blocked, NotSpliceable, Failed
+   */
+  send(to: number, from: number, most: number): number {
+    const wanted = Math.min(most, this.remainingBytes);
+    if (wanted === 0) return Outcome.Eof;
+    const result = sendfileAt(this.kernel, to, from, this.offset, wanted);
+    if (result > 0) {
+      this.offset += result;
+      this.remainingBytes -= result;
+    } else if (result < 0 && result !== -Errno.EAGAIN) {
+      this.errno = -result;
+    }
+    return outcomeOf(result);
+  }
+}
