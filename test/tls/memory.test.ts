@@ -26,8 +26,11 @@ const memory = new NativeMemory(1024);
 
 const WARM_UP = 1000;
 const HANDSHAKES = 5000;
-/** What the smallest forgotten thing of each connection would come to, by far: a session is 500 bytes. */
-const GROWTH_MAX = HANDSHAKES * 100;
+/**
+ * Less than the smallest forgotten thing of each connection would come to: a session is 500 bytes. V8
+ * takes some from the same heap, 200 bytes a connection now and then.
+ */
+const GROWTH_MAX = HANDSHAKES * 400;
 
 t.test(
   'memory: 5,000 connections leave nothing behind',
