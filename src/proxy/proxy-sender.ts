@@ -7,6 +7,7 @@ import {
 } from '../splice/index.js';
 import type { CloseReason } from './counters.js';
 import type { FlowHead } from './flow-head.js';
+import { proxiedTls } from './proxied-tls.js';
 import type { WorkerRoom } from './room.js';
 import {
   encodeProxySsl,
@@ -20,6 +21,7 @@ import {
   writeProxyV1,
   writeProxyV2,
 } from './tcp/index.js';
+import type { TlsSide } from './tls-side.js';
 import type { Attempts } from './upstream/index.js';
 
 /** What a v2 header may say besides addresses, in the order it is written. */
@@ -57,6 +59,8 @@ export interface ProxiedSession {
   readonly attempts: Attempts | undefined;
   /** What the client's stream began with. */
   readonly head: FlowHead | undefined;
+  /** Where TLS ends here. */
+  readonly tls?: TlsSide | undefined;
   readonly client: { readonly transport: Transport };
   readonly upstream: { readonly transport: Transport } | undefined;
   /** What the connection is called all the way, once somebody wants to know. */
@@ -86,7 +90,15 @@ export function sendProxyHeader(flow: ProxiedSession): CloseReason | undefined {
   const received = head?.proxyTlvs ?? NOTHING;
   if (sender.tlvs.includes('unique_id')) flow.uniqueId = uniqueIdOf(flow, received);
   const { uniqueId } = flow;
-  const client = { endpoints, authority: head?.serverName, uniqueId, received };
+  const session = flow.tls?.session;
+  const client = {
+    endpoints,
+    authority: session?.serverName ?? head?.serverName,
+    alpn: session?.alpn,
+    ssl: session && proxiedTls(session),
+    uniqueId,
+    received,
+  };
   return introduce(flow.upstream!.transport, sender, client);
 }
 

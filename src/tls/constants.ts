@@ -61,6 +61,7 @@ export const Misc = {
   TLSEXT_NAMETYPE_host_name: 0,
   TLSEXT_STATUSTYPE_ocsp: 1,
   SSL_RECEIVED_SHUTDOWN: 2,
+  NID_commonName: 13,
   OSSL_PARAM_UTF8_STRING: 4,
   OSSL_PARAM_OCTET_STRING: 5,
   /** A subject as RFC 2253 writes it, in UTF-8: XN_FLAG_RFC2253 without ASN1_STRFLGS_ESC_MSB. */

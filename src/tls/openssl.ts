@@ -94,6 +94,7 @@ const prototypes = [
   'void X509_CRL_free(uintptr_t)',
   'void EVP_PKEY_free(uintptr_t)',
   'uintptr_t X509_get_subject_name(uintptr_t)',
+  'int X509_NAME_get_text_by_NID(uintptr_t, int, uintptr_t, int)',
   'int X509_NAME_print_ex(uintptr_t, uintptr_t, int, ulong)',
   'int X509_STORE_add_cert(uintptr_t, uintptr_t)',
   'int X509_STORE_add_crl(uintptr_t, uintptr_t)',

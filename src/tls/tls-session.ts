@@ -20,6 +20,8 @@ export interface TlsSession {
 export interface PeerCertificate {
   /** The subject as RFC 2253 writes it, in UTF-8. */
   readonly subject: string;
+  /** The first common name in it; undefined without one. */
+  readonly commonName: string | undefined;
   /** It was verified, with success. */
   readonly isVerified: boolean;
 }
@@ -82,8 +84,18 @@ function peerCertificate(openssl: OpenSsl, ssl: number): PeerCertificate | undef
   openssl.X509_NAME_print_ex(bio, name, 0, Misc.XN_FLAG_RFC2253_UTF8);
   const length = Math.max(0, openssl.BIO_read(bio, subjectMemory.address, SUBJECT_BYTES_MAX));
   openssl.BIO_free(bio);
+  const subject = subjectMemory.bytes.toString('utf8', 0, length);
+  const { address } = subjectMemory;
+  const { NID_commonName } = Misc;
+  const nameLength = openssl.X509_NAME_get_text_by_NID(
+    name,
+    NID_commonName,
+    address,
+    SUBJECT_BYTES_MAX,
+  );
   return {
-    subject: subjectMemory.bytes.toString('utf8', 0, length),
+    subject,
+    commonName: nameLength < 0 ? undefined : subjectMemory.bytes.toString('utf8', 0, nameLength),
     isVerified: openssl.SSL_get_verify_result(ssl) === VERIFY_OK,
   };
 }

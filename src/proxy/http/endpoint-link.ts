@@ -156,9 +156,17 @@ export class EndpointLink implements DialOwner {
     const { connection: client } = this.owner;
     const { attempts } = this.dial!;
     if (attempts.upstream.sendProxyProtocol === undefined) return undefined;
-    const { head, sequence } = client;
+    const { head, sequence, tls } = client;
     const { worker: room } = this.room;
-    return sendProxyHeader({ room, sequence, attempts, head, client, upstream: this.connection });
+    return sendProxyHeader({
+      room,
+      sequence,
+      attempts,
+      head,
+      tls,
+      client,
+      upstream: this.connection,
+    });
   }
 
   onDialled(): void {
