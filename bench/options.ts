@@ -50,7 +50,7 @@ export function usage({ name, scenarios, peers, references }: Suite): string {
   return `usage: npm run bench -- ${name} [options]
 
   --rounds N     rounds, each with every scenario and every peer (default 5)
-  --seconds S    length of each measured load, after a second of warm-up (default 5)
+  --seconds S    length of each measured load, after a warm-up (default 5)
   --only A,B     scenarios: ${scenarios.map(({ name }) => name).join(', ')}
   --peers A,B    peers: ${peers.map(({ name }) => name).join(', ')}
   --reference A  the peers that ratios and targets refer to, the better of several (default ${references.join(',')})

@@ -25,7 +25,7 @@ export interface Measurement {
 
 /** The same for every measurement of a run. */
 export interface Conditions {
-  /** Length of the measured load; a warm-up of one second goes before it and is not counted. */
+  /** Length of the measured load; a warm-up of a second or more goes before it and is not counted. */
   seconds: number;
   /** A directory for configuration files, removed after the run. */
   directory: string;

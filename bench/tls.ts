@@ -15,6 +15,8 @@ import type { Conditions, Measurement, Metric, Scenario } from './scenario.js';
 import { runSuite } from './suite.js';
 
 const warmUpSeconds = 1;
+/** Some thousands of handshakes a second: V8 has not compiled what they need after the first of them. */
+const handshakeWarmUpSeconds = 3;
 const connections = 64;
 /** Each keeps one connection under way: enough for one thread to have always something to do. */
 const handshakingClients = 4;
@@ -87,8 +89,11 @@ function handshakes(
     missing: () => missingProgram('nginx', 'openssl'),
     measure(peer, conditions) {
       const load = { ...kind, clients: handshakingClients, cpus: conditions.cpus.load };
-      return measureHttp(peer, conditions, keyKind, (port, seconds) =>
-        runHandshakes({ ...load, port, seconds }),
+      return measureHttp(
+        peer,
+        conditions,
+        { keyKind, warmUpSeconds: handshakeWarmUpSeconds },
+        (port, seconds) => runHandshakes({ ...load, port, seconds }),
       );
     },
   };
@@ -101,7 +106,7 @@ function requests(): Scenario {
     metrics: requestMetrics,
     missing: () => missingProgram('wrk', 'nginx', 'openssl'),
     measure: (peer, conditions) =>
-      measureHttp(peer, conditions, 'ecdsa', (port, seconds) =>
+      measureHttp(peer, conditions, { keyKind: 'ecdsa', warmUpSeconds }, (port, seconds) =>
         runWrk({ port, connections, seconds, tls: true, cpus: conditions.cpus.load }),
       ),
   };
@@ -173,7 +178,7 @@ interface Load {
 async function measureHttp(
   peer: Peer,
   conditions: Conditions,
-  keyKind: KeyKind,
+  { keyKind, warmUpSeconds }: { keyKind: KeyKind; warmUpSeconds: number },
   load: (port: number, seconds: number) => Promise<Load>,
 ): Promise<Measurement> {
   const { cpus, directory, seconds } = conditions;
