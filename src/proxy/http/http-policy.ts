@@ -8,6 +8,7 @@ import {
   keptRequestId,
   type RequestContext,
   type RequestIds,
+  RewriterCache,
 } from './rewriting/index.js';
 import { RouteCounters } from './route-counters.js';
 import {
@@ -65,7 +66,8 @@ export class HttpPolicy implements RequestContext {
       worker,
     );
     this.router = new Router(http.routes);
-    this.routes = http.routes.map((_, index) => new HttpRoute(http, index, worker));
+    const rewriters = new RewriterCache();
+    this.routes = http.routes.map((_, index) => new HttpRoute(http, index, worker, rewriters));
     this.trusted = new NetworkSet(http.trustedProxies);
     this.requestId = http.requestId;
     if (http.httpsRedirect !== null) this.httpsRedirect = httpsRedirect(http.httpsRedirect);

@@ -3,7 +3,12 @@ import type { HttpRouteSnapshot, HttpSnapshot } from './http-snapshot.js';
 import { Method } from './method.js';
 import { Outbound } from './outbound.js';
 import type { RequestHead } from './request-head.js';
-import { DirectAnswer, RequestRewriter, ResponseRewriter } from './rewriting/index.js';
+import {
+  DirectAnswer,
+  type RequestRewriter,
+  type ResponseRewriter,
+  type RewriterCache,
+} from './rewriting/index.js';
 import { RouteCounters } from './route-counters.js';
 import type { HttpClient } from './routing/index.js';
 import { Split } from './split.js';
@@ -30,11 +35,13 @@ export class HttpRoute {
   /**
    * @param index position in the configuration
    * @param worker position among the workers
+   * @param rewriters of the listener
    */
   constructor(
     http: HttpSnapshot,
     readonly index: number,
     worker: number,
+    rewriters: RewriterCache,
   ) {
     const route: HttpRouteSnapshot = http.routes[index]!;
     const { action } = route;
@@ -52,8 +59,9 @@ export class HttpRoute {
       worker,
     );
     this.guard = new RouteGuard(route.guard, worker);
-    this.request = new RequestRewriter(http, route);
-    this.response = new ResponseRewriter(route, http.hsts, this.request);
+    const { request, response } = rewriters.of(http, route);
+    this.request = request;
+    this.response = response;
   }
   /**
    * Lets a request in that its guard has to let out again, or says why not.

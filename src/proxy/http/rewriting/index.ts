@@ -13,3 +13,4 @@ export {
   type ResponseNotes,
   ResponseRewriter,
 } from './response-rewriter.js';
+export { RewriterCache } from './rewriter-cache.js';

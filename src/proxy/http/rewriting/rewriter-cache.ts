@@ -1,0 +1,30 @@
+import type { HttpRouteSnapshot, HttpSnapshot } from '../http-snapshot.js';
+import { RequestRewriter } from './request-rewriter.js';
+import { ResponseRewriter } from './response-rewriter.js';
+
+/** What rewrites the messages of a route. */
+export interface Rewriters {
+  readonly request: RequestRewriter;
+  readonly response: ResponseRewriter;
+}
+
+/**
+ * The rewriters of one listener. Routes that want the same have the same ones: of thousands of routes,
+ * what most requests need stays in the caches of the processor.
+ */
+export class RewriterCache {
+  private readonly made = new Map<string, Rewriters>();
+
+  of(http: HttpSnapshot, route: HttpRouteSnapshot): Rewriters {
+    const { host, requestHeaders, responseHeaders, prefix, rewrite, sticky } = route;
+    // All that the two look at of a route: plain data.
+    const key = JSON.stringify([host, requestHeaders, responseHeaders, prefix, rewrite, sticky]);
+    const known = this.made.get(key);
+    if (known !== undefined) return known;
+    const request = new RequestRewriter(http, route);
+    const response = new ResponseRewriter(route, http.hsts, request);
+    const rewriters = { request, response };
+    this.made.set(key, rewriters);
+    return rewriters;
+  }
+}
