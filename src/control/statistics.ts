@@ -7,6 +7,8 @@ import {
   connectBoundsMs,
   counterNames,
   ERRNO_MAX,
+  type HttpRejectionName,
+  httpRejectionNames,
   type RejectionName,
   rejectionNames,
   type TlsSideName,
@@ -40,6 +42,8 @@ export interface ListenerStatistics {
   closed: Record<CloseReason, number>;
   /** Heads that were refused: those reasons that there were. */
   headsRejected: Partial<Record<RejectionName, number>>;
+  /** Requests that were none: those reasons that there were. */
+  requestsRejected: Partial<Record<HttpRejectionName, number>>;
 }
 
 /** How long something took, as counts by bucket. */
@@ -109,6 +113,9 @@ export function readStatistics(
       closed: record(closeReasons, (_, reason) => sum((region) => region.closedOf(index, reason))),
       headsRejected: present(rejectionNames, (_, reason) =>
         sum((region) => region.rejectedOf(index, reason)),
+      ),
+      requestsRejected: present(httpRejectionNames, (_, reason) =>
+        sum((region) => region.httpRejectedOf(index, reason)),
       ),
     })),
     errors: readErrors(regions),

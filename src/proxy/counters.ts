@@ -1,4 +1,5 @@
 import { PUMP_SLOTS, type PumpMeter, type SyscallName, syscallNames } from '../splice/index.js';
+import { type HttpRejection, httpRejectionNames } from './http/http-rejection.js';
 import { type Rejection, rejectionNames } from './tcp/index.js';
 import { TLS_COUNTER_SLOTS, TlsCounters } from './tls-counters.js';
 
@@ -112,7 +113,8 @@ const ACTIVE = 1;
 const CLOSED = 2;
 const DIED = CLOSED + reasonIndex.worker_died;
 const REJECTED = CLOSED + closeReasons.length;
-const LISTENER_SLOTS = REJECTED + rejectionNames.length;
+const HTTP_REJECTED = REJECTED + rejectionNames.length;
+const LISTENER_SLOTS = HTTP_REJECTED + httpRejectionNames.length;
 
 const UP = counterNames.length;
 const DOWN = UP + PUMP_SLOTS;
@@ -208,6 +210,16 @@ export class Counters {
   /** @param reason position in `rejectionNames` */
   rejectedOf(listener: number, reason: number): number {
     return this.values[listenerSlot(listener, REJECTED + reason)]!;
+  }
+
+  /** Counts a request that was no request, by why. */
+  countHttpRejected(listener: number, rejection: HttpRejection): void {
+    this.values[listenerSlot(listener, HTTP_REJECTED + rejection - 1)]!++;
+  }
+
+  /** @param reason position in `httpRejectionNames` */
+  httpRejectedOf(listener: number, reason: number): number {
+    return this.values[listenerSlot(listener, HTTP_REJECTED + reason)]!;
   }
 
   /** Counts a connection to an endpoint that was made. @param elapsedMs since connect(2) */

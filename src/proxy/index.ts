@@ -29,6 +29,7 @@ export {
   type RefusalName,
   refusalNames,
 } from './http/guarding/index.js';
+export { type HttpRejectionName, httpRejectionNames } from './http/http-rejection.js';
 export type { HttpRouteSnapshot, HttpSnapshot } from './http/http-snapshot.js';
 export {
   RouteCounters,
@@ -37,7 +38,6 @@ export {
   statusClasses,
 } from './http/route-counters.js';
 export type { FromWorker, ToWorker, WorkerAnswer, WorkerStart } from './messages.js';
-
 export type { Network } from './network-set.js';
 export { ConnectionLimit } from './room.js';
 export { type SessionStateName, sessionStateNames } from './session-state.js';

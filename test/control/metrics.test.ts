@@ -102,6 +102,7 @@ function busyRegion(): Counters {
   const counters = region();
   counters.countError('recv', Errno.ECONNRESET);
   counters.countRejected(0, Rejection.not_tls);
+  counters.countHttpRejected(0, 1);
   counters.countAccepted(0);
   counters.countConnected(3);
   counters.tls.countHandshake('client', session, 0, KernelTlsRefusal.NotOffered);

@@ -104,6 +104,18 @@ export const families: readonly MetricFamily[] = [
         })),
       ),
   },
+  {
+    name: 'headgate_http_requests_rejected_total',
+    type: 'counter',
+    help: 'Requests that are not what HTTP allows, or too large, by why',
+    read: ({ listeners }) =>
+      Object.entries(listeners).flatMap(([listener, { requestsRejected }]) =>
+        Object.entries(requestsRejected).map(([reason, value]) => ({
+          labels: { listener, reason },
+          value,
+        })),
+      ),
+  },
   certificateExpiry,
   {
     name: 'headgate_accept_pauses_total',

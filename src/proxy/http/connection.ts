@@ -262,7 +262,7 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
       intake.seenBytes = end - start;
       return true;
     }
-    if (result < 0) this.refuse(statusFor(-result as HttpRejection));
+    if (result < 0) this.refuse(this.reject(-result as HttpRejection));
     else this.exchangeBegins();
     return true;
   }
@@ -292,6 +292,13 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   }
 
   /** Answers what is no request, and ends. */
+  /** A head is none: counts why. @returns the status to answer with */
+  reject(rejection: HttpRejection): number {
+    const { counters } = this.worker;
+    counters.countHttpRejected(this.listener.snapshot.index, rejection);
+    return statusFor(rejection);
+  }
+
   private refuse(status: number): void {
     const { http, transport } = this;
     const { output } = http.buffers;

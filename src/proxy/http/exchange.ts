@@ -10,7 +10,7 @@ import { ExchangeState, exchangeSuccessorBits } from './exchange-state.js';
 import { statusOf } from './failure-status.js';
 import { Refusal, refusalStatus } from './guarding/index.js';
 import { Routing } from './http-policy.js';
-import { type HttpRejection, statusFor } from './http-rejection.js';
+import type { HttpRejection } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
 import type { HttpRoute } from './http-route.js';
 import { Framing } from './message-head.js';
@@ -79,7 +79,7 @@ export class Exchange implements LinkOwner, Task {
     this.note = room.worker.logsAccess ? noteOf(policy) : undefined;
     this.counters = policy.counters;
     this.counters.countBegun();
-    if (fault < 0) this.refuse(statusFor(-fault as HttpRejection));
+    if (fault < 0) this.refuse(this.connection.reject(-fault as HttpRejection));
     else if (policy.route !== undefined) this.serve(policy.route);
     else if (policy.answer !== undefined) this.answerDirectly();
     else this.refuse(routing === Routing.path_invalid ? 400 : 404);
@@ -204,7 +204,7 @@ export class Exchange implements LinkOwner, Task {
         return;
       case RelayResult.Malformed:
         if (this.state !== ExchangeState.awaiting) this.connection.terminate('client_reset');
-        else this.answer(statusFor(this.request.body.rejection!));
+        else this.answer(this.connection.reject(this.request.body.rejection!));
         return;
       case RelayResult.SinkFailed: {
         const mayAnswer = this.request.abandon(this.link.transport);

@@ -5,6 +5,7 @@ import { Agent, request as httpsRequest } from 'node:https';
 import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import t, { type Test } from 'tap';
+import { httpRejectionNames } from '#src/proxy/index.js';
 import { handshakeFailures, TlsVersion } from '#src/tls/index.js';
 import { DataWorker, type DataWorkerOptions } from '#test/support/data-worker.js';
 import { until, within } from '#test/support/deadline.js';
@@ -81,8 +82,17 @@ async function echo(worker: DataWorker, agent: Agent, body: Buffer): Promise<Buf
 }
 
 t.before(async () => {
-  // Node's own machinery for threads opens its descriptors with the first one.
-  await new DataWorker({ endpoints: [{ family: 'unix', path: '@nobody' }] }).stop();
+  // Node's own machinery for threads opens its descriptors with the first one, that for streams, too.
+  const worker = new DataWorker({
+    endpoints: [{ family: 'unix', path: '@nobody' }],
+    tls,
+    http: plainHttp,
+  });
+  await worker.ready;
+  const agent = new Agent({ ca: authority() });
+  await echo(worker, agent, Buffer.alloc(0));
+  agent.destroy();
+  await worker.stop();
 });
 
 greetingTest('greeting: HTTP over TLS, kept alive', { tls }, async (t, worker) => {
@@ -166,3 +176,17 @@ greetingTest(
     raw.destroy();
   },
 );
+
+greetingTest('greeting: what is no request is counted by why', {}, async (t, worker) => {
+  const socket = connectTcp(portOf(worker), '127.0.0.1');
+  socket.write(
+    'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
+  );
+  t.match(await answerOf(socket), /^HTTP\/1\.1 400 /);
+  socket.destroy();
+  const counts = httpRejectionNames.map((_, index) => worker.counters.httpRejectedOf(0, index));
+  t.equal(
+    counts.reduce((sum, count) => sum + count, 0),
+    1,
+  );
+});
