@@ -24,6 +24,10 @@ const suites: Record<string, Suite> = {
     summary: 'The HTTP parser alone: nanoseconds for a head',
     load: () => import('./heads.js'),
   },
+  primitives: {
+    summary: 'The calls of headgate/splice alone: system calls and processor time per MB',
+    load: () => import('./primitives.js'),
+  },
 };
 
 const [name, ...args] = process.argv.slice(2);

@@ -64,7 +64,8 @@ export function lendToPipe(
  * After vmsplice(2) the pages are still mapped here, and a later write would change what the pipe
  * holds: SPLICE_F_GIFT is a promise not to, not a lock. So the mapping is let go of (what munmap(2)
  * does, without giving up the addresses): the pipe keeps the pages, this object gets new ones.
- * The page faults of the new ones are the price: it pays for 64 KiB or more at a time.
+ * The page faults of the new ones are the price, and on the machines measured it was above that of
+ * a copy at every size (docs/benchmarks.md): measure before you choose this over write.
  */
 export class GiftPages {
   /** To be filled from the beginning; zeros again after each {@link give}. */
