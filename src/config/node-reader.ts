@@ -95,8 +95,8 @@ export class NodeReader {
 
   #readScalar(scalar: Scalar, pointer: string, place: Place): unknown {
     const { value, tag } = scalar;
-    // The parser has complained about a tag it does not know.
-    if (tag && !tag.startsWith(CORE_TAGS)) return this.#giveUp(pointer);
+    // The parser has complained about a tag it does not know; `!` alone says “a string” (YAML 1.2 §6.9.1).
+    if (tag && tag !== '!' && !tag.startsWith(CORE_TAGS)) return this.#giveUp(pointer);
     if (typeof value !== 'string' || !value.includes('${')) return value;
     const { text, whole, variables, failures } = substitute(value, this.environment);
     place.variables = variables;
