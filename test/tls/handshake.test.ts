@@ -69,7 +69,11 @@ for (const version of [Tls12, Tls13]) {
         });
       }
       t.equal(pair.server.session!.peer, undefined);
-      t.same(pair.client.session!.peer, { subject: 'CN=a.test', isVerified: true });
+      t.same(pair.client.session!.peer, {
+        subject: 'CN=a.test',
+        commonName: 'a.test',
+        isVerified: true,
+      });
       pair.release();
     });
   }
