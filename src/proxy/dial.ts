@@ -254,7 +254,7 @@ export class Dial implements Waiter {
       this.failed(-fd);
       return;
     }
-    const isTcp = endpoint.sockaddr.address.family !== 'unix';
+    const { isTcp } = endpoint;
     this.transport = new PlainTransport(room.kernel, fd, isTcp, isTcp ? Nagle.unused : Nagle.off);
     this.state = DialState.connecting;
     if (owner.watch(this.transport) < 0) owner.onDialFailed('error');

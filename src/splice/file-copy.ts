@@ -24,7 +24,6 @@ export interface FileCopyOptions {
 const CALL_BYTES_MAX = 1024 * 1024 * 1024;
 const BUFFER_BYTES = 256 * 1024;
 const SEEK_SET = 0;
-const EXDEV = 18;
 
 /**
  * Copies a file, or a part of it, into another without a byte in userland where the kernel can: by
@@ -108,7 +107,7 @@ class FileCopy {
 /** Other filesystems, other kinds of files, older kernels, a seccomp filter (copy_file_range(2), "ERRORS"). */
 function isPathRefusal(errno: number): boolean {
   return (
-    errno === EXDEV ||
+    errno === Errno.EXDEV ||
     errno === Errno.EINVAL ||
     errno === Errno.ENOSYS ||
     errno === Errno.EOPNOTSUPP ||

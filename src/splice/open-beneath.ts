@@ -1,12 +1,11 @@
-import { File, SyscallNumber } from './constants.js';
+import { File, Splice, SyscallNumber } from './constants.js';
+import { Errno } from './errno.js';
 import { NativeMemory } from './memory.js';
 import { OpenHow } from './structs.js';
 import type { Kernel } from './syscalls.js';
 
 /** PATH_MAX (linux/limits.h), with the NUL at the end. */
 const PATH_BYTES_MAX = 4096;
-const ENAMETOOLONG = 36;
-const EINVAL = 22;
 
 const how = new NativeMemory(OpenHow.size);
 const pathBytes = new NativeMemory(PATH_BYTES_MAX);
@@ -31,11 +30,10 @@ export function openBeneath(
   mode = 0,
 ): number {
   const length = pathBytes.bytes.write(path, 0, PATH_BYTES_MAX - 1);
-  if (length < Buffer.byteLength(path)) return -ENAMETOOLONG;
-  if (path.includes('\0')) return -EINVAL;
+  if (length < Buffer.byteLength(path)) return -Errno.ENAMETOOLONG;
+  if (path.includes('\0')) return -Errno.EINVAL;
   pathBytes.bytes[length] = 0;
-  // O_CLOEXEC and O_NONBLOCK: opening a FIFO must not wait for its other end.
-  writeUint64(OpenHow.flags, flags | 0o2000000);
+  writeUint64(OpenHow.flags, flags | Splice.O_CLOEXEC);
   writeUint64(OpenHow.mode, mode);
   writeUint64(OpenHow.resolve, File.RESOLVE_BENEATH | File.RESOLVE_NO_MAGICLINKS);
   return kernel.syscall(

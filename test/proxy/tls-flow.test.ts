@@ -67,16 +67,11 @@ class Echo {
   }
 }
 
-function portOf({ address }: DataWorker): number {
-  if (address.family === 'unix') throw new Error('not a port');
-  return address.port;
-}
-
 /** Sends `bytes` and FIN, and gives back everything that comes. */
 async function roundTrip(worker: DataWorker, bytes: Buffer, options: ConnectionOptions = {}) {
   const socket = connect({
     host: '127.0.0.1',
-    port: portOf(worker),
+    port: worker.tcpPort,
     servername: 'a.test',
     ca: authority(),
     ...options,
@@ -198,7 +193,7 @@ tlsTest(
   async (t, worker, echo) => {
     for (let round = 0; round < 3; round++) {
       const bytes = randomBytes(300_000);
-      const socket = connectTcp(portOf(worker), '127.0.0.1');
+      const socket = connectTcp(worker.tcpPort, '127.0.0.1');
       const chunks: Buffer[] = [];
       socket.on('data', (chunk) => chunks.push(chunk));
       socket.end(bytes);
@@ -214,7 +209,7 @@ tlsTest(
 );
 
 tlsTest('tls flow: HTTP at the TLS port is told so', { tls: server() }, async (t, worker) => {
-  const socket = connectTcp(portOf(worker), '127.0.0.1');
+  const socket = connectTcp(worker.tcpPort, '127.0.0.1');
   let answer = '';
   socket.on('data', (chunk) => {
     answer += chunk;
@@ -231,7 +226,7 @@ tlsTest(
   'tls flow: a client that says nothing has so much time',
   { tls: server(), timeouts: { tlsHandshakeMs: 200 } },
   async (t, worker) => {
-    const socket = connectTcp(portOf(worker), '127.0.0.1');
+    const socket = connectTcp(worker.tcpPort, '127.0.0.1');
     socket.resume();
     await within(3000, 'the end', new Promise((resolve) => socket.once('close', resolve)));
     t.match(await lastLine(worker), { close: 'tls_timeout', tls: { failure: 'timeout' } });
@@ -269,7 +264,7 @@ tlsTest(
   'tls flow: an expired upstream is not spoken to',
   { secure: { names: ['a.test'], days: -1 }, upstreamTls: client() },
   async (t, worker) => {
-    const socket = connectTcp(portOf(worker), '127.0.0.1');
+    const socket = connectTcp(worker.tcpPort, '127.0.0.1');
     socket.on('error', () => {});
     await within(3000, 'the end', new Promise((resolve) => socket.once('close', resolve)));
     t.match(await lastLine(worker), { upstream_tls: { failure: 'verify_failed:expired' } });
@@ -280,7 +275,7 @@ tlsTest(
   'tls flow: a client that just stops is told from one that says so',
   { tls: server() },
   async (t, worker) => {
-    const raw = connectTcp(portOf(worker), '127.0.0.1');
+    const raw = connectTcp(worker.tcpPort, '127.0.0.1');
     const socket = connect({ socket: raw, servername: 'a.test', ca: authority() });
     socket.on('error', () => {});
     await new Promise((resolve) => socket.once('secureConnect', resolve));
@@ -312,7 +307,7 @@ tlsTest(
   'tls flow: stopping in the middle of a handshake leaves nothing',
   { tls: server() },
   async (t, worker) => {
-    const socket = connectTcp(portOf(worker), '127.0.0.1');
+    const socket = connectTcp(worker.tcpPort, '127.0.0.1');
     socket.on('error', () => {});
     socket.write(Buffer.from([22, 3, 1, 1]));
     await until(3000, 'the flow is there', () => worker.count('flows_active') === 1);

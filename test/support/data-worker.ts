@@ -165,6 +165,12 @@ export class DataWorker {
     this.ready.catch(() => {});
   }
 
+  /** Of {@link address}. */
+  get tcpPort(): number {
+    if (this.address.family === 'unix') throw new Error('not a port');
+    return this.address.port;
+  }
+
   send(message: ToWorker): void {
     this.port.postMessage(message);
     this.bell.ring();

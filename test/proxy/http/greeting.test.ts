@@ -24,11 +24,6 @@ const tls = {
 } as const;
 const loopback = [{ bytes: [127, 0, 0, 0], prefixBits: 8 }];
 
-function portOf({ address }: DataWorker): number {
-  if (address.family === 'unix') throw new Error('not a port');
-  return address.port;
-}
-
 function greetingTest(
   name: string,
   options: Partial<DataWorkerOptions>,
@@ -64,7 +59,7 @@ function same(one: object, other: object): boolean {
 
 /** Posts `body` and gives back what is answered. */
 async function echo(worker: DataWorker, agent: Agent, body: Buffer): Promise<Buffer> {
-  const { port } = { port: portOf(worker) };
+  const { port } = { port: worker.tcpPort };
   const host = '127.0.0.1';
   const request = httpsRequest({ host, port, agent, method: 'POST', servername: 'a.test' });
   request.end(body);
@@ -106,7 +101,7 @@ greetingTest('greeting: HTTP over TLS, kept alive', { tls }, async (t, worker) =
 });
 
 greetingTest('greeting: plain HTTP at the TLS port is told so', { tls }, async (t, worker) => {
-  const request = httpRequest({ host: '127.0.0.1', port: portOf(worker) });
+  const request = httpRequest({ host: '127.0.0.1', port: worker.tcpPort });
   request.end();
   const response = await within(
     3000,
@@ -122,7 +117,7 @@ greetingTest(
   'greeting: silence is not waited for',
   { tls, timeouts: { tlsHandshakeMs: 200 } },
   async (t, worker) => {
-    const socket = connectTcp(portOf(worker), '127.0.0.1');
+    const socket = connectTcp(worker.tcpPort, '127.0.0.1');
     socket.resume();
     await within(3000, 'the end', new Promise((resolve) => socket.once('close', resolve)));
     await until(3000, 'it is counted', () => worker.closed('tls_timeout') === 1);
@@ -144,17 +139,17 @@ greetingTest(
   'greeting: a PROXY header before HTTP, whole and in pieces',
   { acceptProxyFrom: loopback },
   async (t, worker) => {
-    const socket = connectTcp(portOf(worker), '127.0.0.1');
+    const socket = connectTcp(worker.tcpPort, '127.0.0.1');
     socket.write(line + get);
     t.match(await answerOf(socket), /^HTTP\/1\.1 200 /);
-    const slow = connectTcp({ port: portOf(worker), host: '127.0.0.1', noDelay: true });
+    const slow = connectTcp({ port: worker.tcpPort, host: '127.0.0.1', noDelay: true });
     const answer = answerOf(slow);
     for (const byte of line + get) {
       slow.write(byte);
       await new Promise((resolve) => setImmediate(resolve));
     }
     t.match(await answer, /^HTTP\/1\.1 200 /);
-    const wrong = connectTcp(portOf(worker), '127.0.0.1');
+    const wrong = connectTcp(worker.tcpPort, '127.0.0.1');
     wrong.on('error', () => {});
     wrong.write(get);
     wrong.resume();
@@ -167,7 +162,7 @@ greetingTest(
   'greeting: a PROXY header, then TLS, then HTTP',
   { tls, acceptProxyFrom: loopback },
   async (t, worker) => {
-    const raw = connectTcp(portOf(worker), '127.0.0.1');
+    const raw = connectTcp(worker.tcpPort, '127.0.0.1');
     raw.write(line);
     const socket = connectTls({ socket: raw, servername: 'a.test', ca: authority() });
     await within(3000, 'TLS', new Promise((resolve) => socket.once('secureConnect', resolve)));
@@ -178,7 +173,7 @@ greetingTest(
 );
 
 greetingTest('greeting: what is no request is counted by why', {}, async (t, worker) => {
-  const socket = connectTcp(portOf(worker), '127.0.0.1');
+  const socket = connectTcp(worker.tcpPort, '127.0.0.1');
   socket.write(
     'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
   );

@@ -95,11 +95,6 @@ function secure({
   return server as unknown as ReturnType<typeof createServer>;
 }
 
-function portOf({ address }: DataWorker): number {
-  if (address.family === 'unix') throw new Error('not a port');
-  return address.port;
-}
-
 class Client {
   readonly agent: HttpAgent;
 
@@ -116,7 +111,7 @@ class Client {
   async post(body: Buffer, path = '/'): Promise<{ status: number; body: Buffer }> {
     const options = {
       host: '127.0.0.1',
-      port: portOf(this.worker),
+      port: this.worker.tcpPort,
       agent: this.agent,
       method: 'POST',
       path,
