@@ -27,6 +27,7 @@ export { NativeMemory } from './memory.js';
 export { openBeneath } from './open-beneath.js';
 export { isSpliceRefusal, openPipe, Pipe } from './pipe.js';
 export { PipePool, type PipePoolGauges } from './pipe-pool.js';
+export { type CutReason, cutReasons, PipeTap } from './pipe-tap.js';
 export { Nagle, PlainTransport } from './plain-transport.js';
 export {
   type Clock,
@@ -38,6 +39,7 @@ export {
   PumpSlot,
   TURN_BYTES_MAX,
 } from './pump.js';
+export { type PumpTap, TapPair } from './pump-tap.js';
 export { FileSender, sendFile } from './send-file.js';
 export {
   type ConnectionQuality,

@@ -2,6 +2,7 @@ import type { BufferPool } from './buffer-pool.js';
 import type { NativeMemory } from './memory.js';
 import type { Pipe } from './pipe.js';
 import type { PipePool } from './pipe-pool.js';
+import type { PumpTap } from './pump-tap.js';
 import type { Kernel } from './syscalls.js';
 import { Outcome, type Transport } from './transport.js';
 
@@ -89,6 +90,8 @@ export class Pump {
   sourceEnded = false;
   /** Bytes that may still be read; a framed body sets it, a tunnel leaves it without limit. */
   remainingBytes = Number.POSITIVE_INFINITY;
+  /** Sees what is read from now on, before the sink is given it. */
+  tap: PumpTap | undefined;
 
   private buffer: NativeMemory | undefined;
   private bufferStart = 0;
@@ -178,6 +181,7 @@ export class Pump {
     this.buffer = buffer;
     this.bufferStart = 0;
     this.bufferEnd = read;
+    this.tap?.copied(buffer.address, read);
     this.copiedBytes += read;
     this.meter[PumpSlot.CopyBytes]! += read;
     this.meter[PumpSlot.CopyOperations]!++;
@@ -198,6 +202,7 @@ export class Pump {
       return moved;
     }
     this.pipe = pipe;
+    this.tap?.spliced(pipe, moved);
     this.splicedBytes += moved;
     this.meter[PumpSlot.SpliceBytes]! += moved;
     this.meter[PumpSlot.SpliceOperations]!++;

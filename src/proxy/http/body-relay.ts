@@ -5,6 +5,7 @@ import {
   type PumpMeter,
   PumpResult,
   PumpSlot,
+  type PumpTap,
   type Transport,
   TURN_BYTES_MAX,
 } from '../../splice/index.js';
@@ -64,6 +65,8 @@ export class BodyRelay {
   rejection: HttpRejection | undefined;
   /** Chunks may add up to so many bytes; who knows the length beforehand looks at that. */
   bytesMax = nowhere;
+  /** Sees the body's bytes as they are passed on, with what is admitted from now on; until {@link release}. */
+  tap: PumpTap | undefined;
   private framing: Framing = Framing.none;
   private isUnchunked = false;
   private source!: Transport;
@@ -137,7 +140,8 @@ export class BodyRelay {
    * @returns how many of them belong to the body, or a negative rejection. Those to be passed on are the
    *   first {@link admitted}.
    */
-  admit(bytes: Buffer, start: number, end: number): number {
+  admit(memory: NativeMemory, start: number, end: number): number {
+    const { bytes } = memory;
     let taken: number;
     if (this.framing === Framing.chunked) {
       taken = this.isUnchunked
@@ -152,6 +156,7 @@ export class BodyRelay {
       this.admitted = taken;
     }
     this.bytes += taken;
+    if (this.admitted > 0) this.tap?.copied(memory.address + start, this.admitted);
     return taken;
   }
 
@@ -221,6 +226,7 @@ export class BodyRelay {
     this.drop();
     this.pump?.release();
     this.pump = undefined;
+    this.tap = undefined;
     this.isOver = true;
   }
 
@@ -246,6 +252,7 @@ export class BodyRelay {
     this.pump ??= new Pump(this.room.worker, this.meter, this.source, this.sink);
     const { pump } = this;
     pump.remainingBytes = this.stretch;
+    pump.tap = this.tap;
     const before = pump.copiedBytes + pump.splicedBytes;
     const result = pump.run();
     const moved = pump.copiedBytes + pump.splicedBytes - before;
@@ -289,7 +296,7 @@ export class BodyRelay {
     this.hasRead = true;
     this.meter[PumpSlot.CopyBytes]! += read;
     this.meter[PumpSlot.CopyOperations]!++;
-    const taken = this.admit(buffer.bytes, start, start + read);
+    const taken = this.admit(buffer, start, start + read);
     if (taken < 0) {
       buffers.give(buffer);
       return taken;

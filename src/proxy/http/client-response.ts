@@ -127,9 +127,8 @@ export class ClientResponse {
     intake.consume(head.end - intake.start);
     body.begin(head.framing, head.contentLength, isUnchunked);
     body.join(upstream, client);
-    const { bytes } = intake.buffer!;
     const bodyStart = intake.start;
-    const taken = isTunnel ? intake.length : body.admit(bytes, bodyStart, intake.end);
+    const taken = isTunnel ? intake.length : body.admit(intake.buffer!, bodyStart, intake.end);
     if (taken < 0 || headBytes < 0) return RelayResult.Malformed;
     const bodyBytes = isTunnel ? taken : body.admitted;
     intake.consume(taken);

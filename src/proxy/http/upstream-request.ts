@@ -76,9 +76,7 @@ export class UpstreamRequest {
     body.begin(head.framing, head.contentLength);
     body.surplus = intake;
     const taken =
-      head.framing === Framing.none
-        ? 0
-        : body.admit(intake.buffer!.bytes, this.bodyStart, intake.end);
+      head.framing === Framing.none ? 0 : body.admit(intake.buffer!, this.bodyStart, intake.end);
     if (taken < 0) return taken;
     this.bodyTaken = taken;
     intake.consume(this.bodyStart - intake.start + taken);

@@ -1,0 +1,142 @@
+import type { Test } from 'tap';
+import { BodyRelay, RelayResult } from '#src/proxy/http/body-relay.js';
+import { HttpBuffers } from '#src/proxy/http/http-buffers.js';
+import type { HttpRoom } from '#src/proxy/http/http-room.js';
+import { Framing } from '#src/proxy/http/message-head.js';
+import { NativeMemory, type Pipe, type PumpTap } from '#src/splice/index.js';
+import { nothingTaken, PumpRig } from '#test/support/pump-rig.js';
+import { payload } from '#test/support/random.js';
+import { type SocketKit, socketTest } from '#test/support/socket-kit.js';
+
+/** Keeps what it is told, by duplicating it into a pipe of its own and reading that. */
+class Listening implements PumpTap {
+  readonly chunks: Buffer[] = [];
+  spliceCount = 0;
+  private readonly memory = new NativeMemory(65536);
+
+  constructor(private readonly kit: SocketKit) {}
+
+  get heard(): Buffer {
+    return Buffer.concat(this.chunks);
+  }
+
+  spliced(pipe: Pipe, bytes: number): void {
+    const { kernel } = this.kit;
+    const ends = new NativeMemory(8);
+    kernel.pipe2(ends.address, 0);
+    const [readEnd, writeEnd] = [ends.bytes.readInt32LE(0), ends.bytes.readInt32LE(4)];
+    kernel.tee(pipe.readEnd, writeEnd, bytes, 0);
+    for (let left = bytes; left > 0; ) {
+      const read = kernel.read(readEnd, this.memory.address, this.memory.byteLength);
+      this.chunks.push(Buffer.from(this.memory.bytes.subarray(0, read)));
+      left -= read;
+    }
+    kernel.close(readEnd);
+    kernel.close(writeEnd);
+    this.spliceCount++;
+  }
+
+  copied(address: number, bytes: number): void {
+    const { kernel } = this.kit;
+    const ends = new NativeMemory(8);
+    kernel.pipe2(ends.address, 0);
+    const [readEnd, writeEnd] = [ends.bytes.readInt32LE(0), ends.bytes.readInt32LE(4)];
+    if (kernel.write(writeEnd, address, bytes) !== bytes) throw new Error('more than a pipe takes');
+    kernel.read(readEnd, this.memory.address, bytes);
+    this.chunks.push(Buffer.from(this.memory.bytes.subarray(0, bytes)));
+    kernel.close(readEnd);
+    kernel.close(writeEnd);
+  }
+}
+
+interface Message {
+  readonly framing: Framing;
+  readonly length?: number;
+  readonly isUnchunked?: boolean;
+  /** As they are on the wire, framing included. */
+  readonly body: Buffer;
+  /** What is passed on, where that is something else. */
+  readonly passed?: Buffer;
+}
+
+/** Sends a message through a relay whose first bytes came with the head. */
+function relayed(t: Test, kit: SocketKit, message: Message, withHead: number): Listening {
+  const { framing, length = 0, isUnchunked, body, passed = body } = message;
+  const rig = new PumpRig(kit, { bufferBytes: 16_384 });
+  const { kernel, pipes, buffers: copies, clock, meter } = rig;
+  const buffers = new HttpBuffers(8192);
+  const worker = { kernel, pipes, buffers: copies, clock };
+  const relay = new BodyRelay({ worker, buffers } as unknown as HttpRoom, meter);
+  const tap = new Listening(kit);
+  relay.tap = tap;
+  relay.begin(framing, length, isUnchunked);
+  relay.join(rig.source, rig.sink);
+  const first = buffers.takeBuffer();
+  body.copy(first.bytes, 0, 0, withHead);
+  t.equal(relay.admit(first, 0, withHead), withHead);
+  relay.hold(first, 0, relay.admitted, true);
+  let sent = withHead;
+  let result: RelayResult = RelayResult.Waiting;
+  for (let turn = 0; turn < 20_000 && result !== RelayResult.Ended; turn++) {
+    if (sent < body.length) sent += rig.sender.send(body.subarray(sent, sent + 100_000));
+    else if (framing === Framing.until_close) rig.sender.end();
+    rig.look(1);
+    result = relay.run();
+    rig.receiver.receive();
+  }
+  rig.receiver.receive();
+  t.equal(result, RelayResult.Ended);
+  t.ok(rig.receiver.received.equals(passed));
+  t.ok(tap.heard.equals(passed), 'heard, to the byte, what was passed on');
+  relay.release();
+  t.equal(relay.tap, undefined, 'the next body has another');
+  t.equal(buffers.inUse, 0);
+  t.same(rig.finish(), nothingTaken);
+  return tap;
+}
+
+function chunked(sizes: readonly number[], bytes: Buffer): Buffer {
+  const parts: Buffer[] = [];
+  let at = 0;
+  for (const size of sizes) {
+    parts.push(Buffer.from(`${size.toString(16)}\r\n`), bytes.subarray(at, at + size));
+    parts.push(Buffer.from('\r\n'));
+    at += size;
+  }
+  return Buffer.concat([...parts, Buffer.from('0\r\nx-trailer: 1\r\n\r\n')]);
+}
+
+const bytes = payload(1, 700_000);
+const sizes = [1, 300, 20_000, 300_000, 5, 200_000, 7];
+const data = bytes.subarray(
+  0,
+  sizes.reduce((sum, size) => sum + size, 0),
+);
+
+for (const withHead of [0, 1, 700, 20_000]) {
+  socketTest(
+    `relay: a tap hears a body with a length, ${withHead} with the head`,
+    async (t, kit) => {
+      const message = { framing: Framing.length, length: bytes.length, body: bytes };
+      t.ok(relayed(t, kit, message, withHead).spliceCount > 0);
+    },
+  );
+
+  socketTest(
+    `relay: a tap hears a body up to the end, ${withHead} with the head`,
+    async (t, kit) => {
+      const message = { framing: Framing.until_close, body: bytes };
+      t.ok(relayed(t, kit, message, withHead).spliceCount > 0);
+    },
+  );
+
+  socketTest(`relay: a tap hears chunks as they are, ${withHead} with the head`, async (t, kit) => {
+    const message = { framing: Framing.chunked, body: chunked(sizes, data) };
+    t.ok(relayed(t, kit, message, withHead).spliceCount > 0);
+  });
+
+  socketTest(`relay: a tap hears chunks taken apart, ${withHead} with the head`, async (t, kit) => {
+    const body = chunked(sizes, data);
+    relayed(t, kit, { framing: Framing.chunked, isUnchunked: true, body, passed: data }, withHead);
+  });
+}
