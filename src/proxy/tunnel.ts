@@ -122,9 +122,9 @@ export class Tunnel {
       case PumpResult.SourceFailed:
         return `${source}_reset`;
       case PumpResult.Ended:
-        return this.brokenSide === source
-          ? `${source}_reset`
-          : this.directionOver(source, pump.sink);
+        if (this.brokenSide === source) return `${source}_reset`;
+        pump.tap?.ended?.(true);
+        return this.directionOver(source, pump.sink);
       case PumpResult.SinkFailed:
         return this.sinkFailed(source, pump);
     }

@@ -11,6 +11,7 @@ export const Socket = {
   SHUT_WR: 1,
   SHUT_RDWR: 2,
   MSG_PEEK: 0x2,
+  MSG_TRUNC: 0x20,
   MSG_DONTWAIT: 0x40,
   MSG_NOSIGNAL: 0x4000,
   MSG_MORE: 0x8000,

@@ -15,6 +15,7 @@ export {
 export { BufferPool } from './buffer-pool.js';
 export { Epoll, File, Misc, Socket, SocketOption, Splice } from './constants.js';
 export { DescriptorLedger, withLedger } from './descriptor-ledger.js';
+export { readAndDrop } from './discard.js';
 export { EventPoll } from './epoll.js';
 export { Errno, errnoName, orThrow, SystemCallError } from './errno.js';
 export { EventFd } from './eventfd.js';

@@ -19,15 +19,15 @@ export const cutReasons = [
 export type CutReason = (typeof cutReasons)[number];
 
 /**
- * Collects what a pump reads in a pipe of its own: by tee(2) what is spliced, by write(2) what is
- * copied. Somebody else empties the pipe.
+ * Collects what a pump reads in pipes of its own: by tee(2) what is spliced, by write(2) what is
+ * copied. Somebody else empties them.
  *
  * ```
  *   open ──a byte found no place──▶ cut
  *     └────────────release──────────┴──▶ released
  * ```
  *
- * It is cut for good at the first byte that it cannot take, so what comes out of its pipe is always a
+ * It is cut for good at the first byte that it cannot take, so what comes out of its pipes is always a
  * beginning of the stream, never a stream with a gap.
  */
 export class PipeTap implements PumpTap {
@@ -36,73 +36,137 @@ export class PipeTap implements PumpTap {
   copiedBytes = 0;
   /** Nothing while every byte has found its place. */
   cutBy: CutReason | undefined;
-  /** Where the bytes are; nothing while there are none. Take from its read end, and count `bytes` down. */
-  pipe: Pipe | undefined;
+  /** The pipes that hold bytes, in their order: one, mostly. */
+  private readonly pipes: Pipe[] = [];
+  /** Pipes with bytes at their end that belong to nobody. */
+  private readonly spoiled: Pipe[] = [];
+  private capacityBytes = 0;
   private isOpen = true;
 
-  constructor(private readonly room: PumpRoom) {}
+  /** @param bytesMax another pipe is taken while those there are have less capacity; 0: there is one only */
+  constructor(
+    private readonly room: PumpRoom,
+    private readonly bytesMax = 0,
+  ) {}
 
   get isCut(): boolean {
     return this.cutBy !== undefined;
   }
 
-  /** Bytes taken so far, whether they wait in the pipe or have left it. */
+  /** Bytes taken so far, whether they wait in the pipes or have left them. */
   get bytes(): number {
     return this.teedBytes + this.copiedBytes;
   }
 
-  /** Bytes in the pipe. */
+  /**
+   * Where the first bytes are; nothing while there are none. Take `bytes` of them from its read end, and
+   * count them down.
+   */
+  get pipe(): Pipe | undefined {
+    return this.pipes[0];
+  }
+
+  /** Bytes in the first pipe: none there, none anywhere. */
   get waitingBytes(): number {
-    return this.pipe === undefined ? 0 : this.pipe.bytes;
+    const { pipe } = this;
+    return pipe === undefined ? 0 : pipe.bytes;
   }
 
   spliced(from: Pipe, bytes: number): void {
     if (!this.isOpen) return;
-    const pipe = this.takePipe();
+    let pipe = this.lastPipe();
     if (pipe === undefined) return;
-    const teed = teePipe(this.room.kernel, from, pipe, bytes);
+    let teed = teePipe(this.room.kernel, from, pipe, bytes);
+    if (this.isShort(teed, bytes) && pipe.bytes > Math.max(0, teed)) {
+      // A second tee(2) would begin at the first byte again: what is there of these bytes is disowned.
+      const next = this.anotherPipe();
+      if (next !== undefined) {
+        if (teed > 0) this.spoil(pipe, teed);
+        pipe = next;
+        teed = teePipe(this.room.kernel, from, pipe, bytes);
+      }
+    }
     if (teed > 0) this.teedBytes += teed;
     if (teed === bytes) return;
-    if (teed > 0 || teed === Outcome.Blocked) this.cut('full');
+    if (this.isShort(teed, bytes)) this.cut('full');
     else this.cut(teed === Outcome.NotSpliceable ? 'refused' : 'failed');
   }
 
   copied(address: number, bytes: number): void {
     if (!this.isOpen) return;
-    const pipe = this.takePipe();
-    if (pipe === undefined) return;
-    const written = this.room.kernel.write(pipe.writeEnd, address, bytes);
-    if (written > 0) {
-      pipe.bytes += written;
-      this.copiedBytes += written;
+    let pipe = this.lastPipe();
+    for (let taken = 0; pipe !== undefined; pipe = this.anotherPipe()) {
+      const wanted = bytes - taken;
+      const written = this.room.kernel.write(pipe.writeEnd, address + taken, wanted);
+      if (written > 0) {
+        pipe.bytes += written;
+        this.copiedBytes += written;
+        taken += written;
+      }
+      if (taken === bytes) return;
+      // A pipe with room for a part takes that (pipe(7), O_NONBLOCK).
+      if (written < 0 && written !== -Errno.EAGAIN) {
+        this.cut('failed');
+        return;
+      }
     }
-    // A pipe with room for a part takes that (pipe(7), O_NONBLOCK).
-    if (written < bytes) this.cut(written >= 0 || written === -Errno.EAGAIN ? 'full' : 'failed');
+    this.cut('full');
   }
 
-  /** Gives an empty pipe back: a tap on a quiet flow owns nothing. */
+  /** Gives empty pipes back: a tap on a quiet flow owns nothing. */
   settle(): void {
-    if (this.pipe === undefined || this.pipe.bytes > 0) return;
-    this.room.pipes.give(this.pipe);
-    this.pipe = undefined;
+    while (this.pipes.length > 0 && this.pipes[0]!.bytes === 0) this.give(this.pipes.shift()!);
   }
 
-  /** Takes no more bytes, and gives the pipe back with whatever is in it. */
+  /** Takes no more bytes, and gives the pipes back with whatever is in them. */
   release(): void {
     this.isOpen = false;
-    if (this.pipe === undefined) return;
-    this.room.pipes.give(this.pipe);
-    this.pipe = undefined;
+    for (const pipe of this.pipes) this.give(pipe);
+    this.pipes.length = 0;
+  }
+
+  private isShort(teed: number, bytes: number): boolean {
+    return teed === Outcome.Blocked || (teed > 0 && teed < bytes);
+  }
+
+  /** The last `bytes` of a pipe are not to be taken from it. */
+  private spoil(pipe: Pipe, bytes: number): void {
+    pipe.bytes -= bytes;
+    this.spoiled.push(pipe);
+  }
+
+  private lastPipe(): Pipe | undefined {
+    if (this.pipes.length > 0) return this.pipes[this.pipes.length - 1];
+    const pipe = this.takePipe();
+    if (pipe === undefined) this.cut('no_pipe');
+    return pipe;
+  }
+
+  private anotherPipe(): Pipe | undefined {
+    return this.capacityBytes < this.bytesMax ? this.takePipe() : undefined;
   }
 
   private takePipe(): Pipe | undefined {
-    this.pipe ??= this.room.pipes.take(this.room.clock.nowMs);
-    if (this.pipe === undefined) this.cut('no_pipe');
-    return this.pipe;
+    const pipe = this.room.pipes.take(this.room.clock.nowMs);
+    if (pipe === undefined) return undefined;
+    this.pipes.push(pipe);
+    this.capacityBytes += pipe.capacityBytes;
+    return pipe;
+  }
+
+  private give(pipe: Pipe): void {
+    this.capacityBytes -= pipe.capacityBytes;
+    const at = this.spoiled.indexOf(pipe);
+    if (at >= 0) {
+      this.spoiled.splice(at, 1);
+      // The pool keeps empty pipes only, and goes by this.
+      pipe.bytes++;
+    }
+    this.room.pipes.give(pipe);
   }
 
   private cut(reason: CutReason): void {
     this.isOpen = false;
-    this.cutBy = reason;
+    this.cutBy ??= reason;
   }
 }

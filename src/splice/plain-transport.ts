@@ -1,4 +1,5 @@
 import { Epoll, Misc, Socket, SocketOption, Splice } from './constants.js';
+import { readAndDrop } from './discard.js';
 import { Errno } from './errno.js';
 import { NativeMemory } from './memory.js';
 import { isSpliceRefusal, type Pipe } from './pipe.js';
@@ -84,6 +85,16 @@ export class PlainTransport implements Transport {
       return result;
     }
     return this.readEnded(result);
+  }
+
+  discard(length: number): number {
+    // Only TCP drops bytes without copying them (MSG_TRUNC, tcp(7)).
+    if (!this.isTcp) return readAndDrop(this, length);
+    if (this.hasReadAll) return this.readEnded(0);
+    const result = this.kernel.recv(this.fd, 0, length, Socket.MSG_TRUNC);
+    if (result <= 0) return this.readEnded(result);
+    if (result < length) this.readShort();
+    return result;
   }
 
   write(address: number, length: number): number {

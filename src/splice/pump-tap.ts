@@ -9,6 +9,11 @@ export interface PumpTap {
   spliced(pipe: Pipe, bytes: number): void;
   /** The bytes came through userland, and stay at this address until the call returns. */
   copied(address: number, bytes: number): void;
+  /**
+   * Nothing more comes; called once at most, by whoever owns the pump and knows.
+   * @param isWhole the stream, or the body, has ended; otherwise the rest will not be read
+   */
+  ended?(isWhole: boolean): void;
 }
 
 /** Two taps where a pump has a place for one. */
@@ -26,5 +31,10 @@ export class TapPair implements PumpTap {
   copied(address: number, bytes: number): void {
     this.first.copied(address, bytes);
     this.second.copied(address, bytes);
+  }
+
+  ended(isWhole: boolean): void {
+    this.first.ended?.(isWhole);
+    this.second.ended?.(isWhole);
   }
 }

@@ -43,6 +43,12 @@ export interface Transport {
    */
   read(address: number, length: number): number;
   /**
+   * Reads up to `length` bytes that nobody wants.
+   * @param length at most 1 GiB
+   * @returns bytes dropped, or Eof, Blocked, Failed
+   */
+  discard(length: number): number;
+  /**
    * Writes up to `length` bytes from `address`.
    * @returns bytes written, or Blocked, Failed
    */

@@ -1,4 +1,4 @@
-import { type Kernel, Outcome, type Pipe, resetSocket } from '../splice/index.js';
+import { type Kernel, Outcome, type Pipe, readAndDrop, resetSocket } from '../splice/index.js';
 import { endingFailure, TlsEnding } from './tls-ending.js';
 import type { ReadingHalf, WritingHalf } from './tls-halves.js';
 import type { TlsTransport } from './tls-transport.js';
@@ -69,6 +69,10 @@ export class KernelTlsTransport implements TlsTransport {
     const result = this.reader.read(address, length);
     if (result <= Outcome.NotSpliceable) this.errno = this.reader.errno;
     return result;
+  }
+
+  discard(length: number): number {
+    return readAndDrop(this, length);
   }
 
   write(address: number, length: number): number {

@@ -4,6 +4,7 @@ import {
   Errno,
   type Kernel,
   Outcome,
+  readAndDrop,
   resetSocket,
   Socket,
 } from '../splice/index.js';
@@ -146,6 +147,10 @@ export class UserlandTlsTransport implements TlsTransport {
       }
     } while (total < length);
     return total;
+  }
+
+  discard(length: number): number {
+    return readAndDrop(this, length);
   }
 
   write(address: number, length: number): number {

@@ -21,6 +21,10 @@ class EndedSide implements Transport {
     return Outcome.Eof;
   }
 
+  discard(): number {
+    return this.read();
+  }
+
   shutdownWrite(): number {
     this.shutdowns++;
     return 0;

@@ -65,7 +65,7 @@ export class BodyRelay {
   rejection: HttpRejection | undefined;
   /** Chunks may add up to so many bytes; who knows the length beforehand looks at that. */
   bytesMax = nowhere;
-  /** Sees the body's bytes as they are passed on, with what is admitted from now on; until {@link release}. */
+  /** Sees the body's bytes as they are passed on, with what is admitted from now on, until the body has ended. */
   tap: PumpTap | undefined;
   private framing: Framing = Framing.none;
   private isUnchunked = false;
@@ -197,6 +197,7 @@ export class BodyRelay {
       }
       if (this.isRead) {
         this.isOver = true;
+        this.endTap(true);
         return RelayResult.Ended;
       }
       if (!this.source.readable) return RelayResult.Waiting;
@@ -226,8 +227,14 @@ export class BodyRelay {
     this.drop();
     this.pump?.release();
     this.pump = undefined;
-    this.tap = undefined;
+    this.endTap(false);
     this.isOver = true;
+  }
+
+  private endTap(isWhole: boolean): void {
+    const { tap } = this;
+    this.tap = undefined;
+    tap?.ended?.(isWhole);
   }
 
   private deliver(): RelayResult {
