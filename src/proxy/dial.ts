@@ -281,8 +281,7 @@ export class Dial implements Waiter {
     const handshake = Handshake.connect(room, context, transport!.fd, isTcp, host, text);
     this.tls = new TlsSide(room, 'upstream', handshake, kernel);
     this.state = DialState.securing;
-    const { clock, timeouts } = room;
-    clock.wheel.schedule(owner.timer, clock.nowMs + timeouts.tlsHandshakeMs);
+    room.clock.wheel.schedule(owner.timer, this.tls.begin());
     this.shakeHands(0);
   }
 

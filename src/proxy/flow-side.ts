@@ -59,6 +59,13 @@ export class FlowSide implements EventHandler {
     this.loop.modify(this.transport.fd, SOCKET_EVENTS, this);
   }
 
+  /** For good. @param isOrderly with a FIN; with an RST otherwise */
+  close(isOrderly: boolean): void {
+    this.loop.forget(this.transport.fd);
+    if (isOrderly) this.transport.close();
+    else this.transport.reset();
+  }
+
   private mute(): void {
     this.isMuted = true;
     this.loop.modify(this.transport.fd, MUTED_EVENTS, this);

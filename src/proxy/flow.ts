@@ -12,6 +12,7 @@ import { FlowState, successorBits } from './flow-state.js';
 import type { Listener } from './listener.js';
 import { sendProxyHeader } from './proxy-sender.js';
 import type { WorkerRoom } from './room.js';
+import { silenceEndsMs } from './silence.js';
 import type { Rejection } from './tcp/index.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
 import { TlsSide } from './tls-side.js';
@@ -22,8 +23,6 @@ const BROKEN_EVENTS = Epoll.EPOLLERR | Epoll.EPOLLHUP;
 
 /** After one side broke, the other may pause this long in taking the last bytes. */
 const LINGER_MS = 500;
-/** A client that has only just connected may still be about to speak, although the proxy is stopping. */
-const SILENCE_MS = 1000;
 
 /** One client connection and the upstream connection made for it, from accept to close. */
 export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
@@ -131,7 +130,7 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
       case FlowState.closed:
         return;
       default:
-        assertNever(this.state);
+        this.state satisfies never;
     }
   }
 
@@ -153,7 +152,7 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
       case FlowState.closed:
         return;
       default:
-        assertNever(this.state);
+        this.state satisfies never;
     }
   }
 
@@ -172,8 +171,7 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
         this.headDue();
         return;
       case FlowState.securing:
-        this.tls!.expire();
-        this.terminate('tls_timeout');
+        this.handshakeDue();
         return;
       case FlowState.dialling:
         this.dial!.onTimer();
@@ -193,7 +191,7 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
       case FlowState.closed:
         return;
       default:
-        assertNever(this.state);
+        this.state satisfies never;
     }
   }
 
@@ -207,10 +205,10 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
    * needed, is waited for no longer than a moment.
    */
   drain(): void {
-    if (this.state !== FlowState.readingHead) return;
-    const { clock, timeouts } = this.room;
-    const dueMs = this.startedMs + Math.min(SILENCE_MS, timeouts.headMs);
-    clock.wheel.schedule(this.timer, Math.max(dueMs, clock.nowMs));
+    if (this.state !== FlowState.readingHead && this.state !== FlowState.securing) return;
+    const { clock } = this.room;
+    const dueMs = silenceEndsMs(this.startedMs, this.timer.deadlineMs, clock.nowMs);
+    clock.wheel.schedule(this.timer, dueMs);
   }
 
   /** Ends the flow now; with a reset, unless it ends the way both sides expect. */
@@ -223,8 +221,8 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
     room.clock.wheel.cancel(this.timer);
     this.tunnel?.release();
     if (room.logsAccess) accessLine(this);
-    this.closeSide(this.client, isOrderly);
-    if (this.upstream !== undefined) this.closeSide(this.upstream, isOrderly);
+    this.client.close(isOrderly);
+    this.upstream?.close(isOrderly);
     this.tls?.end();
     this.dial?.end();
     room.counters.countClosed(this.listener.snapshot.index, reason);
@@ -278,14 +276,9 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
     const deadlineMs = this.startedMs + timeouts.headMs;
     // What came this very moment counts: its event is not here yet.
     if (clock.nowMs < deadlineMs && this.head!.advance(0)) this.headRead(0);
-    else if (clock.nowMs >= deadlineMs) this.headExpired();
+    else if (clock.nowMs >= deadlineMs) this.rejected('head_timeout');
     else if (this.head!.hasBegun) clock.wheel.schedule(this.timer, deadlineMs);
     else this.terminate('drained');
-  }
-
-  private headExpired(): void {
-    this.head!.expire();
-    this.rejected('head_timeout');
   }
 
   /** @param events with which the last of the head came */
@@ -307,9 +300,25 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
 
   private secure(): void {
     this.enter(FlowState.securing);
-    const { clock, timeouts } = this.room;
-    clock.wheel.schedule(this.timer, clock.nowMs + timeouts.tlsHandshakeMs);
+    this.room.clock.wheel.schedule(this.timer, this.tls!.begin());
     this.shakeHands(0);
+    if (this.room.isDraining) this.drain();
+  }
+
+  /** The time for the handshake is up, or the proxy is stopping and the client was silent for a while. */
+  private handshakeDue(): void {
+    const { clock } = this.room;
+    const tls = this.tls!;
+    if (clock.nowMs >= tls.deadlineMs) {
+      tls.expire();
+      this.terminate('tls_timeout');
+      return;
+    }
+    // As with heads.
+    this.shakeHands(0);
+    if (this.state !== FlowState.securing) return;
+    if (tls.hasBegun) clock.wheel.schedule(this.timer, tls.deadlineMs);
+    else this.terminate('drained');
   }
 
   /** @param events what epoll reported; 0 for a try without an event */
@@ -332,6 +341,7 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
   }
 
   private rejected(reason: 'head_rejected' | 'head_timeout'): void {
+    if (reason === 'head_timeout') this.head!.expire();
     this.room.counters.countRejected(this.listener.snapshot.index, this.head!.rejection!);
     this.terminate(reason);
   }
@@ -380,20 +390,10 @@ export class Flow implements TimerOwner, Task, DialOwner, SideOwner {
     return tunnel === undefined || (!tunnel.isHolding && tunnel.brokenSide === undefined);
   }
 
-  private closeSide(side: FlowSide, isOrderly: boolean): void {
-    this.room.clock.forget(side.transport.fd);
-    if (isOrderly) side.transport.close();
-    else side.transport.reset();
-  }
-
   private enter(state: FlowState): void {
     if ((successorBits[this.state]! & (1 << state)) === 0) {
       throw new Error(`flow: state ${this.state} is not followed by ${state}`);
     }
     this.state = state;
   }
-}
-
-function assertNever(state: never): never {
-  throw new Error(`flow: no such state: ${state}`);
 }

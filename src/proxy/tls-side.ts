@@ -3,6 +3,7 @@ import {
   canRenewKernelKeys,
   type Handshake,
   HandshakeResult,
+  HandshakeState,
   type KernelTls,
   KernelTlsRefusal,
   type TlsSession,
@@ -25,6 +26,8 @@ export class TlsSide {
   /** One of `handshakeFailures`, and what OpenSSL or the kernel had to say; when it has failed. */
   failure: string | undefined;
   detail = '';
+  /** When the handshake has to be over, on the loop's clock; once it has begun. */
+  deadlineMs = 0;
   private handshake: Handshake | undefined;
   private taken: TlsTransport | undefined;
 
@@ -36,6 +39,18 @@ export class TlsSide {
     readonly kernel: KernelTls,
   ) {
     this.handshake = handshake;
+  }
+
+  /** The time for the handshake begins. @returns when it is up */
+  begin(): number {
+    const { clock, timeouts } = this.room;
+    this.deadlineMs = clock.nowMs + timeouts.tlsHandshakeMs;
+    return this.deadlineMs;
+  }
+
+  /** The other side has said something, or is waited for no more. */
+  get hasBegun(): boolean {
+    return this.handshake?.state !== HandshakeState.expecting;
   }
 
   /**

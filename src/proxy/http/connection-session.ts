@@ -8,6 +8,7 @@ import type { Listener } from '../listener.js';
 import type { WorkerRoom } from '../room.js';
 import { peerText, type Session, type SessionDetail } from '../session.js';
 import type { SessionStateName } from '../session-state.js';
+import { Timer, type TimerOwner } from '../timer-wheel.js';
 import type { TlsSide } from '../tls-side.js';
 import { describeTls } from '../tls-status.js';
 import type { Upstream } from '../upstream/index.js';
@@ -19,8 +20,9 @@ import type { HttpService } from './http-service.js';
 import type { HttpTunnel } from './http-tunnel.js';
 import type { HttpClient } from './routing/index.js';
 
-/** An HTTP connection as its worker sees it: who it is, what it does, how much it has moved. */
-export abstract class ConnectionSession implements Session {
+/** An HTTP connection as its worker sees it: who it is, what it does, how much it has moved, how long it may be quiet. */
+export abstract class ConnectionSession implements Session, TimerOwner {
+  readonly timer: Timer = new Timer(this);
   readonly sequence: number;
   readonly startedMs: number;
   /** Of the last event of either side. */
@@ -52,6 +54,7 @@ export abstract class ConnectionSession implements Session {
     this.lastActivityMs = this.startedMs;
   }
 
+  abstract onTimer(): void;
   abstract drain(): void;
   abstract terminate(reason: CloseReason): void;
   abstract onException(error: unknown): void;
@@ -130,6 +133,20 @@ export abstract class ConnectionSession implements Session {
     };
   }
 
+  /** Sees to it that the timer goes off in time for the exchange. */
+  keepTime(): void {
+    this.expectBy(this.room.clock.nowMs + this.room.timeouts.idleMs);
+  }
+
+  /** Whether nothing has happened for too long; otherwise the timer is set again. */
+  isQuiet(): boolean {
+    const { clock, timeouts } = this.room;
+    const deadlineMs = this.lastActivityMs + timeouts.idleMs;
+    if (clock.nowMs >= deadlineMs) return true;
+    clock.wheel.schedule(this.timer, deadlineMs);
+    return false;
+  }
+
   moveTo(upstream: Upstream): void {
     this.exchange!.link.moveTo(upstream);
   }
@@ -137,6 +154,13 @@ export abstract class ConnectionSession implements Session {
   /** The client's address; nothing for one that has none any more. */
   private peer(): SocketAddress | undefined {
     return peerAddress(this.room.kernel, this.transport.fd);
+  }
+
+  /** Sees to it that the timer goes off by then. */
+  protected expectBy(deadlineMs: number): void {
+    const { timer, room } = this;
+    if (timer.isScheduled && timer.deadlineMs <= deadlineMs) return;
+    room.clock.wheel.schedule(timer, deadlineMs);
   }
 
   protected countBytes({ request, response }: Exchange): void {

@@ -4,8 +4,8 @@ import type { EventHandler } from '../event-loop.js';
 import type { FlowHead } from '../flow-head.js';
 import type { Listener } from '../listener.js';
 import type { WorkerRoom } from '../room.js';
+import { silenceEndsMs } from '../silence.js';
 import { SOCKET_EVENTS } from '../socket-events.js';
-import { Timer, type TimerOwner } from '../timer-wheel.js';
 import type { TlsSide } from '../tls-side.js';
 import { ConnectionSession } from './connection-session.js';
 import { ConnectionState, connectionSuccessorBits } from './connection-state.js';
@@ -31,10 +31,9 @@ const DRAIN_GRACE_MS = 500;
  * One client's connection, on which requests come one after the other. It owns no memory while none is
  * under way.
  */
-export class HttpConnection extends ConnectionSession implements EventHandler, TimerOwner {
+export class HttpConnection extends ConnectionSession implements EventHandler {
   generation = 0;
   state: ConnectionState = ConnectionState.greeting;
-  readonly timer: Timer = new Timer(this);
   /** What came of the client and was not used yet. */
   readonly intake: Intake;
   readonly worker: WorkerRoom;
@@ -115,6 +114,7 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
     } else {
       this.greet(0);
     }
+    if (worker.isDraining) this.drain();
   }
 
   onEvents(events: number): void {
@@ -141,7 +141,7 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   onTimer(): void {
     switch (this.state) {
       case ConnectionState.greeting:
-        this.terminate(this.greeting!.expire());
+        this.greetingDue();
         return;
       case ConnectionState.reading:
         this.readingDue();
@@ -191,27 +191,16 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
     this.tunnelled.begin();
   }
 
-  /** Sees to it that the timer goes off in time for the exchange. */
-  keepTime(): void {
-    this.expectBy(this.worker.clock.nowMs + this.worker.timeouts.idleMs);
-  }
-
-  /** Whether nothing has happened for too long; otherwise the timer is set again. */
-  isQuiet(): boolean {
-    const { clock, timeouts } = this.worker;
-    const deadlineMs = this.lastActivityMs + timeouts.idleMs;
-    if (clock.nowMs >= deadlineMs) return true;
-    clock.wheel.schedule(this.timer, deadlineMs);
-    return false;
-  }
-
   terminate(reason: CloseReason): void {
     if (this.state !== ConnectionState.closed) this.close(reason, orderlyReasons.has(reason));
   }
 
   drain(): void {
-    if (this.state === ConnectionState.reading && !this.hasPartialHead) {
-      this.expectBy(this.worker.clock.nowMs + DRAIN_GRACE_MS);
+    const { nowMs } = this.worker.clock;
+    if (this.state === ConnectionState.greeting) {
+      this.expectBy(silenceEndsMs(this.startedMs, this.greeting!.deadlineMs, nowMs));
+    } else if (this.state === ConnectionState.reading && !this.hasPartialHead) {
+      this.expectBy(nowMs + DRAIN_GRACE_MS);
     }
   }
 
@@ -230,9 +219,21 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
         this.enter(ConnectionState.reading);
         this.waitingSinceMs = clock.nowMs;
         clock.wheel.schedule(this.timer, clock.nowMs + timeouts.headMs);
+        if (this.isLast) this.drain();
         if ((events & BROKEN_EVENTS) !== 0) this.terminate('client_reset');
         else this.serve();
     }
+  }
+
+  /** The time is up, or the proxy is stopping and the client was silent for a while. */
+  private greetingDue(): void {
+    const greeting = this.greeting!;
+    const isLate = this.worker.clock.nowMs >= greeting.deadlineMs;
+    // What came this very moment counts: its event is not here yet.
+    if (!isLate) this.greet(0);
+    if (this.state !== ConnectionState.greeting) return;
+    if (isLate) this.terminate(greeting.expire());
+    else if (!greeting.hasBegun) this.terminate('drained');
   }
 
   /** Takes requests for as long as there are some and none is under way. */
@@ -291,7 +292,6 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
     return false;
   }
 
-  /** Answers what is no request, and ends. */
   /** A head is none: counts why. @returns the status to answer with */
   reject(rejection: HttpRejection): number {
     const { counters } = this.worker;
@@ -299,6 +299,7 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
     return statusFor(rejection);
   }
 
+  /** Answers what is no request, and ends. */
   private refuse(status: number): void {
     const { http, transport } = this;
     const { output } = http.buffers;
@@ -311,21 +312,19 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   }
 
   private readingDue(): void {
+    // What came this very moment counts: its event is not here yet.
+    if (this.isLast) this.serve();
+    if (this.state !== ConnectionState.reading) return;
     const { worker, requests, hasPartialHead } = this;
     const { clock, timeouts } = worker;
     const isIdle = requests > 0 && !hasPartialHead;
     const patienceMs = isIdle ? timeouts.keepAliveMs : timeouts.headMs;
     const deadlineMs = this.waitingSinceMs + patienceMs;
     if (isIdle && this.isLast) this.finish(true);
+    else if (!hasPartialHead && this.worker.isDraining) this.close('drained', true);
     else if (clock.nowMs < deadlineMs) clock.wheel.schedule(this.timer, deadlineMs);
     else if (hasPartialHead) this.refuse(408);
     else this.close(isIdle ? 'done' : 'head_timeout', true);
-  }
-
-  private expectBy(deadlineMs: number): void {
-    const { timer } = this;
-    if (timer.isScheduled && timer.deadlineMs <= deadlineMs) return;
-    this.worker.clock.wheel.schedule(timer, deadlineMs);
   }
 
   /** @param isWhole nothing more of the last request is to come */

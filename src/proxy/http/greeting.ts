@@ -50,8 +50,8 @@ export class Greeting {
       const handshake = Handshake.accept(worker, tls.contexts, fd, isTcp);
       this.tls = new TlsSide(worker, 'client', handshake, tls.kernel);
     }
-    const { headMs, tlsHandshakeMs } = worker.timeouts;
-    this.deadlineMs = worker.clock.nowMs + (this.isHeadRead ? tlsHandshakeMs : headMs);
+    const { clock, timeouts } = worker;
+    this.deadlineMs = this.isHeadRead ? this.tls!.begin() : clock.nowMs + timeouts.headMs;
   }
 
   /** @returns nothing where HTTP begins with the first byte */
@@ -73,13 +73,18 @@ export class Greeting {
     return this.tls?.transport;
   }
 
+  /** A part of what is waited for has come. */
+  get hasBegun(): boolean {
+    return this.isHeadRead ? this.tls!.hasBegun : this.head!.hasBegun;
+  }
+
   /** @param events what epoll reported; 0 for a try without an event */
   advance(events: number): GreetingResult {
     if (!this.isHeadRead) {
       if (!this.head!.advance(events)) return GreetingResult.Waiting;
       if (this.head!.rejection !== undefined) return this.rejected('head_rejected');
       this.isHeadRead = true;
-      this.deadlineMs = this.worker.clock.nowMs + this.worker.timeouts.tlsHandshakeMs;
+      if (this.tls !== undefined) this.deadlineMs = this.tls.begin();
     }
     if (this.tls === undefined) return GreetingResult.Done;
     switch (this.tls.advance(events)) {
