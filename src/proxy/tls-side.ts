@@ -116,3 +116,14 @@ export class TlsSide {
     this.room.counters.tls.countFailure(this.name, failure!);
   }
 }
+
+/**
+ * Whether the bytes of a direction pass OpenSSL in userland: they are neither spliced nor simply copied, and
+ * counted apart.
+ *
+ * @param source of the side they come from, where it speaks TLS
+ * @param sink of the side they go to
+ */
+export function isSecurePath(source: TlsSide | undefined, sink: TlsSide | undefined): boolean {
+  return source?.kernelRx === false || sink?.kernelTx === false;
+}

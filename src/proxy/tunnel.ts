@@ -2,7 +2,7 @@ import { Errno, Pump, PumpResult, type Transport, takeSocketError } from '../spl
 import type { CloseReason } from './counters.js';
 import type { FlowSide } from './flow-side.js';
 import type { WorkerRoom } from './room.js';
-import type { TlsSide } from './tls-side.js';
+import { isSecurePath, type TlsSide } from './tls-side.js';
 
 /** Either side, by name; `up` is from client to upstream, `down` is back. */
 export type SideName = 'client' | 'upstream';
@@ -43,9 +43,8 @@ export class Tunnel {
   ) {
     const { counters } = room;
     this.isSecure = clientTls !== undefined || upstreamTls !== undefined;
-    // Bytes that OpenSSL touches are neither spliced nor simply copied: they are counted apart.
-    this.isUpSecure = clientTls?.kernelRx === false || upstreamTls?.kernelTx === false;
-    this.isDownSecure = clientTls?.kernelTx === false || upstreamTls?.kernelRx === false;
+    this.isUpSecure = isSecurePath(clientTls, upstreamTls);
+    this.isDownSecure = isSecurePath(upstreamTls, clientTls);
     const upMeter = this.isUpSecure ? counters.secureUp : counters.up;
     const downMeter = this.isDownSecure ? counters.secureDown : counters.down;
     this.up = new Pump(room, upMeter, client.transport, upstream.transport);

@@ -47,7 +47,7 @@ export interface DataWorkerOptions {
   /** Networks whose connections begin with a PROXY header. */
   readonly acceptProxyFrom?: readonly Network[];
   /** Endpoints are spoken to by TLS. */
-  readonly upstreamTls?: ClientTlsSettings;
+  readonly upstreamTls?: ClientTlsSettings | undefined;
   /** Names of the listener's routes; all of them lead to the endpoints. */
   readonly serverNames?: readonly string[];
   /** Faults to inject; without a plan the worker is the one of production. */

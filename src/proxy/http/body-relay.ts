@@ -10,28 +10,13 @@ import {
   TURN_BYTES_MAX,
 } from '../../splice/index.js';
 import type { PathTaken } from '../access-line.js';
+import { isSecurePath, type TlsSide } from '../tls-side.js';
 import { ChunkScanner } from './chunk-scanner.js';
 import { HttpRejection } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
 import type { Intake } from './intake.js';
 import { Framing } from './message-head.js';
-
-/** How a turn of a relay ended. */
-export const RelayResult = {
-  /** Nothing more can move until an event says so. */
-  Waiting: 0,
-  /** The turn's budget is used up: run again next turn, unasked. */
-  Yielded: 1,
-  /** The body is over, and every byte has been handed to the sink. */
-  Ended: 2,
-  /** The source broke, or ended before the body did. */
-  SourceFailed: 3,
-  /** The sink broke. */
-  SinkFailed: 4,
-  /** The chunks are none; {@link BodyRelay.rejection} says why. */
-  Malformed: 5,
-} as const;
-export type RelayResult = (typeof RelayResult)[keyof typeof RelayResult];
+import { RelayResult } from './relay-result.js';
 
 /** From so many bytes of a chunk on they are left to the pump, which may splice them. */
 const LONG_CHUNK_BYTES = 64 * 1024;
@@ -39,6 +24,13 @@ const LONG_CHUNK_BYTES = 64 * 1024;
 const CHUNK_LINE_BYTES = 1024;
 
 const nowhere = Number.POSITIVE_INFINITY;
+
+/** A connection as a body needs it. */
+export interface RelaySide {
+  readonly transport: Transport;
+  /** Where there is TLS. */
+  readonly tls: TlsSide | undefined;
+}
 
 /**
  * The body of one message on its way from one connection to the other.
@@ -84,10 +76,22 @@ export class BodyRelay {
   /** Where bytes behind the body go; without it there must be none. */
   surplus: Intake | undefined;
 
+  /** Where bytes are counted that go between the two connections. */
+  private meter: PumpMeter;
+  /** The bytes pass OpenSSL in userland. */
+  private isSecure = false;
+
+  /**
+   * @param plainMeter of its direction
+   * @param secureMeter the same for bytes that pass OpenSSL in userland
+   */
   constructor(
     private readonly room: HttpRoom,
-    private readonly meter: PumpMeter,
-  ) {}
+    private readonly plainMeter: PumpMeter,
+    private readonly secureMeter: PumpMeter,
+  ) {
+    this.meter = plainMeter;
+  }
 
   /** Bytes were read that the sink has not taken. */
   get isHolding(): boolean {
@@ -172,10 +176,18 @@ export class BodyRelay {
   }
 
   /** Says between which connections the bytes go. */
-  join(source: Transport, sink: Transport): void {
-    this.source = source;
-    this.sink = sink;
+  join(source: RelaySide, sink: RelaySide): void {
+    this.source = source.transport;
+    this.sink = sink.transport;
+    this.isSecure = isSecurePath(source.tls, sink.tls);
+    this.meter = this.isSecure ? this.secureMeter : this.plainMeter;
     this.pump = undefined;
+  }
+
+  /** Counts bytes that are copied to the sink, now or as soon as there is room: a head, what came with it. */
+  countCopied(bytes: number): void {
+    this.meter[PumpSlot.CopyBytes]! += bytes;
+    this.meter[PumpSlot.CopyOperations]!++;
   }
 
   /** True while {@link run} might do something; false saves the call. */
@@ -212,7 +224,9 @@ export class BodyRelay {
   /** Which way the bytes went so far. */
   get path(): PathTaken {
     const { pump, bytes } = this;
-    if (pump === undefined || pump.splicedBytes === 0) return bytes === 0 ? 'none' : 'copy';
+    if (bytes === 0) return 'none';
+    if (this.isSecure) return 'userland_tls';
+    if (pump === undefined || pump.splicedBytes === 0) return 'copy';
     return pump.splicedBytes === bytes ? 'splice' : 'mixed';
   }
 
@@ -301,8 +315,7 @@ export class BodyRelay {
       return 0;
     }
     this.hasRead = true;
-    this.meter[PumpSlot.CopyBytes]! += read;
-    this.meter[PumpSlot.CopyOperations]!++;
+    this.countCopied(read);
     const taken = this.admit(buffer, start, start + read);
     if (taken < 0) {
       buffers.give(buffer);

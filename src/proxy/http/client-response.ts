@@ -1,6 +1,7 @@
-import { Outcome, PumpSlot, type Transport } from '../../splice/index.js';
-import { BodyRelay, RelayResult } from './body-relay.js';
-import type { ErrorResponses } from './error-response.js';
+import { type NativeMemory, Outcome, type Transport } from '../../splice/index.js';
+import type { PathTaken } from '../access-line.js';
+import { BodyRelay, type RelaySide } from './body-relay.js';
+import type { BodySource } from './body-source.js';
 import type { HttpPolicy } from './http-policy.js';
 import { type HttpRejection, PARTIAL } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
@@ -8,6 +9,7 @@ import type { HttpRoute } from './http-route.js';
 import { Intake } from './intake.js';
 import { Framing } from './message-head.js';
 import { Method } from './method.js';
+import { RelayResult } from './relay-result.js';
 import { ConnectionLine, type ResponseNotes } from './rewriting/index.js';
 
 /** What reading a response's head came to. */
@@ -26,15 +28,10 @@ export type HeadResult = (typeof HeadResult)[keyof typeof HeadResult];
 /** RFC 9110 §9.3.6: no framing of any kind; the tunnel begins behind it. */
 const ESTABLISHED = Buffer.from('HTTP/1.1 200 Connection established\r\n\r\n', 'latin1');
 
-/** What an answer of ours may be longer than its body. */
-const ANSWER_HEAD_BYTES = 8 * 1024;
-
 /**
  * A response on its way from an endpoint to the client, or an answer of our own.
  */
 export class ClientResponse {
-  /** Answers of our own in the words of the listener, if it has any. */
-  private errors: ErrorResponses | undefined;
   readonly body: BodyRelay;
   /** 0 before there is one. */
   status = 0;
@@ -43,22 +40,26 @@ export class ClientResponse {
   /** Bytes of the heads that went to the client. */
   headBytes = 0;
   rejection: HttpRejection | undefined;
-  private method: Method = Method.other;
+  /** Of the request. */
+  method: Method = Method.other;
   /** The client knows neither chunks nor informational responses. */
   private isOldClient = false;
   private route: HttpRoute | undefined;
   private notes: ResponseNotes | undefined;
+  /** What makes the body of an answer of our own; nothing where it was there with the head. */
+  private source: BodySource | undefined;
+  private client!: Transport;
   /** What came of the response and was not used yet. */
   private readonly intake: Intake;
 
   constructor(private readonly room: HttpRoom) {
     this.intake = new Intake(room.buffers);
-    this.body = new BodyRelay(room, room.worker.counters.down);
+    const { down, secureDown } = room.worker.counters;
+    this.body = new BodyRelay(room, down, secureDown);
   }
 
-  /** Begins with another request, whose head was parsed last. @param errors in the words of its listener */
-  begin(errors: ErrorResponses | undefined): void {
-    this.errors = errors;
+  /** Begins with another request, whose head was parsed last. */
+  begin(): void {
     const { request } = this.room;
     this.status = 0;
     this.headBytes = 0;
@@ -72,6 +73,26 @@ export class ClientResponse {
     const { writer, buffers } = this.room;
     this.route = route;
     this.notes = route.response.prepare(policy, writer.begin(buffers.output.bytes));
+  }
+
+  /** Bytes of it that went to the client, heads and body. */
+  get bytes(): number {
+    return this.headBytes + this.body.bytes + (this.source?.bytes ?? 0);
+  }
+
+  /** Which way the body went. */
+  get path(): PathTaken {
+    return this.source === undefined ? this.body.path : this.source.path;
+  }
+
+  /** Some of it waits for the client. */
+  get isHolding(): boolean {
+    return this.body.isHolding;
+  }
+
+  /** {@link push} may have something for the client that needs nobody else. */
+  get isPending(): boolean {
+    return this.body.isHolding || this.source !== undefined;
   }
 
   /** Nothing has come yet. */
@@ -114,7 +135,7 @@ export class ClientResponse {
    * @param mayKeep as far as the request and the proxy are concerned, the connection may be kept
    * @returns Malformed without anything sent, SinkFailed, Ended, or Waiting: more goes by {@link push}
    */
-  send(client: Transport, upstream: Transport, mayKeep: boolean): RelayResult {
+  send(client: RelaySide, upstream: RelaySide, mayKeep: boolean): RelayResult {
     const { intake, body, room } = this;
     const head = room.response;
     const isTunnel = head.framing === Framing.tunnel;
@@ -132,7 +153,7 @@ export class ClientResponse {
     if (taken < 0 || headBytes < 0) return RelayResult.Malformed;
     const bodyBytes = isTunnel ? taken : body.admitted;
     intake.consume(taken);
-    return this.deliver(client, headBytes, bodyStart, bodyBytes);
+    return this.deliver(client.transport, headBytes, bodyStart, bodyBytes);
   }
 
   /**
@@ -140,35 +161,14 @@ export class ClientResponse {
    * to come.
    * @returns as {@link send}
    */
-  sendInterim(client: Transport): RelayResult {
+  sendInterim(client: RelaySide): RelayResult {
     const { intake, room } = this;
     const length = this.isOldClient ? 0 : this.writeHead(ConnectionLine.none, false);
     intake.consume(room.response.end - intake.start);
     if (length <= 0) return length === 0 ? RelayResult.Ended : RelayResult.Malformed;
     this.body.begin(Framing.none, 0);
     this.body.join(client, client);
-    return this.sendOutput(client, length);
-  }
-
-  /**
-   * Sends an answer of our own instead of a response.
-   * @param fields whole lines
-   */
-  sendError(
-    client: Transport,
-    status: number,
-    accept: string | undefined,
-    fields: string,
-  ): RelayResult {
-    const { buffers } = this.room;
-    const errors = this.errors ?? this.room.errors;
-    const { keepsClient: keepAlive, method } = this;
-    const isHead = method === Method.HEAD;
-    const answer = errors.render({ status, accept, isHead, keepAlive, fields }, Date.now());
-    const memory = buffers.takeFor(answer.length);
-    answer.copy(memory.bytes);
-    this.status = status;
-    return this.sendOwn(client, memory, answer.length);
+    return this.sendOutput(client.transport, length);
   }
 
   /** The request is a CONNECT. */
@@ -177,37 +177,57 @@ export class ClientResponse {
   }
 
   /** Tells the client that its tunnel is there. */
-  sendEstablished(client: Transport): RelayResult {
+  sendEstablished(client: RelaySide): RelayResult {
     const memory = this.room.buffers.takeFor(ESTABLISHED.length);
     ESTABLISHED.copy(memory.bytes);
-    this.status = 200;
-    return this.sendOwn(client, memory, ESTABLISHED.length);
+    return this.sendOwn(client, 200, memory, ESTABLISHED.length);
   }
 
-  /** Sends what the policy answers by itself. */
-  sendDirect(client: Transport, policy: HttpPolicy): RelayResult {
-    const { buffers, writer } = this.room;
-    const answer = policy.answer!;
-    const memory = buffers.takeFor(answer.bodyBytes(policy) + ANSWER_HEAD_BYTES);
-    answer.write(policy, this.connectionLine, Date.now(), writer.begin(memory.bytes));
-    this.status = answer.status;
-    if (!writer.isFull) return this.sendOwn(client, memory, writer.length);
-    buffers.give(memory);
-    return this.sendError(client, 500, undefined, '');
+  /**
+   * Sends an answer of our own.
+   *
+   * @param memory it begins with the answer, and is the response's to give back
+   * @param length bytes of it: all of the answer, or what comes before the source's
+   * @param source what makes the rest; the response releases it
+   */
+  sendOwn(
+    client: RelaySide,
+    status: number,
+    memory: NativeMemory,
+    length: number,
+    source?: BodySource,
+  ): RelayResult {
+    const { body } = this;
+    this.status = status;
+    this.headBytes += length;
+    this.source = source;
+    this.client = client.transport;
+    const filled = source === undefined ? 0 : source.fill(memory, length);
+    body.begin(Framing.none, 0);
+    body.join(client, client);
+    body.countCopied(length + filled);
+    body.hold(memory, 0, length + filled, true);
+    return this.push();
   }
 
   /** Sends what can be sent now. */
   push(): RelayResult {
-    return this.body.run();
+    const { body, source } = this;
+    if (source === undefined) return body.run();
+    const result = body.isOver ? RelayResult.Ended : body.run();
+    return result === RelayResult.Ended ? source.run(this.client) : result;
   }
 
   /** Gives back what is held. */
   release(): void {
+    this.source?.release();
+    this.source = undefined;
     this.body.release();
     this.intake.release();
   }
 
-  private get connectionLine(): ConnectionLine {
+  /** What the client is told about its connection. */
+  get connectionLine(): ConnectionLine {
     if (!this.keepsClient) return ConnectionLine.close;
     return this.isOldClient ? ConnectionLine.keep_alive : ConnectionLine.none;
   }
@@ -241,6 +261,7 @@ export class ClientResponse {
     // The head goes right before the body, over the one that came: one piece, one system call.
     output.bytes.copy(buffer.bytes, start, 0, headBytes);
     const total = headBytes + bodyBytes;
+    this.body.countCopied(total);
     const written = this.write(client, buffer.address + start, total);
     if (written === Outcome.Failed) return RelayResult.SinkFailed;
     if (written === total) return this.sent();
@@ -254,6 +275,7 @@ export class ClientResponse {
   private deliverApart(headBytes: number, bodyStart: number, bodyBytes: number): RelayResult {
     const { buffers } = this.room;
     const total = headBytes + bodyBytes;
+    this.body.countCopied(total);
     const memory = buffers.takeFor(total);
     buffers.output.bytes.copy(memory.bytes, 0, 0, headBytes);
     this.intake.buffer!.bytes.copy(memory.bytes, headBytes, bodyStart, bodyStart + bodyBytes);
@@ -264,6 +286,7 @@ export class ClientResponse {
   private sendOutput(client: Transport, length: number): RelayResult {
     const { buffers } = this.room;
     const { output } = buffers;
+    this.body.countCopied(length);
     const written = this.write(client, output.address, length);
     if (written === Outcome.Failed) return RelayResult.SinkFailed;
     if (written === length) return this.sent();
@@ -271,18 +294,6 @@ export class ClientResponse {
     output.bytes.copy(memory.bytes, 0, written, length);
     this.body.hold(memory, 0, length - written, true);
     return RelayResult.Waiting;
-  }
-
-  private sendOwn(
-    client: Transport,
-    memory: Parameters<BodyRelay['hold']>[0],
-    length: number,
-  ): RelayResult {
-    this.headBytes += length;
-    this.body.begin(Framing.none, 0);
-    this.body.join(client, client);
-    this.body.hold(memory, 0, length, true);
-    return this.body.run();
   }
 
   private sent(): RelayResult {
@@ -296,12 +307,6 @@ export class ClientResponse {
   private write(client: Transport, address: number, length: number): number {
     if (!client.writable || this.body.isHolding) return 0;
     const written = client.write(address, length);
-    if (written === Outcome.Blocked) return 0;
-    if (written > 0) {
-      const meter = this.room.worker.counters.down;
-      meter[PumpSlot.CopyBytes]! += written;
-      meter[PumpSlot.CopyOperations]!++;
-    }
-    return written;
+    return written === Outcome.Blocked ? 0 : written;
   }
 }

@@ -12,13 +12,14 @@ import { Timer, type TimerOwner } from '../timer-wheel.js';
 import type { TlsSide } from '../tls-side.js';
 import { describeTls } from '../tls-status.js';
 import type { Upstream } from '../upstream/index.js';
-import type { BodyRelay } from './body-relay.js';
+import type { ClientResponse } from './client-response.js';
 import { ConnectionState } from './connection-state.js';
 import type { Exchange } from './exchange.js';
 import { ExchangeState } from './exchange-state.js';
 import type { HttpService } from './http-service.js';
 import type { HttpTunnel } from './http-tunnel.js';
 import type { HttpClient } from './routing/index.js';
+import type { UpstreamRequest } from './upstream-request.js';
 
 /** An HTTP connection as its worker sees it: who it is, what it does, how much it has moved, how long it may be quiet. */
 export abstract class ConnectionSession implements Session, TimerOwner {
@@ -157,15 +158,15 @@ export abstract class ConnectionSession implements Session, TimerOwner {
   }
 
   /** Sees to it that the timer goes off by then. */
-  protected expectBy(deadlineMs: number): void {
+  expectBy(deadlineMs: number): void {
     const { timer, room } = this;
     if (timer.isScheduled && timer.deadlineMs <= deadlineMs) return;
     room.clock.wheel.schedule(timer, deadlineMs);
   }
 
   protected countBytes({ request, response }: Exchange): void {
-    this.bytesUp += request.headBytes + request.body.bytes;
-    this.bytesDown += response.headBytes + response.body.bytes;
+    this.bytesUp += request.bytes;
+    this.bytesDown += response.bytes;
   }
 }
 
@@ -183,14 +184,13 @@ function exchangeStateName({ state, link }: Exchange): SessionStateName {
 }
 
 function direction(
-  message: { headBytes: number; body: BodyRelay } | undefined,
+  message: UpstreamRequest | ClientResponse | undefined,
   bytesBefore: number,
 ): DirectionStatus {
   if (message === undefined) return { bytes: bytesBefore, path: 'none', state: 'none' };
-  const { headBytes, body } = message;
   return {
-    bytes: bytesBefore + headBytes + body.bytes,
-    path: body.path,
-    state: body.isHolding ? 'blocked' : 'waiting',
+    bytes: bytesBefore + message.bytes,
+    path: message.path,
+    state: message.isHolding ? 'blocked' : 'waiting',
   };
 }

@@ -38,7 +38,8 @@ export function noteOf(policy: HttpPolicy): ExchangeNote {
 
 /** Writes an exchange's access line, once it is over. @param close why its connection ended, if it did not end well */
 export function exchangeLine(exchange: Exchange, close?: CloseReason): void {
-  const { note, connection, link, request, response, attempts } = exchange;
+  const { connection, link, request, response, attempts, record } = exchange;
+  const { note, retries, startedMs, firstByteMs } = record;
   if (note === undefined) return;
   const { clock, log } = connection.worker;
   log.info(
@@ -56,14 +57,14 @@ export function exchangeLine(exchange: Exchange, close?: CloseReason): void {
       route: exchange.route?.name,
       upstream: attempts?.upstream.name,
       endpoint: attempts?.endpoint?.text,
-      bytes_up: request.headBytes + request.body.bytes,
-      bytes_down: response.headBytes + response.body.bytes,
-      path_up: request.body.path,
-      path_down: response.body.path,
-      duration_ms: round(clock.nowMs - exchange.startedMs),
-      ttfb_ms: exchange.firstByteMs < 0 ? undefined : round(exchange.firstByteMs),
+      bytes_up: request.bytes,
+      bytes_down: response.bytes,
+      path_up: request.path,
+      path_down: response.path,
+      duration_ms: round(clock.nowMs - startedMs),
+      ttfb_ms: firstByteMs < 0 ? undefined : round(firstByteMs),
       connect_ms: attempts === undefined || link.connectMs < 0 ? undefined : round(link.connectMs),
-      retries: exchange.retries || undefined,
+      retries: retries || undefined,
       user_agent: note.userAgent,
       referer: note.referer,
       close,

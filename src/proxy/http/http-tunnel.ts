@@ -1,27 +1,19 @@
-import { Epoll } from '../../splice/index.js';
-import type { CloseReason } from '../counters.js';
-import type { Task } from '../event-loop.js';
 import { FlowSide, type SideOwner } from '../flow-side.js';
 import type { Session } from '../session.js';
 import type { TlsSide } from '../tls-side.js';
-import { type SideName, Tunnel } from '../tunnel.js';
+import { Tunnel } from '../tunnel.js';
+import { TunnelTask } from '../tunnel-task.js';
 import type { HttpConnection } from './connection.js';
 import type { UpstreamConnection } from './upstream-connection.js';
-
-const BROKEN_EVENTS = Epoll.EPOLLERR | Epoll.EPOLLHUP;
-
-/** After one side broke, the other may pause this long in taking the last bytes. */
-const LINGER_MS = 500;
 
 /**
  * What becomes of a connection whose protocol was switched (RFC 9110 §7.8): bytes go both ways, and
  * nobody looks at them.
  */
-export class HttpTunnel implements SideOwner, Task {
-  readonly tunnel: Tunnel;
+export class HttpTunnel implements SideOwner {
+  private readonly task: TunnelTask;
   private readonly client: FlowSide;
   private readonly upstream: FlowSide;
-  private isDeferred = false;
 
   /** @param connection which ends when the tunnel does */
   constructor(
@@ -35,7 +27,12 @@ export class HttpTunnel implements SideOwner, Task {
     this.upstream = new FlowSide(clock, this, upstream.transport, false);
     clock.handOver(connection, this.client, connection.transport.fd);
     clock.handOver(upstream, this.upstream, upstream.transport.fd);
-    this.tunnel = new Tunnel(worker, this.client, this.upstream, connection.tls, upstream.tls);
+    const tunnel = new Tunnel(worker, this.client, this.upstream, connection.tls, upstream.tls);
+    this.task = new TunnelTask(worker, connection, tunnel);
+  }
+
+  get tunnel(): Tunnel {
+    return this.task.tunnel;
   }
 
   get upstreamTls(): TlsSide | undefined {
@@ -48,21 +45,15 @@ export class HttpTunnel implements SideOwner, Task {
 
   /** Moves what is there already. */
   begin(): void {
-    this.pump();
+    this.task.begin();
   }
 
   onClientEvents(events: number): void {
-    this.onEvents(events, 'client');
+    this.task.onEvents(events, 'client');
   }
 
   onUpstreamEvents(events: number): void {
-    this.onEvents(events, 'upstream');
-  }
-
-  /** The run queue's turn. */
-  runTask(): void {
-    this.isDeferred = false;
-    if (this.connection.isTunnelling) this.pump();
+    this.task.onEvents(events, 'upstream');
   }
 
   onException(error: unknown): void {
@@ -71,41 +62,16 @@ export class HttpTunnel implements SideOwner, Task {
 
   /** The connection's timer went off. */
   onTimer(): void {
-    const { brokenSide } = this.tunnel;
-    if (brokenSide !== undefined) this.connection.terminate(`${brokenSide}_reset`);
-    else if (this.connection.isQuiet()) this.connection.terminate('idle_timeout');
+    this.task.onTimer();
   }
 
   /** Gives everything back but the client's connection. @returns false when bytes were lost */
   end(isOrderly: boolean): boolean {
-    const { tunnel, endpoint: upstream } = this;
-    const isClean = isOrderly && !tunnel.isHolding && tunnel.brokenSide === undefined;
-    tunnel.release();
+    const { task, endpoint: upstream } = this;
+    const isClean = isOrderly && task.isClean;
+    task.release();
     if (isClean) upstream.close();
     else upstream.reset();
     return isClean;
-  }
-
-  private onEvents(events: number, side: SideName): void {
-    this.connection.lastActivityMs = this.connection.worker.clock.nowMs;
-    this.pump();
-    if ((events & BROKEN_EVENTS) === 0 || !this.connection.isTunnelling) return;
-    this.after(this.tunnel.reportBroken(side));
-  }
-
-  private pump(): void {
-    this.after(this.tunnel.run());
-    if (!this.connection.isTunnelling || !this.tunnel.hasYielded || this.isDeferred) return;
-    this.isDeferred = true;
-    this.connection.worker.clock.defer(this);
-  }
-
-  private after(over: CloseReason | undefined): void {
-    const { connection, tunnel } = this;
-    if (over !== undefined) connection.terminate(over);
-    else if (tunnel.isLingering) {
-      const { clock } = connection.worker;
-      clock.wheel.schedule(connection.timer, clock.nowMs + LINGER_MS);
-    }
   }
 }

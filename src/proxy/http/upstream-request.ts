@@ -1,11 +1,13 @@
-import { type NativeMemory, Outcome, PumpSlot, type Transport } from '../../splice/index.js';
+import { type NativeMemory, Outcome, type Transport } from '../../splice/index.js';
+import type { PathTaken } from '../access-line.js';
 import { isPeerGone } from '../tunnel.js';
-import { BodyRelay, RelayResult } from './body-relay.js';
+import { BodyRelay, type RelaySide } from './body-relay.js';
 import type { HttpPolicy } from './http-policy.js';
 import type { HttpRoom } from './http-room.js';
 import type { Intake } from './intake.js';
 import { Framing } from './message-head.js';
 import { Method } from './method.js';
+import { RelayResult } from './relay-result.js';
 import type { RequestDelivery } from './rewriting/index.js';
 
 /** What a head may grow by at least: fields that are added. */
@@ -45,7 +47,23 @@ export class UpstreamRequest {
   private bodyTaken = 0;
 
   constructor(private readonly room: HttpRoom) {
-    this.body = new BodyRelay(room, room.worker.counters.up);
+    const { up, secureUp } = room.worker.counters;
+    this.body = new BodyRelay(room, up, secureUp);
+  }
+
+  /** Bytes of it that came, head and body. */
+  get bytes(): number {
+    return this.headBytes + this.body.bytes;
+  }
+
+  /** Which way the body went. */
+  get path(): PathTaken {
+    return this.body.path;
+  }
+
+  /** Some of it waits for the endpoint. */
+  get isHolding(): boolean {
+    return this.body.isHolding;
   }
 
   /** All of it has been handed over. */
@@ -100,21 +118,20 @@ export class UpstreamRequest {
   }
 
   /** Sends it on a connection; more of it goes by {@link push}. */
-  send(client: Transport, upstream: Transport): RelayResult {
+  send(client: RelaySide, link: RelaySide): RelayResult {
     const { body, blockBytes } = this;
     const block = this.block!;
-    body.join(client, upstream);
+    const { transport: upstream } = link;
+    body.join(client, link);
     const written = upstream.writable ? upstream.write(block.address, blockBytes) : Outcome.Blocked;
     this.wasSent = written > 0;
+    if (written < 0 && written !== Outcome.Blocked) return RelayResult.SinkFailed;
+    body.countCopied(blockBytes);
     if (written === blockBytes) {
-      const meter = this.room.worker.counters.up;
-      meter[PumpSlot.CopyBytes]! += written;
-      meter[PumpSlot.CopyOperations]!++;
       if (!body.isRead) return RelayResult.Waiting;
       body.isOver = true;
       return RelayResult.Ended;
     }
-    if (written < 0 && written !== Outcome.Blocked) return RelayResult.SinkFailed;
     body.hold(block, Math.max(0, written), blockBytes, false);
     return RelayResult.Waiting;
   }
@@ -144,9 +161,9 @@ export class UpstreamRequest {
   }
 
   /** It was a CONNECT, which goes no further: a tunnel begins behind it. */
-  beginTunnel(client: Transport, upstream: Transport, intake: Intake): void {
+  beginTunnel(client: RelaySide, link: RelaySide, intake: Intake): void {
     this.forget();
-    this.body.join(client, upstream);
+    this.body.join(client, link);
     this.switchTo(intake);
   }
 

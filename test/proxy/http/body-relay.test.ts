@@ -1,9 +1,10 @@
 import type { Test } from 'tap';
-import { BodyRelay, RelayResult } from '#src/proxy/http/body-relay.js';
+import { BodyRelay } from '#src/proxy/http/body-relay.js';
 import { HttpBuffers } from '#src/proxy/http/http-buffers.js';
 import type { HttpRoom } from '#src/proxy/http/http-room.js';
 import { Framing } from '#src/proxy/http/message-head.js';
-import { NativeMemory, type Pipe, type PumpTap } from '#src/splice/index.js';
+import { RelayResult } from '#src/proxy/http/relay-result.js';
+import { NativeMemory, type Pipe, type PumpTap, type Transport } from '#src/splice/index.js';
 import { nothingTaken, PumpRig } from '#test/support/pump-rig.js';
 import { payload } from '#test/support/random.js';
 import { type SocketKit, socketTest } from '#test/support/socket-kit.js';
@@ -66,11 +67,12 @@ function relayed(t: Test, kit: SocketKit, message: Message, withHead: number): L
   const { kernel, pipes, buffers: copies, clock, meter } = rig;
   const buffers = new HttpBuffers(8192);
   const worker = { kernel, pipes, buffers: copies, clock };
-  const relay = new BodyRelay({ worker, buffers } as unknown as HttpRoom, meter);
+  const relay = new BodyRelay({ worker, buffers } as unknown as HttpRoom, meter, meter);
   const tap = new Listening(kit);
   relay.tap = tap;
   relay.begin(framing, length, isUnchunked);
-  relay.join(rig.source, rig.sink);
+  const side = (transport: Transport) => ({ transport, tls: undefined });
+  relay.join(side(rig.source), side(rig.sink));
   const first = buffers.takeBuffer();
   body.copy(first.bytes, 0, 0, withHead);
   t.equal(relay.admit(first, 0, withHead), withHead);

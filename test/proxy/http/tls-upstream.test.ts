@@ -11,6 +11,7 @@ import {
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
+import { PUMP_SLOTS, PumpSlot } from '#src/splice/index.js';
 import { type ClientTlsSettings, TlsVersion } from '#src/tls/index.js';
 import { freePort } from '#test/support/address.js';
 import { missingProgram, testWith } from '#test/support/capability.js';
@@ -202,6 +203,31 @@ for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
         tls: { version: '1.3', server_name: 'a.test' },
         upstream_tls: { version: maxVersion.slice(4), server_name: 'a.test', peer_verified: true },
       });
+      client.agent.destroy();
+    },
+  );
+}
+
+const inUserland = { ...upstreamTls, kernel: 'off' } as const;
+for (const [what, certified, options] of [
+  ['from the client', undefined, { tls: { ...tls, kernel: 'off' }, upstreamTls: undefined }],
+  ['to the endpoint', { names: ['a.test'] }, { upstreamTls: inUserland }],
+] as const) {
+  upstreamTest(
+    `tls upstream: bytes that pass OpenSSL ${what} are counted apart`,
+    certified,
+    options,
+    async (t, worker) => {
+      const client = new Client(worker, 'tls' in options);
+      const body = randomBytes(200_000);
+      t.ok((await client.post(body)).body.equals(body));
+      t.match(await lineOf(worker, 1), { path_up: 'userland_tls', path_down: 'userland_tls' });
+      const { up, down, secureUp, secureDown } = worker.counters;
+      for (const meter of [up, down]) t.same([...meter], Array(PUMP_SLOTS).fill(0));
+      for (const meter of [secureUp, secureDown]) {
+        // The first ones of many may have been in a pipe before OpenSSL got them.
+        t.ok(meter[PumpSlot.CopyBytes]! + meter[PumpSlot.SpliceBytes]! > body.length);
+      }
       client.agent.destroy();
     },
   );

@@ -1,0 +1,63 @@
+import { Outcome } from '../../splice/index.js';
+import type { HttpConnection } from './connection.js';
+import type { HttpBuffers } from './http-buffers.js';
+
+/** How long a client that was told of the end may go on sending. */
+const LINGER_MS = 2000;
+
+/**
+ * The end of a client's connection after its last answer: what the client still sends is read and thrown
+ * away, because closing would answer it with a reset, which can overtake the answer (RFC 9112 §9.6).
+ */
+export class Farewell {
+  /** What the client may still have to say does not matter, or there is nothing. */
+  private hasHeardAll: boolean;
+
+  /** @param isWhole nothing more of the last request is to come */
+  constructor(
+    private readonly connection: HttpConnection,
+    private readonly buffers: HttpBuffers,
+    isWhole: boolean,
+  ) {
+    const { transport, tls } = connection;
+    this.hasHeardAll = isWhole && !transport.readable;
+    // A plain socket says the end when it is closed, however much waits in it; with TLS there must be room.
+    if (!this.hasHeardAll || tls !== undefined) transport.shutdownWrite();
+  }
+
+  /** Nothing is waited for: the connection can be closed. */
+  get isOver(): boolean {
+    return this.hasHeardAll && !this.connection.transport.isClosing;
+  }
+
+  /** There is something to wait for. */
+  begin(): void {
+    const { connection } = this;
+    const { clock } = connection.worker;
+    clock.wheel.schedule(connection.timer, clock.nowMs + LINGER_MS);
+    this.discard();
+  }
+
+  /** Throws away what came. */
+  discard(): void {
+    const { connection } = this;
+    const { transport } = connection;
+    const { output } = this.buffers;
+    while (transport.readable) {
+      const read = transport.read(output.address, output.byteLength);
+      if (read > 0) continue;
+      if (read === Outcome.Failed) {
+        connection.terminate('done');
+        return;
+      }
+      if (read === Outcome.Eof) this.hasHeardAll = true;
+      break;
+    }
+    if (this.isOver) connection.terminate('done');
+  }
+
+  onTimer(): void {
+    const { connection } = this;
+    if (!connection.transport.isClosing || connection.isQuiet()) connection.terminate('done');
+  }
+}

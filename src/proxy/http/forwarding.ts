@@ -1,0 +1,198 @@
+import { HeadResult } from './client-response.js';
+import type { Exchange } from './exchange.js';
+import { ExchangeState } from './exchange-state.js';
+import type { HttpRoom } from './http-room.js';
+import { Framing } from './message-head.js';
+import { RelayResult } from './relay-result.js';
+
+/** Of a response of which nothing was sent. */
+const REFUSED = RelayResult.Malformed;
+
+/**
+ * The part of an exchange that goes by an endpoint, once there is a connection to it: the request goes
+ * out, the response comes back, and either may fail.
+ */
+export class Forwarding {
+  /** The request asks for another protocol. */
+  wantsUpgrade = false;
+  /** Other endpoints that may still be tried. */
+  retriesLeft = 0;
+
+  constructor(
+    private readonly room: HttpRoom,
+    private readonly exchange: Exchange,
+  ) {}
+
+  /** There is a connection to an endpoint. */
+  begin(): void {
+    const { exchange } = this;
+    const { connection, request, response, link } = exchange;
+    if (response.isConnect) {
+      this.establish();
+      return;
+    }
+    exchange.enter(ExchangeState.awaiting);
+    connection.keepTime();
+    this.afterRequest(request.send(connection, link));
+    if (exchange.state === ExchangeState.awaiting && request.body.isDue)
+      this.afterRequest(request.push());
+  }
+
+  /** Something may move, on whatever side. */
+  progress(): void {
+    const { exchange } = this;
+    const { request, response } = exchange;
+    if (exchange.state === ExchangeState.switching) {
+      this.pushSwitch();
+      return;
+    }
+    if (request.body.isDue) this.afterRequest(request.push());
+    if (exchange.state === ExchangeState.awaiting) this.readResponse();
+    else if (exchange.state === ExchangeState.responding) exchange.afterResponse(response.push());
+  }
+
+  /** The client's socket has bytes, or room. */
+  onClientEvents(): void {
+    const { exchange } = this;
+    const { request, response } = exchange;
+    if (exchange.state === ExchangeState.switching) {
+      this.pushSwitch();
+      return;
+    }
+    if (request.body.isDue) this.afterRequest(request.push());
+    if (response.isPending) exchange.afterResponse(response.push());
+  }
+
+  /** CONNECT (RFC 9110 §9.3.6): the tunnel begins behind our answer. */
+  private establish(): void {
+    const { exchange } = this;
+    const { connection, request, response, link, record } = exchange;
+    exchange.enter(ExchangeState.switching);
+    record.answered(this.room.worker.clock.nowMs);
+    connection.keepTime();
+    request.beginTunnel(connection, link, connection.intake);
+    response.sendEstablished(connection);
+    this.pushSwitch();
+  }
+
+  private afterRequest(result: RelayResult): void {
+    const { exchange } = this;
+    const { connection, request } = exchange;
+    switch (result) {
+      case RelayResult.Waiting:
+      case RelayResult.Ended:
+        return;
+      case RelayResult.Yielded:
+        exchange.defer();
+        return;
+      case RelayResult.SourceFailed:
+        connection.terminate('client_reset');
+        return;
+      case RelayResult.Malformed:
+        if (exchange.state !== ExchangeState.awaiting) connection.terminate('client_reset');
+        else exchange.answer.replace(connection.reject(request.body.rejection!));
+        return;
+      case RelayResult.SinkFailed: {
+        const mayAnswer = request.abandon(exchange.link.transport);
+        if (exchange.state !== ExchangeState.awaiting) return;
+        if (mayAnswer) this.readResponse();
+        else exchange.answer.replace(502);
+      }
+    }
+  }
+
+  private readResponse(): void {
+    const { exchange, room } = this;
+    const { response } = exchange;
+    const { transport } = exchange.link;
+    for (;;) {
+      if (response.body.isHolding && response.push() !== RelayResult.Ended) return;
+      switch (response.readHead(transport)) {
+        case HeadResult.NeedMore:
+          return;
+        case HeadResult.Broken:
+          this.upstreamBroke();
+          return;
+        case HeadResult.Rejected:
+          exchange.answer.replace(502);
+          return;
+        case HeadResult.Whole:
+          if (!room.response.isInterim) {
+            this.respond();
+            return;
+          }
+          this.passInterim();
+          if (exchange.state !== ExchangeState.awaiting) return;
+      }
+    }
+  }
+
+  private passInterim(): void {
+    const { response, connection, answer } = this.exchange;
+    const result = response.sendInterim(connection);
+    if (result === RelayResult.Malformed) answer.replace(502);
+    else if (result === RelayResult.SinkFailed) connection.terminate('client_reset');
+  }
+
+  private respond(): void {
+    const { room, exchange } = this;
+    const { connection, request, response, link } = exchange;
+    const { response: head } = room;
+    const isTunnel = head.framing === Framing.tunnel;
+    link.isKept = head.keepAlive;
+    link.attempts!.endpoint!.answered(head.status);
+    // Who refuses a request does not want the rest of its body.
+    const isRefusal = !request.isOver && head.status >= 300;
+    const mayKeep = !isRefusal && !connection.isLast;
+    // Nobody switches who was not asked.
+    const isAsked = !isTunnel || (this.wantsUpgrade && request.isOver);
+    const result = isAsked ? response.send(connection, link, mayKeep) : REFUSED;
+    if (result === REFUSED) {
+      exchange.answer.replace(502);
+      return;
+    }
+    exchange.record.answered(room.worker.clock.nowMs);
+    if (isTunnel) {
+      exchange.enter(ExchangeState.switching);
+      request.switchTo(connection.intake);
+      this.pushSwitch();
+      return;
+    }
+    exchange.enter(ExchangeState.responding);
+    if (request.isOver) request.forget();
+    exchange.afterResponse(result);
+    if (exchange.state !== ExchangeState.responding || !response.body.isDue) return;
+    exchange.afterResponse(response.push());
+  }
+
+  /** What was read already goes out before the tunnel opens. */
+  private pushSwitch(): void {
+    const { request, response, connection, link } = this.exchange;
+    const up = request.isOver ? RelayResult.Ended : request.push();
+    const down = response.body.isOver ? RelayResult.Ended : response.push();
+    if (up === RelayResult.SinkFailed) connection.terminate('upstream_reset');
+    else if (down === RelayResult.SinkFailed) connection.terminate('client_reset');
+    else if (up === RelayResult.Ended && down === RelayResult.Ended) connection.openTunnel(link);
+  }
+
+  private upstreamBroke(): void {
+    const { exchange } = this;
+    const { request, response, link, record } = exchange;
+    const isRepeatable = response.isUntouched && request.mayRepeat;
+    const { wasIdle } = link;
+    if (!wasIdle) link.attempts!.endpoint!.answered(502);
+    if (!isRepeatable || !(wasIdle || this.retriesLeft > 0)) {
+      exchange.answer.replace(502);
+      return;
+    }
+    request.rewind();
+    record.retries++;
+    exchange.enter(ExchangeState.dialling);
+    if (wasIdle) {
+      link.reconnect();
+      return;
+    }
+    this.retriesLeft--;
+    if (!link.another()) exchange.answer.replace(502);
+  }
+}

@@ -1,0 +1,102 @@
+import type { ProducedAnswer } from './body-source.js';
+import type { Exchange } from './exchange.js';
+import { ExchangeState } from './exchange-state.js';
+import type { HttpRoom } from './http-room.js';
+import { Method } from './method.js';
+import type { RelayResult } from './relay-result.js';
+
+/** What an answer of ours may be longer than its body. */
+const ANSWER_HEAD_BYTES = 8 * 1024;
+
+/**
+ * The answers an exchange gets from us: errors, what its route says, what its route makes over time. There
+ * is no endpoint, or none any more.
+ */
+export class LocalAnswer {
+  constructor(
+    private readonly room: HttpRoom,
+    private readonly exchange: Exchange,
+  ) {}
+
+  /** Answers without an upstream, while the request's head is there. @param fields whole lines */
+  refuse(status: number, fields = ''): void {
+    this.error(status, fields, this.room.request.accept);
+  }
+
+  /** Answers in the place of an endpoint. */
+  replace(status: number): void {
+    this.error(status, '', this.exchange.request.accept());
+  }
+
+  /** Answers as the route says, while the request's head is there. */
+  direct(): void {
+    const { room, exchange } = this;
+    const { buffers, writer } = room;
+    const { connection, response } = exchange;
+    const { policy } = connection.service;
+    const answer = policy.answer!;
+    this.begin();
+    const memory = buffers.takeFor(answer.bodyBytes(policy) + ANSWER_HEAD_BYTES);
+    answer.write(policy, response.connectionLine, Date.now(), writer.begin(memory.bytes));
+    if (writer.isFull) {
+      buffers.give(memory);
+      exchange.afterResponse(this.sendError(500, '', undefined));
+      return;
+    }
+    exchange.afterResponse(response.sendOwn(connection, answer.status, memory, writer.length));
+  }
+
+  /** Answers with a body that is made while it is sent, while the request's head is there. */
+  produce(answer: ProducedAnswer): void {
+    const { room, exchange } = this;
+    const { buffers, writer } = room;
+    const { connection, response } = exchange;
+    const { body } = answer;
+    this.begin();
+    const memory = buffers.takeFor(ANSWER_HEAD_BYTES);
+    const line = response.connectionLine;
+    answer.writeHead(connection.service.policy, line, Date.now(), writer.begin(memory.bytes));
+    if (writer.isFull) {
+      buffers.give(memory);
+      body?.release();
+      exchange.afterResponse(this.sendError(500, '', undefined));
+      return;
+    }
+    const { length } = writer;
+    exchange.afterResponse(response.sendOwn(connection, answer.status, memory, length, body));
+  }
+
+  private error(status: number, fields: string, accept: string | undefined): void {
+    const { connection, response } = this.exchange;
+    // A part of an informational response has gone out: nothing but its rest may follow.
+    if (response.body.isHolding) {
+      connection.terminate('upstream_reset');
+      return;
+    }
+    this.begin();
+    this.exchange.afterResponse(this.sendError(status, fields, accept));
+  }
+
+  private begin(): void {
+    const { connection, request, response, link, record } = this.exchange;
+    link.drop();
+    response.release();
+    this.exchange.enter(ExchangeState.answering);
+    record.answered(this.room.worker.clock.nowMs);
+    if (!request.body.isRead || connection.isLast) response.keepsClient = false;
+    request.release();
+    connection.keepTime();
+  }
+
+  private sendError(status: number, fields: string, accept: string | undefined): RelayResult {
+    const { connection, response } = this.exchange;
+    const { buffers } = this.room;
+    const errors = connection.service.errors ?? this.room.errors;
+    const { keepsClient: keepAlive, method } = response;
+    const isHead = method === Method.HEAD;
+    const answer = errors.render({ status, accept, isHead, keepAlive, fields }, Date.now());
+    const memory = buffers.takeFor(answer.length);
+    answer.copy(memory.bytes);
+    return response.sendOwn(connection, status, memory, answer.length);
+  }
+}

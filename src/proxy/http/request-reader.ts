@@ -1,0 +1,143 @@
+import { Outcome } from '../../splice/index.js';
+import type { HttpConnection } from './connection.js';
+import { ConnectionState } from './connection-state.js';
+import type { HttpGate } from './http-gate.js';
+import { type HttpRejection, PARTIAL } from './http-rejection.js';
+import { Intake } from './intake.js';
+
+/** Draining, a quiet client is waited for so long: its next request may be on the way. */
+const DRAIN_GRACE_MS = 500;
+
+/**
+ * Takes the heads of requests from a client's connection, one after the other, and knows how long each is
+ * waited for.
+ */
+export class RequestReader {
+  /** What came of the client and was not used yet. */
+  readonly intake: Intake;
+  private isServing = false;
+  /** Requests so far. */
+  private requests = 0;
+  /** When the wait for a head began, or, once a part of it is there, for the rest. */
+  private waitingSinceMs: number;
+
+  constructor(
+    private readonly connection: HttpConnection,
+    private readonly gate: HttpGate,
+  ) {
+    this.intake = new Intake(gate.room.buffers);
+    this.waitingSinceMs = connection.startedMs;
+  }
+
+  /** A part of a head is there. */
+  get hasPartialHead(): boolean {
+    return this.intake.length > 0;
+  }
+
+  /** The first head may come. @param sinceMs when the wait for it began */
+  begin(sinceMs: number): void {
+    const { connection } = this;
+    this.waitingSinceMs = sinceMs;
+    connection.expectBy(sinceMs + connection.worker.timeouts.headMs);
+  }
+
+  /** The last request is answered; another one may come. */
+  again(): void {
+    const { connection } = this;
+    const { clock, timeouts } = connection.worker;
+    this.waitingSinceMs = clock.nowMs;
+    if (connection.isLast) this.drain();
+    else connection.expectBy(clock.nowMs + timeouts.keepAliveMs);
+  }
+
+  /** The proxy is stopping: whoever says nothing now is waited for no longer than a moment. */
+  drain(): void {
+    const { connection, hasPartialHead } = this;
+    if (!hasPartialHead) connection.expectBy(connection.worker.clock.nowMs + DRAIN_GRACE_MS);
+  }
+
+  /** Takes requests for as long as there are some and none is under way. */
+  serve(): void {
+    // An answer that is given at once leads here again: pipelined ones would nest.
+    if (this.isServing) return;
+    this.isServing = true;
+    try {
+      while (this.connection.state === ConnectionState.reading && this.readHead()) {}
+    } finally {
+      this.isServing = false;
+    }
+  }
+
+  /** The time is up, or it was when the timer was set. */
+  onTimer(): void {
+    const { connection } = this;
+    // What came this very moment counts: its event is not here yet.
+    if (connection.isLast) this.serve();
+    if (connection.state !== ConnectionState.reading) return;
+    const { requests, hasPartialHead } = this;
+    const { clock, timeouts, isDraining } = connection.worker;
+    const isIdle = requests > 0 && !hasPartialHead;
+    const patienceMs = isIdle ? timeouts.keepAliveMs : timeouts.headMs;
+    const deadlineMs = this.waitingSinceMs + patienceMs;
+    if (isIdle && connection.isLast) connection.finish(true);
+    else if (!hasPartialHead && isDraining) connection.terminate('drained');
+    else if (clock.nowMs < deadlineMs) clock.wheel.schedule(connection.timer, deadlineMs);
+    else if (hasPartialHead) this.refuse(408);
+    else connection.terminate(isIdle ? 'done' : 'head_timeout');
+  }
+
+  /** @returns false when there is nothing more to be had now */
+  private readHead(): boolean {
+    const { intake, connection } = this;
+    const { transport } = connection;
+    if (intake.length === intake.seenBytes) {
+      const read = transport.readable ? intake.fill(transport) : Outcome.Blocked;
+      if (read <= 0) return this.nothingRead(read);
+    }
+    const { bytes } = intake.buffer!;
+    const { start, end, seenBytes } = intake;
+    const result = this.gate.room.request.parse(bytes, start, end, seenBytes);
+    if (result === PARTIAL) {
+      if (seenBytes === 0) this.headBegins();
+      intake.seenBytes = end - start;
+      return true;
+    }
+    if (result < 0) {
+      this.refuse(connection.reject(-result as HttpRejection));
+    } else {
+      this.requests++;
+      connection.exchangeBegins();
+      intake.settle();
+    }
+    return true;
+  }
+
+  private headBegins(): void {
+    const { connection } = this;
+    const { clock, timeouts } = connection.worker;
+    if (this.requests > 0) this.waitingSinceMs = clock.nowMs;
+    connection.expectBy(this.waitingSinceMs + timeouts.headMs);
+  }
+
+  private nothingRead(outcome: number): boolean {
+    const { connection, intake } = this;
+    if (outcome === Outcome.Eof) connection.finish(true);
+    else if (outcome === Outcome.Failed) connection.terminate('client_reset');
+    else intake.settle();
+    return false;
+  }
+
+  /** Answers what is no request, and ends. */
+  private refuse(status: number): void {
+    const { gate, connection } = this;
+    const { transport } = connection;
+    const { buffers, errors: ours } = gate.room;
+    const { output } = buffers;
+    const errors = gate.service?.errors ?? ours;
+    const answer = errors.render({ status }, Date.now());
+    answer.copy(output.bytes);
+    // Nothing else is on its way: the socket takes so little, or is dead.
+    if (transport.writable) transport.write(output.address, answer.length);
+    connection.finish(false);
+  }
+}
