@@ -3,7 +3,7 @@ import { BufferPool, NativeMemory } from '../../splice/index.js';
 /** Free bytes in front of what is read: a head that grew can be put right before its body. */
 const HEADROOM_BYTES = 8 * 1024;
 /** Bytes one read may bring beyond the longest head. */
-const BODY_BYTES = 24 * 1024;
+const BODY_BYTES = 40 * 1024;
 /** A request's head as it is sent, kept until it is answered. Pages that are not written cost nothing. */
 const BLOCK_BYTES = 16 * 1024;
 /** Fields that are added to a head, at most. */
