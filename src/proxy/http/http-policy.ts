@@ -8,9 +8,9 @@ import {
   keptRequestId,
   type RequestContext,
   type RequestIds,
-  RewriterCache,
 } from './rewriting/index.js';
 import { RouteCounters } from './route-counters.js';
+import { RouteParts } from './route-parts.js';
 import {
   CanonicalPath,
   type ConnectionFacts,
@@ -66,8 +66,8 @@ export class HttpPolicy implements RequestContext {
       worker,
     );
     this.router = new Router(http.routes);
-    const rewriters = new RewriterCache();
-    this.routes = http.routes.map((_, index) => new HttpRoute(http, index, worker, rewriters));
+    const parts = new RouteParts();
+    this.routes = http.routes.map((_, index) => new HttpRoute(http, index, worker, parts));
     this.trusted = new NetworkSet(http.trustedProxies);
     this.requestId = http.requestId;
     if (http.httpsRedirect !== null) this.httpsRedirect = httpsRedirect(http.httpsRedirect);

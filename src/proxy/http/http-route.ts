@@ -1,17 +1,13 @@
-import { Refusal, RouteGuard } from './guarding/index.js';
+import { Refusal, type RouteGuard } from './guarding/index.js';
 import type { HttpRouteSnapshot, HttpSnapshot } from './http-snapshot.js';
 import { Method } from './method.js';
 import { Outbound } from './outbound.js';
 import type { RequestHead } from './request-head.js';
-import {
-  DirectAnswer,
-  type RequestRewriter,
-  type ResponseRewriter,
-  type RewriterCache,
-} from './rewriting/index.js';
+import { DirectAnswer, type RequestRewriter, type ResponseRewriter } from './rewriting/index.js';
 import { RouteCounters } from './route-counters.js';
+import type { RouteParts } from './route-parts.js';
 import type { HttpClient } from './routing/index.js';
-import { Split } from './split.js';
+import type { Split } from './split.js';
 
 /** One route of a listener, compiled. */
 export class HttpRoute {
@@ -35,20 +31,20 @@ export class HttpRoute {
   /**
    * @param index position in the configuration
    * @param worker position among the workers
-   * @param rewriters of the listener
+   * @param parts of the listener
    */
   constructor(
     http: HttpSnapshot,
     readonly index: number,
     worker: number,
-    rewriters: RewriterCache,
+    parts: RouteParts,
   ) {
     const route: HttpRouteSnapshot = http.routes[index]!;
     const { action } = route;
     this.name = route.name;
     this.retries = route.retries;
     this.sticky = route.sticky?.cookie;
-    this.split = action.kind === 'forward' ? new Split(action, worker) : undefined;
+    this.split = action.kind === 'forward' ? parts.splitOf(action, worker) : undefined;
     this.outbound = action.kind === 'outbound' ? new Outbound(action) : undefined;
     this.answer =
       action.kind === 'forward' || action.kind === 'outbound'
@@ -58,8 +54,8 @@ export class HttpRoute {
       route.counters ?? RouteCounters.createMemory(worker + 1),
       worker,
     );
-    this.guard = new RouteGuard(route.guard, worker);
-    const { request, response } = rewriters.of(http, route);
+    this.guard = parts.guardOf(route.guard, worker);
+    const { request, response } = parts.rewriters.of(http, route);
     this.request = request;
     this.response = response;
   }

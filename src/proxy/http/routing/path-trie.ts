@@ -9,12 +9,9 @@ interface Expression {
   readonly routes: number[];
 }
 
-/** Up to this many children are looked through; more have a table. */
-const SCANNED_MAX = 6;
-
 /**
- * A node of a radix tree: a run of bytes, and what may follow. Routes are numbers in the order of the
- * configuration, and lists of them ascend.
+ * A node of a radix tree while it grows: a run of bytes, and what may follow. Routes are numbers in the
+ * order of the configuration, and lists of them ascend.
  */
 class Node {
   /** Routes whose exact path ends here. */
@@ -23,30 +20,74 @@ class Node {
   readonly prefix: number[] = [];
   /** Expressions whose literal beginning ends here. */
   readonly expressions: Expression[] = [];
-  readonly children: Node[] = [];
-  /** Child by first byte, where there are many. */
-  private table: (Node | undefined)[] | undefined;
+  /** By first byte. */
+  readonly children = new Map<number, Node>();
 
   constructor(public label: Buffer) {}
 
   child(byte: number): Node | undefined {
-    if (this.table !== undefined) return this.table[byte];
-    for (const child of this.children) if (child.label[0] === byte) return child;
-    return undefined;
+    return this.children.get(byte);
   }
 
   add(child: Node): void {
-    this.children.push(child);
-    if (this.table !== undefined) this.table[child.label[0]!] = child;
-    else if (this.children.length > SCANNED_MAX) {
-      this.table = Array.from({ length: 256 }, () => undefined);
-      for (const one of this.children) this.table[one.label[0]!] = one;
-    }
+    this.children.set(child.label[0]!, child);
   }
+}
 
-  replace(child: Node, by: Node): void {
-    this.children[this.children.indexOf(child)] = by;
-    if (this.table !== undefined) this.table[by.label[0]!] = by;
+// The eight numbers of a node in PackedTree.nodes: half a line of the processor's cache.
+/** Where the label begins and ends in PackedTree.labels. Its first byte is known once the node is reached. */
+const LABEL = 0;
+const LABEL_END = 1;
+/** The lowest first byte of a child, how many from it on have a slot, and where these begin. */
+const LOWEST = 2;
+const SPAN = 3;
+const CHILDREN = 4;
+/** Where in PackedTree.lists: 0 for none. */
+const EXACT = 5;
+const PREFIX = 6;
+/** Where in PackedTree.expressions, −1 for none. */
+const EXPRESSIONS = 7;
+
+/**
+ * A tree that has grown, in four arrays: with thousands of routes the look-up waits for memory more than for
+ * anything else, and objects would have it wait several times a node.
+ */
+class PackedTree {
+  readonly nodes: Int32Array;
+  /** Offsets of nodes by first byte, 0 where none begins so: the root is nobody's child. */
+  readonly children: Int32Array;
+  /** Each with its length before it. */
+  readonly lists: Int32Array;
+  readonly labels: Uint8Array;
+  readonly expressions: readonly (readonly Expression[])[];
+
+  constructor(root: Node) {
+    const nodes: number[] = [];
+    const children: number[] = [];
+    const lists: number[] = [0];
+    const labels: number[] = [];
+    const expressions: Expression[][] = [];
+    const listOf = (routes: readonly number[]): number =>
+      routes.length === 0 ? 0 : lists.push(routes.length, ...routes) - routes.length - 1;
+    const place = (node: Node): number => {
+      const offset = nodes.length;
+      const bytes = [...node.children.keys()];
+      const lowest = bytes.length === 0 ? 0 : Math.min(...bytes);
+      const span = bytes.length === 0 ? 0 : Math.max(...bytes) - lowest + 1;
+      const slots = children.length;
+      for (let slot = 0; slot < span; slot++) children.push(0);
+      nodes.push(labels.length, labels.push(...node.label), lowest, span, slots);
+      nodes.push(listOf(node.exact), listOf(node.prefix));
+      nodes.push(node.expressions.length === 0 ? -1 : expressions.push(node.expressions) - 1);
+      for (const [byte, child] of node.children) children[slots + byte - lowest] = place(child);
+      return offset;
+    };
+    place(root);
+    this.nodes = Int32Array.from(nodes);
+    this.children = Int32Array.from(children);
+    this.lists = Int32Array.from(lists);
+    this.labels = Uint8Array.from(labels);
+    this.expressions = expressions;
   }
 }
 
@@ -65,11 +106,14 @@ export const NO_ROUTE = 0x3fffffff;
  */
 export class PathTrie {
   private readonly root = new Node(Buffer.alloc(0));
+  /** Made when somebody looks something up for the first time since a route was added. */
+  private packed: PackedTree | undefined;
   /** Routes for any path, and without one. */
   private readonly anyPath: number[] = [];
 
   /** @param route higher than those added before */
   add(route: number, paths: readonly PathPatternSnapshot[]): void {
+    this.packed = undefined;
     if (paths.length === 0) this.anyPath.push(route);
     for (const { kind, text } of paths) {
       if (kind === 'exact') append(this.nodeFor(text).exact, route);
@@ -86,20 +130,29 @@ export class PathTrie {
   first(path: CanonicalPath | undefined, best: number, test: RouteTest): number {
     let found = firstOf(this.anyPath, best, test);
     if (path === undefined) return found;
+    this.packed ??= new PackedTree(this.root);
+    const { nodes, children, lists, labels, expressions } = this.packed;
     const { bytes, end } = path;
     let at = path.start;
-    for (let node: Node | undefined = this.root; ; ) {
-      if (node.prefix.length > 0) found = firstOf(node.prefix, found, test);
-      if (node.expressions.length > 0) found = firstMatch(node.expressions, path, found, test);
-      if (at === end) return node.exact.length > 0 ? firstOf(node.exact, found, test) : found;
-      node = node.child(bytes[at]!);
-      if (node === undefined) return found;
-      const { label } = node;
-      if (at + label.length > end) return found;
-      for (let index = 1; index < label.length; index++) {
-        if (bytes[at + index] !== label[index]) return found;
+    for (let node = 0; ; ) {
+      const prefix = nodes[node + PREFIX]!;
+      if (prefix > 0) found = firstListed(lists, prefix, found, test);
+      const tried = nodes[node + EXPRESSIONS]!;
+      if (tried >= 0) found = firstMatch(expressions[tried]!, path, found, test);
+      if (at === end) {
+        const exact = nodes[node + EXACT]!;
+        return exact > 0 ? firstListed(lists, exact, found, test) : found;
       }
-      at += label.length;
+      const slot = bytes[at]! - nodes[node + LOWEST]!;
+      if (slot < 0 || slot >= nodes[node + SPAN]!) return found;
+      node = children[nodes[node + CHILDREN]! + slot]!;
+      if (node === 0) return found;
+      const labelEnd = nodes[node + LABEL_END]!;
+      let labelAt = nodes[node + LABEL]!;
+      if (at + labelEnd - labelAt > end) return found;
+      for (at++, labelAt++; labelAt < labelEnd; at++, labelAt++) {
+        if (bytes[at] !== labels[labelAt]) return found;
+      }
     }
   }
 
@@ -124,7 +177,7 @@ export class PathTrie {
       const shared = sharedLength(child.label, rest);
       if (shared < child.label.length) {
         const middle = new Node(child.label.subarray(0, shared));
-        node.replace(child, middle);
+        node.add(middle);
         child.label = child.label.subarray(shared);
         middle.add(child);
         node = middle;
@@ -140,6 +193,17 @@ export class PathTrie {
 /** The first of ascending `routes` that is before `best` and fits. */
 function firstOf(routes: readonly number[], best: number, test: RouteTest): number {
   for (const route of routes) {
+    if (route >= best) return best;
+    if (test.fits(route)) return route;
+  }
+  return best;
+}
+
+/** The same of a list in memory. @param at where its length is */
+function firstListed(lists: Int32Array, at: number, best: number, test: RouteTest): number {
+  const last = at + lists[at]!;
+  for (let index = at + 1; index <= last; index++) {
+    const route = lists[index]!;
     if (route >= best) return best;
     if (test.fits(route)) return route;
   }

@@ -52,6 +52,11 @@ export class RouteTest {
       this.tlsSubject !== undefined;
   }
 
+  /** Every request fits. */
+  get asksNothing(): boolean {
+    return !this.asksMethod && !this.asksMore;
+  }
+
   /** @param client whom the request was found to come from */
   fits(head: RequestHead, client: HttpClient): boolean {
     if (this.asksMethod && !this.fitsMethod(head)) return false;

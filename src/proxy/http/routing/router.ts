@@ -25,6 +25,8 @@ export const Routing = {
 export class Router {
   private readonly hosts = new HostTable(() => new PathTrie());
   private readonly tests: readonly RouteTest[];
+  /** 1 for each route that asks for nothing but host and path. */
+  private readonly asksNoMore: Uint8Array;
   private readonly found: PathTrie[] = [];
   /** There is only one route, and it takes everything. */
   private readonly isOpen: boolean;
@@ -34,6 +36,7 @@ export class Router {
 
   constructor(routes: readonly Pick<HttpRouteSnapshot, 'match'>[]) {
     this.tests = routes.map(({ match }) => new RouteTest(match));
+    this.asksNoMore = Uint8Array.from(this.tests, ({ asksNothing }) => (asksNothing ? 1 : 0));
     for (const [index, { match }] of routes.entries()) {
       for (const host of new Set(match.hosts.length === 0 ? ['*'] : match.hosts)) {
         this.hosts.valueFor(host).add(index, match.paths);
@@ -65,7 +68,7 @@ export class Router {
 
   /** The tries' question, whether the rest of a route fits, too. */
   fits(route: number): boolean {
-    return this.tests[route]!.fits(this.head, this.client);
+    return this.asksNoMore[route] === 1 || this.tests[route]!.fits(this.head, this.client);
   }
 }
 
