@@ -25,6 +25,9 @@ export interface DirectionStatistics {
   copyOperations: number;
   spliceBytes: number;
   spliceOperations: number;
+  /** From the page cache into a socket. */
+  sendfileBytes: number;
+  sendfileOperations: number;
   /** Through OpenSSL, on one side or both. */
   userlandTlsBytes: number;
   userlandTlsOperations: number;
@@ -141,6 +144,8 @@ function readDirection(
     // A pump that finds OpenSSL at its sink only has spliced from its source before it knew.
     spliceBytes: both(PumpSlot.SpliceBytes),
     spliceOperations: both(PumpSlot.SpliceOperations),
+    sendfileBytes: both(PumpSlot.SendfileBytes),
+    sendfileOperations: both(PumpSlot.SendfileOperations),
     userlandTlsBytes: secure(PumpSlot.CopyBytes),
     userlandTlsOperations: secure(PumpSlot.CopyOperations),
     sourceBlocked: both(PumpSlot.SourceBlocked),

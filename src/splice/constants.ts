@@ -104,10 +104,14 @@ export const Misc = {
 
 /**
  * `man 2 openat2`, `man 2 statx`, `man 2 posix_fadvise`; linux/openat2.h, linux/stat.h, linux/fcntl.h,
- * linux/fadvise.h (the same on x86-64, arm64 and riscv64)
+ * linux/fadvise.h (the same on x86-64, arm64 and riscv64, but for O_DIRECTORY)
  */
 export const File = {
   AT_EMPTY_PATH: 0x1000,
+  AT_SYMLINK_NOFOLLOW: 0x100,
+  O_DIRECTORY: process.arch === 'arm64' ? 0o40000 : 0o200000,
+  O_NONBLOCK: 0o4000,
+  O_NOCTTY: 0o400,
   O_RDONLY: 0,
   O_WRONLY: 1,
   O_RDWR: 2,
@@ -124,6 +128,7 @@ export const File = {
   S_IFMT: 0o170000,
   S_IFREG: 0o100000,
   S_IFDIR: 0o040000,
+  S_IFLNK: 0o120000,
   POSIX_FADV_NORMAL: 0,
   POSIX_FADV_RANDOM: 1,
   POSIX_FADV_SEQUENTIAL: 2,
@@ -135,4 +140,5 @@ export const File = {
 export const SyscallNumber = {
   openat2: 437,
   fadvise64: process.arch === 'x64' ? 221 : 223,
+  getdents64: process.arch === 'x64' ? 217 : 61,
 } as const;

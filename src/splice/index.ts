@@ -15,6 +15,7 @@ export {
 export { BufferPool } from './buffer-pool.js';
 export { Epoll, File, Misc, Socket, SocketOption, Splice } from './constants.js';
 export { DescriptorLedger, withLedger } from './descriptor-ledger.js';
+export { type DirectoryEntry, readDirectory } from './directory-entries.js';
 export { readAndDrop } from './discard.js';
 export { EventPoll } from './epoll.js';
 export { Errno, errnoName, orThrow, SystemCallError } from './errno.js';
@@ -22,10 +23,11 @@ export { EventFd } from './eventfd.js';
 export { adviseFile, type FileAdvice } from './file-advice.js';
 export { copyFile, type FileCopied, type FileCopyOptions, type FileCopyPath } from './file-copy.js';
 export { spliceFromFile, spliceToFile } from './file-splice.js';
+export { FileStamp } from './file-stamp.js';
 export { type FileStatus, fileStatus } from './file-status.js';
 export { GiftPages, lendToPipe } from './gift-pages.js';
 export { NativeMemory } from './memory.js';
-export { openBeneath } from './open-beneath.js';
+export { openBeneath, openDirectory } from './open-beneath.js';
 export { isSpliceRefusal, openPipe, Pipe } from './pipe.js';
 export { PipePool, type PipePoolGauges } from './pipe-pool.js';
 export { type CutReason, cutReasons, PipeTap } from './pipe-tap.js';
@@ -41,7 +43,7 @@ export {
   TURN_BYTES_MAX,
 } from './pump.js';
 export { type PumpTap, TapPair } from './pump-tap.js';
-export { FileSender, sendFile } from './send-file.js';
+export { FileSender, sendFile, sendfileAt } from './send-file.js';
 export {
   type ConnectionQuality,
   changeListenOptions,
@@ -74,6 +76,7 @@ export {
   Iovec,
   Itimerspec,
   Linger,
+  LinuxDirent64,
   Msghdr,
   OpenHow,
   Pollfd,

@@ -3,6 +3,7 @@ import { readAndDrop } from './discard.js';
 import { Errno } from './errno.js';
 import { NativeMemory } from './memory.js';
 import { isSpliceRefusal, type Pipe } from './pipe.js';
+import { sendfileAt } from './send-file.js';
 import { resetSocket } from './socket.js';
 import { setOption } from './stream-options.js';
 import type { Kernel } from './syscalls.js';
@@ -97,12 +98,23 @@ export class PlainTransport implements Transport {
     return result;
   }
 
-  write(address: number, length: number): number {
+  write(address: number, length: number, more = false): number {
     if (this.nagle !== Nagle.off) this.beforeWrite(length);
-    const result = this.kernel.send(this.fd, address, length, Socket.MSG_NOSIGNAL);
+    const flags = more ? Socket.MSG_NOSIGNAL | Socket.MSG_MORE : Socket.MSG_NOSIGNAL;
+    const result = this.kernel.send(this.fd, address, length, flags);
     if (result < 0) return this.writeEnded(result);
     if (result < length && this.isTcp) this.writable = false;
     return result;
+  }
+
+  sendFile(file: number, offset: number, length: number): number {
+    if (this.nagle !== Nagle.off) this.beforeWrite(length);
+    const result = sendfileAt(this.kernel, this.fd, file, offset, length);
+    // Short says nothing: a pending signal, or a page that could not be read at once, ends it early.
+    if (result >= 0) return result;
+    if (!isSpliceRefusal(-result)) return this.writeEnded(result);
+    this.errno = -result;
+    return Outcome.NotSpliceable;
   }
 
   spliceTo(pipe: Pipe, length: number): number {

@@ -36,11 +36,14 @@ export const PumpSlot = {
   NoPipe: 6,
   /** The source or the sink refused to splice: the pump copies for the rest of its life. */
   Refused: 7,
+  /** Sent from the page cache, by who sends files: a pump never does. */
+  SendfileBytes: 8,
+  SendfileOperations: 9,
 } as const;
 
 /** One number for each {@link PumpSlot}; shared memory, where another thread reads along. */
 export type PumpMeter = Float64Array;
-export const PUMP_SLOTS = 8;
+export const PUMP_SLOTS = 10;
 
 /** The time of the present turn, monotonic milliseconds; somebody else keeps it. */
 export interface Clock {

@@ -29,7 +29,11 @@ export function sendFile(
   return outcomeOf(sendfileAt(kernel, to, from, offset, length));
 }
 
-function sendfileAt(
+/**
+ * sendfile(2) from an offset that is a number.
+ * @returns what the kernel answers: bytes, 0 at the file's end, or a negative error number
+ */
+export function sendfileAt(
   kernel: Kernel,
   to: number,
   from: number,

@@ -68,6 +68,9 @@ export const Pollfd = { size: 8, fd: 0, events: 4, revents: 6 } as const;
 /** linux/openat2.h `struct open_how`: three 64-bit fields */
 export const OpenHow = { size: 24, flags: 0, mode: 8, resolve: 16 } as const;
 
+/** linux/dirent.h `struct linux_dirent64`; the name ends with a NUL byte */
+export const LinuxDirent64 = { recordLength: 16, name: 19 } as const;
+
 /** linux/stat.h `struct statx`, the fields a file is told by; times are seconds (64 bits) and nanoseconds (32) */
 export const Statx = {
   size: 256,

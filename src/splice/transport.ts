@@ -50,9 +50,18 @@ export interface Transport {
   discard(length: number): number;
   /**
    * Writes up to `length` bytes from `address`.
+   * @param more true only while more bytes are known to follow, by this call or another one: they may
+   *   share a segment or a record with these. The last ones would wait 200 ms
    * @returns bytes written, or Blocked, Failed
    */
-  write(address: number, length: number): number;
+  write(address: number, length: number, more?: boolean): number;
+  /**
+   * Sends up to `length` bytes of a file from the page cache.
+   * @param file a regular one
+   * @param offset bytes from its beginning
+   * @returns bytes sent; Eof at the file's end, wherever that is by now; Blocked, NotSpliceable, Failed
+   */
+  sendFile(file: number, offset: number, length: number): number;
   /**
    * Moves up to `length` bytes into an **empty** pipe. With an empty pipe EAGAIN can only mean that
    * the socket has nothing; with bytes in it, it could as well mean that the pipe is full.

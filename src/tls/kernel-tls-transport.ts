@@ -75,8 +75,14 @@ export class KernelTlsTransport implements TlsTransport {
     return readAndDrop(this, length);
   }
 
-  write(address: number, length: number): number {
-    const result = this.writer.write(address, length);
+  write(address: number, length: number, more = false): number {
+    const result = this.writer.write(address, length, more);
+    if (result <= Outcome.NotSpliceable) this.errno = this.writer.errno;
+    return result;
+  }
+
+  sendFile(file: number, offset: number, length: number): number {
+    const result = this.writer.sendFile(file, offset, length);
     if (result <= Outcome.NotSpliceable) this.errno = this.writer.errno;
     return result;
   }

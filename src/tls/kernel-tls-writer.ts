@@ -8,6 +8,7 @@ import {
   type Pipe,
   Socket,
   Splice,
+  sendfileAt,
 } from '../splice/index.js';
 import { Alert, AlertLevel } from './alerts.js';
 import type { CipherSuite } from './cipher-suites.js';
@@ -51,12 +52,25 @@ export class KernelTlsWriter implements WritingHalf {
     if (this.isClosing) this.sayEnd();
   }
 
-  write(address: number, length: number): number {
+  write(address: number, length: number, more = false): number {
     if (this.keys.recordsLeft <= 0) {
       const outcome = this.renewKey();
       if (outcome !== 0) return outcome;
     }
-    return this.afterWrite(this.kernel.send(this.fd, address, length, Socket.MSG_NOSIGNAL));
+    const flags = more ? Socket.MSG_NOSIGNAL | Socket.MSG_MORE : Socket.MSG_NOSIGNAL;
+    return this.afterWrite(this.kernel.send(this.fd, address, length, flags));
+  }
+
+  sendFile(file: number, offset: number, length: number): number {
+    if (this.keys.recordsLeft <= 0) {
+      const outcome = this.renewKey();
+      if (outcome !== 0) return outcome;
+    }
+    const result = sendfileAt(this.kernel, this.fd, file, offset, length);
+    if (result === 0) return Outcome.Eof;
+    if (!isSpliceRefusal(-result)) return this.afterWrite(result);
+    this.errno = -result;
+    return Outcome.NotSpliceable;
   }
 
   spliceFrom(pipe: Pipe, more: boolean): number {

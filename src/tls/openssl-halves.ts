@@ -85,6 +85,10 @@ export class OpenSslWriter implements WritingHalf {
     return this.userland.write(address, length);
   }
 
+  sendFile(): number {
+    return this.userland.sendFile();
+  }
+
   spliceFrom(): number {
     return this.userland.spliceFrom();
   }

@@ -25,7 +25,8 @@ export interface WritingHalf {
   /** Why nothing more can be sent, where it is not the socket's fault; None else. */
   readonly ending: TlsEnding;
   notice(events: number): void;
-  write(address: number, length: number): number;
+  write(address: number, length: number, more?: boolean): number;
+  sendFile(file: number, offset: number, length: number): number;
   spliceFrom(pipe: Pipe, more: boolean): number;
   shutdownWrite(): number;
   /** Says end of stream if it can be said at once. */

@@ -178,6 +178,11 @@ export class UserlandTlsTransport implements TlsTransport {
     return Outcome.NotSpliceable;
   }
 
+  sendFile(): number {
+    this.errno = Errno.EINVAL;
+    return Outcome.NotSpliceable;
+  }
+
   spliceFrom(): number {
     this.errno = Errno.EINVAL;
     return Outcome.NotSpliceable;

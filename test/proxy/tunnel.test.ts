@@ -31,6 +31,7 @@ class EndedSide implements Transport {
   }
 
   write = (): number => Outcome.Blocked;
+  sendFile = (): number => Outcome.NotSpliceable;
   spliceTo = (): number => Outcome.NotSpliceable;
   spliceFrom = (): number => Outcome.NotSpliceable;
   notice(): void {}

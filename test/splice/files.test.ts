@@ -9,6 +9,7 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -20,9 +21,12 @@ import {
   Errno,
   errnoName,
   File,
+  FileStamp,
   fileStatus,
   NativeMemory,
   openBeneath,
+  openDirectory,
+  readDirectory,
 } from '#src/splice/index.js';
 import { ScriptedLibc } from '#test/support/scripted-libc.js';
 import { socketTest } from '#test/support/socket-kit.js';
@@ -195,3 +199,71 @@ function nativeCopy(bytes: Buffer): NativeMemory {
   memory.bytes.set(bytes);
   return memory;
 }
+
+socketTest('open directory: follows links, and is a beginning for names below', async (t) => {
+  const { root, fd } = house();
+  symlinkSync('root', join(root, '..', 'current'));
+  const directory = openDirectory(kernel, join(root, '..', 'current'));
+  t.ok(directory >= 0);
+  const bytes = openBeneath(kernel, directory, Buffer.from('sub/deep'), File.O_RDONLY);
+  t.ok(bytes >= 0, 'a path may be bytes');
+  t.equal(errnoName(-openDirectory(kernel, join(root, 'inside'))), 'ENOTDIR');
+  t.equal(openDirectory(kernel, join(root, 'none')), -Errno.ENOENT);
+  for (const one of [bytes, directory, fd]) closeSync(one);
+});
+
+socketTest('file stamp: tells a file that was written, truncated or replaced', async (t) => {
+  const { root, fd } = house();
+  const path = join(root, 'inside');
+  const file = openBeneath(kernel, fd, 'inside', File.O_RDONLY);
+  const stamp = new FileStamp();
+  t.equal(stamp.take(kernel, file), 0);
+  t.ok(stamp.isOf(kernel, file));
+  const before = statSync(path);
+  truncateSync(path, 3);
+  utimesSync(path, before.atime, before.mtime);
+  t.notOk(stamp.isOf(kernel, file), 'another length');
+  const shorter = new FileStamp();
+  shorter.take(kernel, file);
+  t.notOk(stamp.equals(shorter));
+  t.ok(stamp.isSameFile(shorter));
+  utimesSync(path, 1, 1.5);
+  t.notOk(shorter.isOf(kernel, file), 'another time');
+  shorter.take(kernel, file);
+  writeFileSync(`${path}.new`, 'new');
+  utimesSync(`${path}.new`, 1, 1.5);
+  renameSync(`${path}.new`, path);
+  t.ok(shorter.isOf(kernel, file), 'who is open stays what it is, whatever has its name');
+  const successor = openBeneath(kernel, fd, 'inside', File.O_RDONLY);
+  t.notOk(shorter.isOf(kernel, successor), 'another file of the same length and time');
+  t.notOk(shorter.isOf(kernel, -1));
+  t.equal(stamp.take(kernel, -1), -Errno.EBADF);
+  for (const one of [file, successor, fd]) closeSync(one);
+});
+
+socketTest('directory entries: all of them, and no link is followed', async (t) => {
+  const { root, fd } = house();
+  symlinkSync('/etc/passwd', join(root, 'link'));
+  for (let index = 0; index < 2000; index++) writeFileSync(join(root, `file-${index}`), 'x');
+  const open = (): number => openBeneath(kernel, fd, '.', File.O_RDONLY | File.O_DIRECTORY);
+  const directory = open();
+  const entries = readDirectory(kernel, directory, 10_000);
+  if (typeof entries === 'number') throw new Error(errnoName(-entries));
+  const byName = new Map(entries.map((one) => [one.name.toString(), one]));
+  t.equal(byName.size, 2003);
+  t.match(byName.get('inside'), { isRegular: true, isDirectory: false, isLink: false, size: 6 });
+  t.match(byName.get('sub'), { isRegular: false, isDirectory: true, isLink: false });
+  t.match(byName.get('link'), { isRegular: false, isDirectory: false, isLink: true });
+  t.equal(
+    byName.get('inside')!.modifiedSec,
+    Math.floor(statSync(join(root, 'inside')).mtimeMs / 1000),
+  );
+  closeSync(directory);
+  const again = open();
+  t.equal((readDirectory(kernel, again, 10) as unknown[]).length, 10);
+  closeSync(again);
+  const file = openBeneath(kernel, fd, 'inside', File.O_RDONLY);
+  t.equal(errnoName(-(readDirectory(kernel, file, 10) as number)), 'ENOTDIR');
+  closeSync(file);
+  closeSync(fd);
+});

@@ -1,3 +1,5 @@
+import { openSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   createKernel,
   Epoll,
@@ -333,3 +335,32 @@ socketTest('plain transport: a read that begins at an urgent byte has it', async
   }
   t.equal(text, '!cd');
 });
+
+socketTest(
+  'plain transport: a file after a head that waits for it, byte by byte',
+  async (t, kit) => {
+    const { transport, far, libc } = ends(kit);
+    const bytes = payload(1, 30_000_000);
+    const path = join(t.testdir({}), 'file');
+    writeFileSync(path, bytes);
+    const file = kit.own(openSync(path, 'r'));
+    memory.bytes.write('head');
+    t.equal(transport.write(memory.address, 4, true), 4);
+    const expected = Buffer.concat([Buffer.from('head'), bytes]);
+    let blocked = 0;
+    for (let offset = 0; offset < bytes.length; ) {
+      const sent = transport.sendFile(file, offset, bytes.length - offset);
+      if (sent > 0) offset += sent;
+      if (sent > 0) continue;
+      if (blocked++ === 0) t.same([sent, transport.writable], [Outcome.Blocked, false]);
+      far.receive();
+    }
+    t.equal(transport.sendFile(file, bytes.length, 10), Outcome.Eof, 'the end of the file');
+    while (far.receivedBytes < expected.length) far.receive();
+    t.ok(far.received.equals(expected));
+    t.ok(blocked > 0);
+    libc.script('sendfile', () => -Errno.EINVAL);
+    t.equal(transport.sendFile(file, 0, 10), Outcome.NotSpliceable, 'no file that can be mapped');
+    t.equal(transport.errno, Errno.EINVAL);
+  },
+);

@@ -150,14 +150,16 @@ export const families: readonly MetricFamily[] = [
   byPath('headgate_bytes_total', 'Bytes moved', (direction) => ({
     copy: direction.copyBytes,
     splice: direction.spliceBytes,
+    sendfile: direction.sendfileBytes,
     userland_tls: direction.userlandTlsBytes,
   })),
   byPath(
     'headgate_operations_total',
-    'Reads that moved bytes: recv(2) when copying, splice(2) when splicing, or through OpenSSL',
+    'Calls that moved bytes: recv(2) when copying, splice(2) when splicing, sendfile(2), or through OpenSSL',
     (direction) => ({
       copy: direction.copyOperations,
       splice: direction.spliceOperations,
+      sendfile: direction.sendfileOperations,
       userland_tls: direction.userlandTlsOperations,
     }),
   ),

@@ -1,0 +1,65 @@
+import { File } from './constants.js';
+import { NativeMemory } from './memory.js';
+import { Statx } from './structs.js';
+import type { Kernel } from './syscalls.js';
+
+const answer = new NativeMemory(Statx.size);
+const words = new Int32Array(answer.bytes.buffer, 0, Statx.size / 4);
+const emptyPath = new NativeMemory(1);
+
+const FIELDS = [
+  Statx.inode,
+  Statx.inode + 4,
+  Statx.deviceMajor,
+  Statx.deviceMinor,
+  Statx.fileSize,
+  Statx.fileSize + 4,
+  Statx.modifiedSec,
+  Statx.modifiedSec + 4,
+  Statx.modifiedNsec,
+].map((offset) => offset / 4);
+/** Of the fields, those that say which file it is. */
+const IDENTITY_FIELDS = 4;
+
+/**
+ * Which file it is, how long, and when it was last written: what has the same stamp has the same content, as
+ * far as the clock of the filesystem can tell. Comparing costs a system call and no memory.
+ */
+export class FileStamp {
+  private readonly values = new Int32Array(FIELDS.length);
+
+  /** Takes the stamp of an open file. @returns 0, or a negative error number */
+  take(kernel: Kernel, fd: number): number {
+    const result = look(kernel, fd);
+    if (result < 0) return result;
+    for (let index = 0; index < FIELDS.length; index++) this.values[index] = words[FIELDS[index]!]!;
+    return 0;
+  }
+
+  /** Whether an open file still has this stamp; false also for one that cannot be looked at. */
+  isOf(kernel: Kernel, fd: number): boolean {
+    if (look(kernel, fd) < 0) return false;
+    for (let index = 0; index < FIELDS.length; index++) {
+      if (this.values[index] !== words[FIELDS[index]!]) return false;
+    }
+    return true;
+  }
+
+  /** The same file, of the same length, written at the same time. */
+  equals({ values }: FileStamp): boolean {
+    return this.values.every((value, index) => value === values[index]);
+  }
+
+  /** The same file, whatever has become of its content. */
+  isSameFile({ values }: FileStamp): boolean {
+    for (let index = 0; index < IDENTITY_FIELDS; index++) {
+      if (this.values[index] !== values[index]) return false;
+    }
+    return true;
+  }
+}
+
+function look(kernel: Kernel, fd: number): number {
+  const { AT_EMPTY_PATH, STATX_BASIC_STATS } = File;
+  return kernel.statx(fd, emptyPath.address, AT_EMPTY_PATH, STATX_BASIC_STATS, answer.address);
+}
