@@ -1,5 +1,5 @@
 import type { Counters, HandshakeKind, TlsSideName } from '../proxy/index.js';
-import { handshakeFailures, kernelTlsRefusals, tlsEndings } from '../tls/index.js';
+import { handshakeFailures, kernelTlsRefusals, ticketOutcomes, tlsEndings } from '../tls/index.js';
 
 /** TLS with clients, or with endpoints; only what there was. */
 export interface TlsStatistics {
@@ -10,6 +10,8 @@ export interface TlsStatistics {
   kernelRefusals: { tx: Record<string, number>; rx: Record<string, number> };
   /** How the other side's streams have ended. */
   endings: Record<string, number>;
+  /** What came of the session tickets of connections whose records the kernel received. */
+  tickets: Record<string, number>;
 }
 
 export function readTlsStatistics(regions: readonly Counters[], side: TlsSideName): TlsStatistics {
@@ -26,6 +28,7 @@ export function readTlsStatistics(regions: readonly Counters[], side: TlsSideNam
     failures: counts(handshakeFailures, ({ tls }, index) => tls.failuresFor(side, index)),
     kernelRefusals: { tx: refusals('tx'), rx: refusals('rx') },
     endings: counts(tlsEndings, ({ tls }, index) => tls.endingsOf(side, index)),
+    tickets: counts(ticketOutcomes, ({ tls }, index) => tls.ticketsOf(side, index)),
   };
 }
 

@@ -3,6 +3,7 @@ import {
   kernelTlsRefusals,
   type TlsSession,
   TlsVersion,
+  ticketOutcomes,
   tlsEndings,
 } from '../tls/index.js';
 
@@ -46,7 +47,8 @@ const FAILURES = HANDSHAKES + tlsCiphers.length * KINDS_A_CIPHER;
 const TX_REFUSALS = FAILURES + handshakeFailures.length;
 const RX_REFUSALS = TX_REFUSALS + kernelTlsRefusals.length;
 const ENDINGS = RX_REFUSALS + kernelTlsRefusals.length;
-const SIDE_SLOTS = ENDINGS + tlsEndings.length;
+const TICKETS = ENDINGS + tlsEndings.length;
+const SIDE_SLOTS = TICKETS + ticketOutcomes.length;
 
 /** Doubles that {@link TlsCounters} needs. */
 export const TLS_COUNTER_SLOTS = tlsSides.length * SIDE_SLOTS;
@@ -83,6 +85,11 @@ export class TlsCounters {
     this.values[sideBase(side) + ENDINGS + ending]!++;
   }
 
+  /** @param outcome one of `TicketOutcome` */
+  countTickets(side: TlsSideName, outcome: number): void {
+    this.values[sideBase(side) + TICKETS + outcome]!++;
+  }
+
   /** Every kind of handshake there is, with its count. */
   *handshakes(): Generator<readonly [HandshakeKind, number]> {
     for (const side of tlsSides) {
@@ -109,6 +116,11 @@ export class TlsCounters {
   refusalsFor(side: TlsSideName, direction: 'tx' | 'rx', reason: number): number {
     const slots = direction === 'tx' ? TX_REFUSALS : RX_REFUSALS;
     return this.values[sideBase(side) + slots + reason]!;
+  }
+
+  /** @param outcome one of `TicketOutcome` */
+  ticketsOf(side: TlsSideName, outcome: number): number {
+    return this.values[sideBase(side) + TICKETS + outcome]!;
   }
 
   /** @param ending one of `TlsEnding` */

@@ -6,6 +6,7 @@ import {
   HandshakeState,
   type KernelTls,
   KernelTlsRefusal,
+  TicketOutcome,
   type TlsSession,
   type TlsTransport,
   takeOver,
@@ -86,7 +87,10 @@ export class TlsSide {
   end(): void {
     this.release();
     if (this.taken === undefined) return;
-    this.room.counters.tls.countEnding(this.name, this.taken.ending);
+    const { tls } = this.room.counters;
+    const { ending, ticketOutcome } = this.taken;
+    tls.countEnding(this.name, ending);
+    if (ticketOutcome !== TicketOutcome.NotAwaited) tls.countTickets(this.name, ticketOutcome);
   }
 
   private agreed(): HandshakeResult {

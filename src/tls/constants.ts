@@ -55,9 +55,11 @@ export const CallbackAnswer = {
   OPENSSL_NPN_NEGOTIATED: 1,
 } as const;
 
-/** Source: openssl/bio.h, openssl/tls1.h, openssl/core.h, openssl/x509.h. */
+/** Source: openssl/bio.h, openssl/evp.h, openssl/tls1.h, openssl/core.h, openssl/x509.h. */
 export const Misc = {
   BIO_CTRL_EOF: 2,
+  EVP_CTRL_AEAD_GET_TAG: 0x10,
+  SSL_SENT_SHUTDOWN: 1,
   TLSEXT_NAMETYPE_host_name: 0,
   TLSEXT_STATUSTYPE_ocsp: 1,
   SSL_RECEIVED_SHUTDOWN: 2,

@@ -14,6 +14,7 @@ import type { ClientContext } from './client-context.js';
 import { CallbackAnswer, SslError } from './constants.js';
 import { answerPlainHttp, drainSocket } from './dismissal.js';
 import { FIRST_BYTES_MAX, FirstBytes, recogniseStream } from './first-bytes.js';
+import { freeConnection } from './free-connection.js';
 import { failureOf, type HandshakeFailure } from './handshake-failure.js';
 import { attachKernelTls, KernelTlsRefusal } from './kernel-tls.js';
 import { lastErrno, type OpenSsl } from './openssl.js';
@@ -113,7 +114,8 @@ export class Handshake implements Caller {
     /** The socket; the caller's until {@link takeOver}. */
     readonly fd: number,
     readonly isTcp: boolean,
-    private readonly sessionSlot: SessionSlot | undefined,
+    /** Where sessions are put aside for the next connections; of a client. */
+    readonly sessionSlot: SessionSlot | undefined,
   ) {
     this.openssl = contexts.openssl;
     contexts.retain();
@@ -201,21 +203,28 @@ export class Handshake implements Caller {
    * OpenSSL's; the secrets, if there are any, are overwritten.
    */
   takeOver(): UserlandTlsTransport {
-    const { ssl } = this;
-    if (this.state !== HandshakeState.done) throw new Error('the handshake is not done');
-    this.ssl = 0;
-    this.release();
+    const ssl = this.surrender();
     const asked = this.sessionSlot === undefined ? undefined : this;
     const readsAhead = !this.contexts.forKernel;
     const { room, openssl, fd } = this;
     return new UserlandTlsTransport(room, openssl, ssl, fd, this.isTcp, readsAhead, asked);
   }
 
+  /** After Done: gives up OpenSSL's connection, the caller's to free, and gives back all else. */
+  surrender(): number {
+    const { ssl } = this;
+    if (this.state !== HandshakeState.done) throw new Error('the handshake is not done');
+    this.ssl = 0;
+    this.release();
+    return ssl;
+  }
+
   /** Gives back all that is held here. The socket is the caller's to close. */
   release(): void {
     if (this.state === HandshakeState.over) return;
+    const isDone = this.state === HandshakeState.done;
     this.state = HandshakeState.over;
-    if (this.ssl !== 0) this.openssl.SSL_free(this.ssl);
+    if (this.ssl !== 0) freeConnection(this.openssl, this.ssl, isDone);
     this.ssl = 0;
     this.secrets?.release();
     this.secrets = undefined;

@@ -54,7 +54,9 @@ export {
 } from './openssl.js';
 export { TlsError } from './openssl-error.js';
 export { PostHandshake, PostHandshakeEvent } from './post-handshake.js';
+export { RecordSealer, SEALED_CONTENT_MAX, sealedRecord } from './record-sealer.js';
 export { ServerContexts } from './server-contexts.js';
+export { SessionSlot } from './session-slot.js';
 export {
   type CertificateSettings,
   type ClientAuthSettings,
@@ -65,6 +67,11 @@ export {
   TlsVersion,
 } from './settings.js';
 export { type Takeover, takeOver } from './takeover.js';
+export {
+  TicketIntake,
+  TicketOutcome,
+  ticketOutcomes,
+} from './ticket-intake.js';
 export { TICKET_KEY_BYTES } from './ticket-keys.js';
 export { TlsEnding, tlsEndings } from './tls-ending.js';
 export type { PeerCertificate, TlsSession } from './tls-session.js';

@@ -21,8 +21,9 @@ import {
 import type { DirectionKeys } from './direction-keys.js';
 import { receivedAlert } from './handshake-failure.js';
 import { installKey } from './kernel-tls.js';
-import { PostHandshake, PostHandshakeEvent } from './post-handshake.js';
+import { HandshakeType, PostHandshake, PostHandshakeEvent } from './post-handshake.js';
 import { TlsVersion } from './settings.js';
+import { type TicketIntake, TicketOutcome } from './ticket-intake.js';
 import { TlsEnding } from './tls-ending.js';
 import type { ReadingHalf } from './tls-halves.js';
 
@@ -75,7 +76,10 @@ export class KernelTlsReader implements ReadingHalf {
   private uselessRecords = 0;
   private messages: PostHandshake | undefined;
 
-  /** @param keys its secret is overwritten by {@link release} */
+  /**
+   * @param keys its secret is overwritten by {@link release}
+   * @param tickets given the session tickets that come, and released; without it they are passed over
+   */
   constructor(
     private readonly kernel: Kernel,
     private readonly fd: number,
@@ -83,7 +87,12 @@ export class KernelTlsReader implements ReadingHalf {
     private readonly isServer: boolean,
     private readonly keys: DirectionKeys,
     private readonly answering: Answering,
+    private readonly tickets?: TicketIntake,
   ) {}
+
+  get ticketOutcome(): TicketOutcome {
+    return this.tickets?.outcome ?? TicketOutcome.NotAwaited;
+  }
 
   get failure(): string | undefined {
     return this.ending === TlsEnding.PeerAlert ? receivedAlert(this.alert) : undefined;
@@ -99,6 +108,7 @@ export class KernelTlsReader implements ReadingHalf {
       const result = this.kernel.recv(this.fd, address, length, 0);
       if (result > 0) {
         this.uselessRecords = 0;
+        this.tickets?.pass();
         return result;
       }
       const outcome = this.afterRead(result);
@@ -120,6 +130,7 @@ export class KernelTlsReader implements ReadingHalf {
       const result = this.kernel.splice(this.fd, pipe.writeEnd, length - moved, flags);
       if (result > 0) {
         this.uselessRecords = 0;
+        this.tickets?.pass();
         moved += result;
         pipe.bytes += result;
         room -= result + PIPE_SLACK_BYTES;
@@ -137,6 +148,7 @@ export class KernelTlsReader implements ReadingHalf {
 
   release(): void {
     this.keys.forget();
+    this.tickets?.release();
   }
 
   /** The bytes come first, and what ended reading behind them is told at the next call. */
@@ -206,9 +218,15 @@ export class KernelTlsReader implements ReadingHalf {
     if (length <= 0) return this.broken(length === 0 ? Errno.EIO : -length);
     this.messages ??= new PostHandshake(this.suite.version, this.isServer);
     for (let at = 0; at < length; at += this.messages.consumed) {
-      switch (this.messages.take(recordContent, at, length)) {
+      const event = this.messages.take(recordContent, at, length);
+      switch (event) {
         case PostHandshakeEvent.Incomplete:
+          this.takeTicket(at, false);
+          // A long ticket comes in many parts; how long, has a limit of its own.
+          if (length === recordContent.length) this.uselessRecords--;
+          break;
         case PostHandshakeEvent.Ignored:
+          this.takeTicket(at, true);
           break;
         case PostHandshakeEvent.KeyUpdate:
         case PostHandshakeEvent.KeyUpdateRequested:
@@ -229,6 +247,13 @@ export class KernelTlsReader implements ReadingHalf {
       }
     }
     return GO_ON;
+  }
+
+  /** What `messages` has found at `start` is a ticket, perhaps, or a part of one. */
+  private takeTicket(start: number, isWhole: boolean): void {
+    const { type, consumed } = this.messages!;
+    if (type !== HandshakeType.NewSessionTicket) return;
+    this.tickets?.take(recordContent, start, start + consumed, isWhole);
   }
 
   /** Kernels before 6.14 answer EBUSY: that ends the connection. */

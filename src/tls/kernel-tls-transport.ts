@@ -1,4 +1,5 @@
 import { type Kernel, Outcome, type Pipe, readAndDrop, resetSocket } from '../splice/index.js';
+import type { TicketOutcome } from './ticket-intake.js';
 import { endingFailure, TlsEnding } from './tls-ending.js';
 import type { ReadingHalf, WritingHalf } from './tls-halves.js';
 import type { TlsTransport } from './tls-transport.js';
@@ -54,6 +55,10 @@ export class KernelTlsTransport implements TlsTransport {
 
   get failure(): string | undefined {
     return this.reader.failure ?? endingFailure(this.ending);
+  }
+
+  get ticketOutcome(): TicketOutcome {
+    return this.reader.ticketOutcome;
   }
 
   get isTruncated(): boolean {

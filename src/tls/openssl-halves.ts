@@ -1,10 +1,13 @@
 import { Errno, Outcome } from '../splice/index.js';
+import { TicketOutcome } from './ticket-intake.js';
 import { TlsEnding } from './tls-ending.js';
 import type { ReadingHalf, WritingHalf } from './tls-halves.js';
 import type { UserlandTlsTransport } from './userland-transport.js';
 
 /** The receiving direction of a connection that sends through the kernel. */
 export class OpenSslReader implements ReadingHalf {
+  readonly ticketOutcome = TicketOutcome.NotAwaited;
+
   constructor(private readonly userland: UserlandTlsTransport) {}
 
   get readable(): boolean {

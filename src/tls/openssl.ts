@@ -23,7 +23,9 @@ const prototypes = [
   'void SSL_set_read_ahead(uintptr_t, int)',
   'long SSL_ctrl(uintptr_t, int, long, uintptr_t)',
   'uintptr_t SSL_get_rbio(uintptr_t)',
+  'void SSL_set0_rbio(uintptr_t, uintptr_t)',
   'void SSL_set0_wbio(uintptr_t, uintptr_t)',
+  'void SSL_set_shutdown(uintptr_t, int)',
 
   // What a handshake has agreed on.
   'int SSL_version(uintptr_t)',
@@ -80,6 +82,7 @@ const prototypes = [
   'uintptr_t BIO_s_null()',
   'uintptr_t BIO_new_mem_buf(uintptr_t, int)',
   'int BIO_read(uintptr_t, uintptr_t, int)',
+  'int BIO_write(uintptr_t, uintptr_t, int)',
   'long BIO_ctrl(uintptr_t, int, long, uintptr_t)',
   'int BIO_free(uintptr_t)',
   // 64 bits wide; the lower half is enough for differences, and is never a BigInt.
@@ -111,6 +114,16 @@ const prototypes = [
   'int EVP_DecryptInit_ex(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t)',
   'int EVP_MAC_CTX_set_params(uintptr_t, uintptr_t)',
   'int RAND_bytes(uintptr_t, int)',
+
+  // Records sealed here.
+  'uintptr_t EVP_aes_128_gcm()',
+  'uintptr_t EVP_aes_256_gcm()',
+  'uintptr_t EVP_chacha20_poly1305()',
+  'uintptr_t EVP_CIPHER_CTX_new()',
+  'void EVP_CIPHER_CTX_free(uintptr_t)',
+  'int EVP_CIPHER_CTX_ctrl(uintptr_t, int, int, uintptr_t)',
+  'int EVP_EncryptUpdate(uintptr_t, uintptr_t, uintptr_t, uintptr_t, int)',
+  'int EVP_EncryptFinal_ex(uintptr_t, uintptr_t, uintptr_t)',
 
   // Errors.
   'ulong ERR_get_error()',

@@ -35,8 +35,9 @@ const MESSAGE_BYTES_MAX = 2 * 65536 + 1024;
 export class PostHandshake {
   /** How much of the part the last {@link take} has used. */
   consumed = 0;
+  /** HandshakeType of the message that the last {@link take} has found, or found a part of. */
+  type = 0;
   private headerBytes = 0;
-  private type = 0;
   /** Bytes of the body that are still to come. */
   private missing = 0;
 

@@ -9,6 +9,8 @@ const SESSIONS_MAX = 4;
  * connection (RFC 8446 §C.4), and OpenSSL sees to that; one of TLS 1.2 for any number.
  */
 export class SessionSlot {
+  /** Sessions that were put aside so far. */
+  keptTotal = 0;
   private readonly sessions: number[] = [];
   private isReleased = false;
 
@@ -36,6 +38,7 @@ export class SessionSlot {
     if (this.isReleased || openssl.SSL_SESSION_is_resumable(session) !== 1) return false;
     if (sessions.length === SESSIONS_MAX) openssl.SSL_SESSION_free(sessions.shift()!);
     sessions.push(session);
+    this.keptTotal++;
     return true;
   }
 

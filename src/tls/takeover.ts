@@ -8,7 +8,9 @@ import { KernelTlsReader } from './kernel-tls-reader.js';
 import { KernelTlsTransport } from './kernel-tls-transport.js';
 import { KernelTlsWriter } from './kernel-tls-writer.js';
 import { OpenSslReader, OpenSslWriter } from './openssl-halves.js';
+import { RecordSealer } from './record-sealer.js';
 import { type KernelTls, TlsVersion } from './settings.js';
+import { TicketIntake } from './ticket-intake.js';
 import type { TlsTransport } from './tls-transport.js';
 import { type TrafficKey, tls12Keys, tls13Key, wipe } from './traffic-keys.js';
 
@@ -80,9 +82,10 @@ class KernelTakeover {
     const suite = this.suite!;
     if (sending === undefined && receiving === undefined) return handshake.takeOver();
     if (sending !== undefined && receiving !== undefined) {
+      const tickets = this.ticketIntake(suite);
       handshake.release();
       const writer = new KernelTlsWriter(kernel, fd, suite, sending);
-      const reader = new KernelTlsReader(kernel, fd, suite, isServer, receiving, writer);
+      const reader = new KernelTlsReader(kernel, fd, suite, isServer, receiving, writer, tickets);
       return new KernelTlsTransport(kernel, fd, reader, writer);
     }
     if (sending !== undefined) {
@@ -95,6 +98,17 @@ class KernelTakeover {
     const writer = new OpenSslWriter(handshake.takeOver());
     const reader = new KernelTlsReader(kernel, fd, suite, isServer, receiving!, writer);
     return new KernelTlsTransport(kernel, fd, reader, writer);
+  }
+
+  /** A server of TLS 1.3 sends its tickets under its traffic key, to what is OpenSSL's no more. */
+  private ticketIntake(suite: CipherSuite): TicketIntake | undefined {
+    const { handshake } = this;
+    const { openssl, sessionSlot } = handshake;
+    if (suite.version !== TlsVersion.Tls13 || sessionSlot === undefined) return undefined;
+    const key = tls13Key(suite, handshake.secrets!.server);
+    const sealer = RecordSealer.open(openssl, suite.cipher, key);
+    if (sealer === undefined) return undefined;
+    return new TicketIntake(openssl, handshake.surrender(), sealer, handshake, sessionSlot);
   }
 
   /** The connection will not be: overwrites what was kept. */

@@ -1,4 +1,5 @@
 import type { Pipe } from '../splice/index.js';
+import type { TicketOutcome } from './ticket-intake.js';
 import type { TlsEnding } from './tls-ending.js';
 
 /** The receiving direction of a connection; the members are those of a `Transport`. */
@@ -10,6 +11,8 @@ export interface ReadingHalf {
   readonly ending: TlsEnding;
   /** Why reading failed, as in `handshakeFailures`, where it is an alert or a fault of OpenSSL's. */
   readonly failure: string | undefined;
+  /** What came of the session tickets, where they are not OpenSSL's to read. */
+  readonly ticketOutcome: TicketOutcome;
   notice(events: number): void;
   read(address: number, length: number): number;
   spliceTo(pipe: Pipe, length: number): number;

@@ -1,4 +1,5 @@
 import type { Transport } from '../splice/index.js';
+import type { TicketOutcome } from './ticket-intake.js';
 import type { TlsEnding } from './tls-ending.js';
 
 /** A transport whose bytes are encrypted on their way, by whomever. */
@@ -9,4 +10,6 @@ export interface TlsTransport extends Transport {
   readonly failure: string | undefined;
   /** It just stopped, without close_notify: what was read may not be all. */
   readonly isTruncated: boolean;
+  /** What came of the session tickets, where they are not OpenSSL's to read. */
+  readonly ticketOutcome: TicketOutcome;
 }

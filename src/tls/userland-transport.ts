@@ -12,6 +12,7 @@ import { type Caller, readAsking } from './callbacks.js';
 import { Misc, SslError } from './constants.js';
 import { failureOf, type HandshakeFailure } from './handshake-failure.js';
 import { lastErrno, type OpenSsl } from './openssl.js';
+import { TicketOutcome } from './ticket-intake.js';
 import { TlsEnding } from './tls-ending.js';
 import type { TlsTransport } from './tls-transport.js';
 
@@ -59,6 +60,7 @@ export class UserlandTlsTransport implements TlsTransport {
   isTruncated = false;
   /** After Failed with EPROTO: what went wrong between the two TLS ends. */
   failure: HandshakeFailure | undefined;
+  readonly ticketOutcome = TicketOutcome.NotAwaited;
 
   private readonly kernel: Kernel;
   private readonly clock: Clock;

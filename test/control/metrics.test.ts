@@ -16,7 +16,13 @@ import {
 } from '#src/proxy/index.js';
 import { Rejection } from '#src/proxy/tcp/index.js';
 import { Errno, PUMP_SLOTS } from '#src/splice/index.js';
-import { KernelTlsRefusal, TlsEnding, type TlsSession, TlsVersion } from '#src/tls/index.js';
+import {
+  KernelTlsRefusal,
+  TicketOutcome,
+  TlsEnding,
+  type TlsSession,
+  TlsVersion,
+} from '#src/tls/index.js';
 import { type Family, parseExposition } from '#test/support/exposition.js';
 
 const docs = readFileSync(new URL('../../../docs/metrics.md', import.meta.url), 'utf8');
@@ -109,6 +115,7 @@ function busyRegion(): Counters {
   counters.tls.countHandshake('upstream', session, KernelTlsRefusal.NoModule, 1);
   counters.tls.countFailure('client', 'plain_http');
   counters.tls.countEnding('client', TlsEnding.Truncated);
+  counters.tls.countTickets('upstream', TicketOutcome.Kept);
   return counters;
 }
 
@@ -134,6 +141,8 @@ t.test('metrics: handshakes are told by what was agreed on', async (t) => {
   t.equal(sampleValue(families, 'headgate_tls_handshake_failures_total', failure), 2);
   const ending = { side: 'client', ending: 'truncated' };
   t.equal(sampleValue(families, 'headgate_tls_endings_total', ending), 2);
+  const tickets = { side: 'upstream', outcome: 'kept' };
+  t.equal(sampleValue(families, 'headgate_tls_tickets_total', tickets), 2);
 });
 
 t.test('metrics: the page is one Prometheus accepts', async (t) => {

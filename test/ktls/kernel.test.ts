@@ -16,6 +16,7 @@ const everywhere: readonly string[] = [
   'tls/serving.test.js',
   'tls/clients.test.js',
   'proxy/tls-flow.test.js',
+  'proxy/http/tls-upstream.test.js',
 ];
 
 const DEADLINE_MS = 100_000;

@@ -322,6 +322,21 @@ socketTest('kernel TLS transport: an upstream’s tickets are passed over', asyn
   t.equal(pair.transport.ending, TlsEnding.None);
 });
 
+socketTest('kernel TLS transport: long tickets are no flood, many are', async (t, kit) => {
+  const pair = new KtlsPair(kit, { isServer: false });
+  for (let times = 0; times < 3; times++) {
+    pair.farSends(Handshake, 4, 0, 20_480 >> 8, 20_480 & 0xff);
+    for (let part = 0; part < 40; part++) pair.farSends(Handshake, ...payload(1, 512));
+  }
+  pair.far.send(Buffer.from('answer'));
+  arrive(pair);
+  t.equal(drain(pair).bytes.toString(), 'answer');
+  for (let times = 0; times < 40; times++) pair.farSends(Handshake, 4, 0, 0, 1, 9);
+  arrive(pair);
+  t.equal(drain(pair).outcome, Outcome.Failed);
+  t.equal(pair.transport.ending, TlsEnding.UnexpectedMessage);
+});
+
 socketTest('kernel TLS transport: messages out of place end it', async (t, kit) => {
   const cases: readonly [string, number, boolean, number[], number][] = [
     ['a ticket for a server', 0x1301, true, [4, 0, 0, 1, 9], Alert.UnexpectedMessage],

@@ -24,7 +24,7 @@ export class RecordLayer {
     const explicit = this.explicitNonce();
     const length = explicit.length + inner.length + TAG_BYTES;
     const header = Buffer.from([outerType, 3, 3, length >> 8, length & 0xff]);
-    const cipher = createCipheriv(this.algorithm, this.key.key, this.nonce(), {
+    const cipher = createCipheriv(this.algorithm, this.key.key, this.nonce(explicit), {
       authTagLength: TAG_BYTES,
     } as never);
     cipher.setAAD(this.additionalData(header, type, inner.length), {
@@ -44,10 +44,12 @@ export class RecordLayer {
     const end = HEADER_BYTES + bytes.readUInt16BE(3);
     if (bytes.length < end) return undefined;
     const header = bytes.subarray(0, HEADER_BYTES);
-    const explicitBytes = this.explicitNonce().length;
-    const body = bytes.subarray(HEADER_BYTES + explicitBytes, end);
+    const bodyAt = HEADER_BYTES + this.explicitNonce().length;
+    // The sender's choice: OpenSSL begins with a random one.
+    const explicit = bytes.subarray(HEADER_BYTES, bodyAt);
+    const body = bytes.subarray(bodyAt, end);
     const sealed = body.subarray(0, body.length - TAG_BYTES);
-    const decipher = createDecipheriv(this.algorithm, this.key.key, this.nonce(), {
+    const decipher = createDecipheriv(this.algorithm, this.key.key, this.nonce(explicit), {
       authTagLength: TAG_BYTES,
     } as never);
     decipher.setAAD(this.additionalData(header, header[0]!, sealed.length), {
@@ -82,8 +84,8 @@ export class RecordLayer {
     return this.isExplicit ? this.sequenceBytes() : Buffer.alloc(0);
   }
 
-  private nonce(): Buffer {
-    if (this.isExplicit) return Buffer.concat([this.key.iv.subarray(0, 4), this.sequenceBytes()]);
+  private nonce(explicit: Buffer): Buffer {
+    if (this.isExplicit) return Buffer.concat([this.key.iv.subarray(0, 4), explicit]);
     const nonce = Buffer.from(this.key.iv);
     const sequence = this.sequenceBytes();
     for (let index = 0; index < 8; index++) nonce[4 + index]! ^= sequence[index]!;

@@ -1,6 +1,6 @@
 // Both ends of a TLS connection in this thread, taken forward step by step.
 import { performance } from 'node:perf_hooks';
-import { type Clock, createKernel } from '#src/splice/index.js';
+import { type Clock, createKernel, type Kernel } from '#src/splice/index.js';
 import {
   ClientContext,
   type ClientTlsSettings,
@@ -50,8 +50,9 @@ export function serverContexts(
 export function clientContext(
   settings: Partial<ClientTlsSettings> = {},
   use: ContextUse = userland,
+  openssl = loadOpenSsl(),
 ): ClientContext {
-  return new ClientContext({ ...plainClient, ca: authority(), ...settings }, use);
+  return new ClientContext({ ...plainClient, ca: authority(), ...settings }, use, openssl);
 }
 
 const STEPS_MAX = 2000;
@@ -72,11 +73,12 @@ export class TlsPair {
     readonly kit: SocketKit,
     contexts: ServerContexts,
     context: ClientContext,
-    { pair = kit.pair(), host = '127.0.0.1', isTcp = true, clock }: TlsPairOptions = {},
+    { pair = kit.pair(), host = '127.0.0.1', isTcp = true, clock, kernel }: TlsPairOptions = {},
   ) {
     this.near = pair.near;
     this.far = pair.far.fd;
-    const mine = clock === undefined ? room : { ...room, clock };
+    const isShared = clock === undefined && kernel === undefined;
+    const mine = isShared ? room : { ...room, ...(clock && { clock }), ...(kernel && { kernel }) };
     this.server = Handshake.accept(mine, contexts, this.near, isTcp);
     this.client = Handshake.connect(mine, context, this.far, isTcp, host, host);
   }
@@ -130,4 +132,6 @@ export interface TlsPairOptions {
   readonly isTcp?: boolean;
   /** For what depends on the time. */
   readonly clock?: Clock;
+  /** Other than the real one. */
+  readonly kernel?: Kernel;
 }

@@ -41,6 +41,11 @@ export const tlsFamilies: readonly MetricFamily[] = [
     'TLS connections that are over, by how the other side’s stream ended; truncated is an end without close_notify',
     ({ endings }) => byLabel('ending', endings),
   ),
+  bySide(
+    'headgate_tls_tickets_total',
+    'TLS 1.3 connections to upstreams whose records the kernel receives, by what came of the session ticket',
+    ({ tickets }) => byLabel('outcome', tickets),
+  ),
 ];
 
 function bySide(

@@ -11,8 +11,8 @@ import {
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
-import { PUMP_SLOTS, PumpSlot } from '#src/splice/index.js';
-import { type ClientTlsSettings, TlsVersion } from '#src/tls/index.js';
+import { createKernel, PUMP_SLOTS, PumpSlot } from '#src/splice/index.js';
+import { type ClientTlsSettings, canRenewKernelKeys, TlsVersion } from '#src/tls/index.js';
 import { freePort } from '#test/support/address.js';
 import { missingProgram, testWith } from '#test/support/capability.js';
 import { DataWorker, type DataWorkerOptions } from '#test/support/data-worker.js';
@@ -242,8 +242,8 @@ upstreamTest(
     for (let round = 0; round < 3; round++) await client.post(Buffer.from('x'), '/last');
     client.agent.destroy();
     t.equal(origin.connections, 3);
-    // Where the kernel receives, tickets come when OpenSSL is gone.
-    t.equal(origin.resumed >= 1, !isKernelExpected);
+    t.ok(origin.resumed >= 1);
+    t.match(await lineOf(worker, 2), { upstream_tls: { resumed: true } });
   },
 );
 
@@ -294,7 +294,9 @@ testWith(
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
       client.agent.destroy();
-      t.equal(count(/BEGIN SSL SESSION/g), 1, 'over one connection');
+      // A kernel that cannot follow ends the connection, and the next request has one of its own.
+      const canFollow = !isKernelExpected || canRenewKernelKeys(createKernel());
+      t.equal(count(/BEGIN SSL SESSION/g), canFollow ? 1 : 3, 'over one connection');
       await until(3000, 'the client is gone', () => worker.count('flows_active') === 0);
     });
   },
