@@ -312,7 +312,9 @@ export class Dial implements Waiter {
   private tlsFailed(): void {
     const { room, attempts } = this;
     const { failure, detail } = this.tls!;
-    room.log.debug({ endpoint: attempts.endpoint!.text, failure, detail }, 'TLS failed upstream');
+    const endpoint = attempts.endpoint!;
+    const about = { upstream: attempts.upstream.name, endpoint: endpoint.text };
+    endpoint.tlsTrouble.tell(room.log, about, failure!, detail, room.clock.nowMs);
     this.failed(Errno.EPROTO);
   }
 

@@ -15,4 +15,5 @@ export { type Balance, hashBytes, hashText } from './policy/index.js';
 export { processMs } from './process-clock.js';
 export type { Waiter } from './queue.js';
 export { sourceKey, sourceKeyOf } from './source-key.js';
+export { adviceFor, TlsTrouble } from './tls-trouble.js';
 export { Selection, Upstream, type UpstreamRoom, type UpstreamTls } from './upstream.js';
