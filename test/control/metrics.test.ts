@@ -61,6 +61,8 @@ function busyRoutes(): RouteMemory {
 
 const routes = busyRoutes();
 
+const ocsp = (nextUpdateMs: number | null) => ({ file: 'a.ocsp', thisUpdateMs: 0, nextUpdateMs });
+
 function region(): Counters {
   return new Counters(new SharedArrayBuffer(COUNTER_REGION_BYTES));
 }
@@ -75,8 +77,22 @@ function statistics(regions: Counters[], listeners = ['web']): Statistics {
     routes: readRouteStatistics(routes),
     upstreams: [{ name: 'pg', waiting: 2, endpoints: [endpoint] }],
     certificates: [
-      { listener: 'web', name: 'a.test', file: 'rsa.pem', notBeforeMs: 0, notAfterMs: 9_500 },
-      { listener: 'web', name: 'a.test', file: 'ec.pem', notBeforeMs: 0, notAfterMs: 8_500 },
+      {
+        listener: 'web',
+        name: 'a.test',
+        file: 'rsa.pem',
+        notBeforeMs: 0,
+        notAfterMs: 9_500,
+        ocsp: ocsp(6_000),
+      },
+      {
+        listener: 'web',
+        name: 'a.test',
+        file: 'ec.pem',
+        notBeforeMs: 0,
+        notAfterMs: 8_500,
+        ocsp: ocsp(null),
+      },
       { listener: 'web', name: 'b.test', file: undefined, notBeforeMs: 0, notAfterMs: 7_000 },
     ],
     logLinesDropped: 7,
@@ -240,6 +256,12 @@ t.test('metrics: of two certificates for one name the first to end is told', asy
   const ends = (name: string) =>
     sampleValue(families, 'headgate_certificate_expiry_seconds', { listener: 'web', name });
   t.strictSame(['a.test', 'b.test'].map(ends), [8.5, 7]);
+  const responses = families.get('headgate_ocsp_response_expiry_seconds')!.samples;
+  t.strictSame(
+    responses.map(({ labels, value }) => [labels.name, value]),
+    [['a.test', 6]],
+    'what has no end, or no response, has no series',
+  );
 });
 
 t.test('metrics: connect times fall into the bucket that includes them', async (t) => {

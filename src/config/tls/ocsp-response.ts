@@ -7,6 +7,8 @@ import { reasonOf } from './certificate-chain.js';
 const EXPECTED = 'expected an OCSP response (DER)';
 /** What an OCSP response says of one certificate. */
 export interface OcspFacts {
+  /** From when on it holds. */
+  readonly thisUpdateMs: number;
   /** When there is to be a newer one; null where it does not say. */
   readonly nextUpdateMs: number | null;
 }
@@ -36,7 +38,10 @@ export function parseOcspResponse(der: Uint8Array, subject: X509Certificate): Pa
   if (good === undefined) {
     return refused('it says that the certificate is unknown, expected one that is good');
   }
-  return accepted({ nextUpdateMs: answer.nextUpdate?.getTime() ?? null });
+  return accepted({
+    thisUpdateMs: answer.thisUpdate.getTime(),
+    nextUpdateMs: answer.nextUpdate?.getTime() ?? null,
+  });
 }
 
 /** The answer for a certificate, if there is one, or why there is none for anybody. */

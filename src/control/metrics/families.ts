@@ -1,6 +1,6 @@
 import type { DirectionStatistics, ListenerStatistics, Statistics } from '../statistics.js';
 import type { Build } from './build.js';
-import { certificateExpiry } from './certificate-expiry.js';
+import { certificateExpiry, ocspResponseExpiry } from './certificate-expiry.js';
 import { endpointFamilies } from './endpoint-families.js';
 import { histogramSamples } from './histogram-samples.js';
 import { routeFamilies } from './route-families.js';
@@ -117,6 +117,7 @@ export const families: readonly MetricFamily[] = [
       ),
   },
   certificateExpiry,
+  ocspResponseExpiry,
   {
     name: 'headgate_accept_pauses_total',
     type: 'counter',

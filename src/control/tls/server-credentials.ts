@@ -8,6 +8,7 @@ import {
 } from '../../config/index.js';
 import type { CertificateSettings, ServerTlsSettings } from '../../tls/index.js';
 import { withFingerprint } from './fingerprint.js';
+import { type OcspValidity, ocspProblem } from './ocsp-validity.js';
 import { protocolSettings } from './protocol-settings.js';
 import { makeSelfSigned, type SelfSigned } from './self-signed.js';
 import { FileTicketKeys, RandomTicketKeys, type TicketKeys } from './ticket-keys.js';
@@ -30,6 +31,8 @@ export interface CertificateExpiry {
   readonly file: string | undefined;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+  /** What is stapled with it, where that is configured. */
+  readonly ocsp?: OcspValidity | undefined;
 }
 
 interface Stapled {
@@ -74,12 +77,11 @@ export class ServerCredentials {
       const { notBeforeMs, notAfterMs } = selfSigned;
       return [{ name: this.config.selfSigned[0]!, file: undefined, notBeforeMs, notAfterMs }];
     }
-    return this.config.certificates.map(({ names, subject, file, notBeforeMs, notAfterMs }) => ({
-      name: names[0] ?? subject,
-      file,
-      notBeforeMs,
-      notAfterMs,
-    }));
+    return this.stapled.map(({ certificate, response }) => {
+      const { names, subject, file, notBeforeMs, notAfterMs } = certificate;
+      const ocsp = response && { file: response.path, ...response.current };
+      return { name: names[0] ?? subject, file, notBeforeMs, notAfterMs, ocsp };
+    });
   }
 
   /** Looks whether files have changed and whether it is time for new keys; {@link settings} are then others. */
@@ -129,11 +131,10 @@ function certificateSettings(
   nowMs: number,
 ): CertificateSettings {
   const { names, chain, privateKey } = certificate;
-  const { nextUpdateMs = null } = response?.current ?? {};
   // A client that gets an old one may refuse the connection; without one it asks, or does not care.
-  const isFresh = nextUpdateMs === null || nextUpdateMs > nowMs;
+  const isFresh = response !== undefined && ocspProblem(response.current, nowMs) === undefined;
   // A plain array of its own: a Buffer of Node's pool would take its neighbours along.
-  const ocsp = isFresh && response ? Uint8Array.from(response.bytes) : undefined;
+  const ocsp = isFresh ? Uint8Array.from(response.bytes) : undefined;
   return { names, chain, key: privateKey, ocsp };
 }
 

@@ -134,6 +134,47 @@ testWith(missing, 'credentials: an OCSP response follows its file', { timeout },
   t.equal(stapled(), undefined, 'one that has expired is not sent');
 });
 
+testWith(
+  missing,
+  'credentials: an OCSP response that does not hold is told',
+  { timeout },
+  async (t) => {
+    const kit = makeKit(t);
+    kit.authority('root');
+    kit.issue('site', { issuer: 'root', names: ['DNS:site.test'] });
+    kit.ocsp('site.ocsp', 'site', 'root');
+    const rig = makeRig(t);
+    const { credentials } = rig;
+    const config = configOf({
+      web: '{ certificates: [{ cert: site.pem, key: site.key, ocsp: site.ocsp }] }',
+    });
+    const now = Date.now();
+    const isStapled = () => settingsOf(rig).certificates[0]!.ocsp !== undefined;
+    credentials.adopt(credentials.prepare(config, now), now);
+    t.ok(isStapled());
+    const { ocsp } = credentials.expiries[0]!;
+    t.ok(Math.abs(ocsp!.nextUpdateMs! - now - 7 * DAY_MS) < 60_000);
+    const told = (day: number) => {
+      rig.warnings.length = 0;
+      credentials.refresh(now + day * DAY_MS);
+      return rig.warnings;
+    };
+    t.strictSame(told(6.9), []);
+    const about = { listener: 'web', name: 'site.test', file: 'site.ocsp' };
+    const next_update = new Date(ocsp!.nextUpdateMs!).toISOString();
+    const expired = { message: /OCSP response has expired.*fetch/, ...about, next_update };
+    t.match(told(7.1), [expired]);
+    t.notOk(isStapled());
+    t.strictSame(told(7.9), [], 'once a day');
+    t.match(told(8.2), [expired]);
+    credentials.adopt(credentials.prepare(config, now - DAY_MS), now - DAY_MS);
+    t.match(rig.warnings.at(-1), { message: /OCSP response is not valid yet/, ...about });
+    t.notOk(isStapled(), 'of a clock that is a day behind');
+    t.strictSame(told(-0.001), [], 'a minute is nothing');
+    t.ok(isStapled());
+  },
+);
+
 testWith(missing, 'credentials: who ends soon is told, once a day', { timeout }, async (t) => {
   const kit = makeKit(t);
   kit.issue('site', { names: ['DNS:site.test'], days: 30 });
