@@ -1,13 +1,13 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { promisify } from 'node:util';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { TlsVersion } from '#src/tls/index.js';
 import { missingProgram, testWith } from '#test/support/capability.js';
-import { sleep, until, within } from '#test/support/deadline.js';
-import { withoutLoader } from '#test/support/program.js';
+import { sleep, within } from '#test/support/deadline.js';
+import { OpensslClient } from '#test/support/openssl-client.js';
 import { payload } from '#test/support/random.js';
 import { authority, certificate, dial, everything, kit } from '#test/support/tls-kit.js';
 import { isKernelExpected, plainSettings, TlsServer } from '#test/support/tls-server.js';
@@ -16,47 +16,6 @@ const timeout = 30_000;
 const certificates = [certificate(['a.test']), certificate(['a.test'], 'rsa:2048')];
 const settings = { ...plainSettings, certificates, ticketKeys: [randomBytes(80), randomBytes(80)] };
 const versions = { 'TLSv1.2': TlsVersion.Tls12, 'TLSv1.3': TlsVersion.Tls13 } as const;
-
-/** `openssl s_client` that is spoken to. */
-class OpensslClient {
-  output = '';
-  private readonly child;
-
-  constructor(t: Test, port: number, ...options: string[]) {
-    authority();
-    const [command, ...args] = withoutLoader([
-      ...['openssl', 's_client', '-connect', `127.0.0.1:${port}`, '-servername', 'a.test'],
-      ...['-CAfile', kit.path('authority.pem'), '-verify_return_error', ...options],
-    ]);
-    this.child = spawn(command!, args, { stdio: 'pipe' });
-    for (const stream of [this.child.stdout, this.child.stderr]) {
-      stream.on('data', (chunk: Buffer) => {
-        this.output += chunk.toString('latin1');
-      });
-    }
-    this.child.stdin.on('error', () => {});
-    t.teardown(() => this.child.kill('SIGKILL'));
-  }
-
-  async says(pattern: RegExp): Promise<void> {
-    await until(
-      10_000,
-      `s_client writes ${pattern}`,
-      () => pattern.test(this.output),
-      () => this.output,
-    );
-  }
-
-  write(text: string): void {
-    this.child.stdin.write(text);
-  }
-
-  async end(): Promise<void> {
-    const gone = once(this.child, 'exit');
-    this.child.stdin.end();
-    await within(10_000, 's_client ends', gone, () => this.output);
-  }
-}
 
 for (const [version, number] of Object.entries(versions)) {
   const flag = version.replace('v', '').replace('.', '_').toLowerCase();

@@ -1,0 +1,124 @@
+// What is chosen by what the client says: the certificate by its name and its signatures, the protocol.
+import { once } from 'node:events';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import type { Test } from 'tap';
+import { missingProgram, testWith } from '#test/support/capability.js';
+import { startConfigured } from '#test/support/configured.js';
+import { within } from '#test/support/deadline.js';
+import { echoOrigin } from '#test/support/live-proxy.js';
+import { authority, certificate, kit } from '#test/support/tls-kit.js';
+
+const timeout = { timeout: 20_000 };
+const missing = missingProgram(['openssl']);
+
+function served(names: readonly string[], key?: string): { cert: string } {
+  authority();
+  const { chain, key: pem } = certificate(names, key);
+  return {
+    cert: kit.write(`${names[0]!.replace('*', 'any')}-${key?.slice(0, 2)}.pem`, chain + pem),
+  };
+}
+
+async function start(t: Test, tls: object) {
+  const origin = await echoOrigin(t);
+  const { headgate } = await startConfigured(t, {
+    log: { access: true },
+    listeners: { in: { bind: '127.0.0.1:0', tls, tcp: { upstream: 'one' } } },
+    upstreams: { one: { endpoints: [origin.address] } },
+  });
+  let visits = 0;
+  /** What a client of these options gets. @throws its error */
+  const visit = async (options: ConnectionOptions) => {
+    const socket: TLSSocket = connect({
+      host: '127.0.0.1',
+      port: headgate.port,
+      ca: authority(),
+      checkServerIdentity: () => undefined,
+      ...options,
+    });
+    try {
+      socket.write('to the end');
+      await within(5_000, 'the echo', once(socket, 'data'));
+      const { subject } = socket.getPeerCertificate();
+      const key = socket.getPeerX509Certificate()!.publicKey.asymmetricKeyType;
+      return { name: subject.CN as string, key, alpn: socket.alpnProtocol };
+    } finally {
+      socket.destroy();
+      // One line after the other.
+      await headgate.flowsEnded(++visits);
+    }
+  };
+  return { headgate, visit };
+}
+
+testWith(missing, 'tls choice: the certificate by the name asked for', timeout, async (t) => {
+  const { headgate, visit } = await start(t, {
+    certificates: [
+      served(['default.test', 'also.test']),
+      served(['*.b.test']),
+      served(['*.c.b.test']),
+      served(['x.b.test']),
+    ],
+  });
+  for (const [asked, expected] of [
+    ['default.test', 'default.test'],
+    ['also.test', 'default.test'],
+    ['x.b.test', 'x.b.test'],
+    ['X.B.Test', 'x.b.test'],
+    ['y.b.test', '*.b.test'],
+    ['y.c.b.test', '*.c.b.test'],
+    ['c.b.test', '*.b.test'],
+    ['b.test', 'default.test'],
+    ['nobody.test', 'default.test'],
+    [undefined, 'default.test'],
+  ] as const) {
+    const { name } = await visit(asked === undefined ? {} : { servername: asked });
+    t.equal(name, expected, `${asked}`);
+  }
+  const lines = headgate.flows();
+  t.strictSame(
+    lines.slice(-2).map(({ server_name }) => server_name),
+    ['nobody.test', undefined],
+  );
+});
+
+testWith(missing, 'tls choice: RSA or ECDSA by what the client can check', timeout, async (t) => {
+  const names = ['two.test'];
+  const certificates = [served(names, 'rsa:2048'), served(names, 'ec:P-256')];
+  const { visit } = await start(t, { certificates });
+  const servername = names[0]!;
+  const [ecdsa, rsa] = ['ecdsa_secp256r1_sha256', 'rsa_pss_rsae_sha256'];
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const only = { servername, minVersion: version, maxVersion: version };
+    for (const [sigalgs, key] of [
+      [ecdsa, 'ec'],
+      [rsa, 'rsa'],
+    ] as const) {
+      t.equal((await visit({ ...only, sigalgs })).key, key, `${version}, ${sigalgs}`);
+    }
+    t.ok((await visit({ ...only, sigalgs: `${rsa}:${ecdsa}` })).key, 'either');
+    await t.rejects(visit({ ...only, sigalgs: 'ed25519' }), /handshake failure|EPROTO|ECONNRESET/i);
+  }
+});
+
+testWith(missing, 'tls choice: the protocol is the server’s preference', timeout, async (t) => {
+  const certificates = [served(['alpn.test'])];
+  const { headgate, visit } = await start(t, { certificates, alpn: ['http/1.1', 'postgresql'] });
+  const servername = 'alpn.test';
+  for (const [offered, chosen] of [
+    [['postgresql', 'http/1.1'], 'http/1.1'],
+    [['h2', 'postgresql'], 'postgresql'],
+    [['http/1.1'], 'http/1.1'],
+    [[], false],
+  ] as const) {
+    const ALPNProtocols = [...offered];
+    t.equal((await visit({ servername, ALPNProtocols })).alpn, chosen, `${offered}`);
+  }
+  await t.rejects(visit({ servername, ALPNProtocols: ['h2'] }), /no application protocol/);
+  const lines = headgate.flows();
+  t.match(lines.at(-1), { close: 'tls_failed', tls: { failure: 'no_application_protocol' } });
+  t.strictSame(
+    lines.slice(0, 4).map(({ tls }) => (tls as { alpn?: string }).alpn),
+    ['http/1.1', 'postgresql', 'http/1.1', undefined],
+  );
+});
