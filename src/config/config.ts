@@ -1,6 +1,7 @@
 import { parseBindAddress, parseListenAddress } from './address.js';
 import type { Files } from './files.js';
 import { toHttp } from './http-config.js';
+import { toMirror } from './mirror-config.js';
 import { parseNetwork } from './network.js';
 import { toOutboundUpstreams } from './outbound-config.js';
 import { valid } from './parsed.js';
@@ -64,7 +65,10 @@ export function toConfig(file: ConfigFile, files: Files) {
         valid(parseNetwork(text)),
       ),
       /** Exactly one of the two is not null. */
-      tcp: listener.tcp === undefined ? null : { routes: toRoutes(listener.tcp) },
+      tcp:
+        listener.tcp === undefined
+          ? null
+          : { routes: toRoutes(listener.tcp), mirror: toMirror(listener.tcp.mirror) },
       http: listener.http === undefined ? null : toHttp(listener.http),
       /** null: streams are forwarded as they come. */
       tls: listener.tls === undefined ? null : toListenerTls(listener.tls, files),

@@ -38,6 +38,7 @@ export { type EndpointTarget, parseEndpointTarget } from './endpoint-target.js';
 export { readContent } from './files.js';
 export { type Template, type TemplateVariable, templateVariables } from './header-template.js';
 export { type Loaded, type LoadOptions, loadConfig, readConfig } from './load.js';
+export type { MirrorConfig } from './mirror-config.js';
 export { type Network, parseNetwork } from './network.js';
 export type { Parsed } from './parsed.js';
 export { formatProblem, type Problem } from './problem.js';

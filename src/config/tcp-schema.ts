@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { tcpMirror } from './mirror-schema.js';
 import { type Description, reference, text } from './schema-terms.js';
 
 const serverName = text({ serverName: true });
@@ -70,6 +71,7 @@ export const tcpForwarding = Type.Object(
         examples: [[{ sni: 'db.example.com', upstream: 'pg' }, { upstream: 'api' }]],
       } satisfies Description),
     ),
+    mirror: tcpMirror,
   },
   {
     title: 'TCP forwarding',

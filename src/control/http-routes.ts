@@ -10,6 +10,8 @@ export interface UpstreamDirectory {
   readonly configs: readonly UpstreamConfig[];
   /** What workers count together for routes. */
   readonly memory: RouteMemory;
+  /** How many there are. */
+  readonly workers: number;
 }
 
 /** A listener's `http` as workers are told it. @param listener its name */

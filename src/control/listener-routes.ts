@@ -1,9 +1,10 @@
 import type { ListenerConfig } from '../config/index.js';
 import type { ListenerSnapshot } from '../proxy/index.js';
 import { httpRoutes, type UpstreamDirectory } from './http-routes.js';
+import { mirrorSnapshot } from './mirrors.js';
 
 /** What becomes of a listener's connections. */
-type Routes = Pick<ListenerSnapshot, 'upstream' | 'routes' | 'http' | 'acceptProxyFrom'>;
+type Routes = Pick<ListenerSnapshot, 'upstream' | 'routes' | 'http' | 'acceptProxyFrom' | 'mirror'>;
 
 /** What a listener's snapshot says about heads and routes. */
 export function listenerRoutes(
@@ -11,7 +12,7 @@ export function listenerRoutes(
   upstreams: UpstreamDirectory,
 ): Routes {
   return {
-    ...(tcp === null ? { upstream: NO_UPSTREAM } : tcpRoutes(tcp, upstreams.positions)),
+    ...(tcp === null ? { upstream: NO_UPSTREAM } : tcpRoutes(tcp, upstreams)),
     ...(http !== null && { http: httpRoutes(name, http, upstreams) }),
     ...(acceptProxyFrom.length > 0 && { acceptProxyFrom }),
   };
@@ -22,13 +23,17 @@ const NO_UPSTREAM = -1;
 
 function tcpRoutes(
   tcp: NonNullable<ListenerConfig['tcp']>,
-  upstreams: ReadonlyMap<string, number>,
-): Pick<ListenerSnapshot, 'upstream' | 'routes'> {
+  { positions, workers }: UpstreamDirectory,
+): Pick<ListenerSnapshot, 'upstream' | 'routes' | 'mirror'> {
   const routes = tcp.routes.map(({ serverNames, alpn, upstream }) => ({
     names: serverNames,
     ...(alpn !== null && { alpn }),
-    upstream: upstreams.get(upstream)!,
+    upstream: positions.get(upstream)!,
   }));
   const isConditional = routes.some(({ names, alpn }) => names.length > 0 || alpn !== undefined);
-  return { upstream: routes[0]!.upstream, ...(isConditional && { routes }) };
+  return {
+    upstream: routes[0]!.upstream,
+    ...(isConditional && { routes }),
+    ...(tcp.mirror && { mirror: mirrorSnapshot(tcp.mirror, positions, workers) }),
+  };
 }

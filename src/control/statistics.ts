@@ -9,6 +9,8 @@ import {
   ERRNO_MAX,
   type HttpRejectionName,
   httpRejectionNames,
+  type MirrorCut,
+  mirrorCuts,
   type RejectionName,
   rejectionNames,
   type TlsSideName,
@@ -47,6 +49,10 @@ export interface ListenerStatistics {
   headsRejected: Partial<Record<RejectionName, number>>;
   /** Requests that were none: those reasons that there were. */
   requestsRejected: Partial<Record<HttpRejectionName, number>>;
+  /** Flows, or requests, of which another upstream was given a copy. */
+  mirrored: number;
+  /** Those of which it did not get everything: those reasons that there were. */
+  mirrorsCut: Partial<Record<MirrorCut, number>>;
 }
 
 /** How long something took, as counts by bucket. */
@@ -119,6 +125,10 @@ export function readStatistics(
       ),
       requestsRejected: present(httpRejectionNames, (_, reason) =>
         sum((region) => region.httpRejectedOf(index, reason)),
+      ),
+      mirrored: sum((region) => region.mirroredOf(index)),
+      mirrorsCut: present(mirrorCuts, (_, reason) =>
+        sum((region) => region.mirrorCutOf(index, reason)),
       ),
     })),
     errors: readErrors(regions),

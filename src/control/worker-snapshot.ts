@@ -29,7 +29,7 @@ export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapsh
   const { config, workers, listeners, upstreams, endpointTable, admissions, tls } = parts;
   const { timeouts, limits, log } = config;
   const positions = new Map(upstreams.map(({ name }, index) => [name, index]));
-  const directory = { positions, configs: config.upstreams, memory: parts.routeMemory };
+  const directory = { positions, configs: config.upstreams, memory: parts.routeMemory, workers };
   return {
     worker,
     core: config.pinWorkers ? worker % availableParallelism() : -1,

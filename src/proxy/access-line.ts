@@ -52,6 +52,7 @@ export function accessLine(flow: Flow): void {
       upstream_retransmits: upstreamQuality?.retransmits,
       close: flow.closeReason,
       rejection: flow.head?.rejectionName,
+      mirror: flow.shadow?.status,
     },
     'flow',
   );

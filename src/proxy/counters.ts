@@ -1,5 +1,6 @@
 import { PUMP_SLOTS, type PumpMeter, type SyscallName, syscallNames } from '../splice/index.js';
 import { type HttpRejection, httpRejectionNames } from './http/http-rejection.js';
+import { type MirrorCut, mirrorCuts } from './mirror/mirror-cut.js';
 import { type Rejection, rejectionNames } from './tcp/index.js';
 import { TLS_COUNTER_SLOTS, TlsCounters } from './tls-counters.js';
 
@@ -26,6 +27,9 @@ export const counterNames = [
   'pipes_in_use',
   'pipe_capacity_bytes',
   'buffers_in_use',
+  'mirrors_active',
+  'mirror_teed_bytes',
+  'mirror_copied_bytes',
 ] as const;
 export type CounterName = (typeof counterNames)[number];
 
@@ -36,6 +40,7 @@ const gauges: readonly CounterName[] = [
   'pipes_in_use',
   'pipe_capacity_bytes',
   'buffers_in_use',
+  'mirrors_active',
 ];
 
 /** Position of each single number: `region[Counter.flows_active]++`. */
@@ -103,6 +108,10 @@ const reasonIndex = Object.fromEntries(
   closeReasons.map((reason, index) => [reason, index]),
 ) as Readonly<Record<CloseReason, number>>;
 
+const mirrorCutIndex = Object.fromEntries(
+  mirrorCuts.map((reason, index) => [reason, index]),
+) as Readonly<Record<MirrorCut, number>>;
+
 /** Listeners that have counters of their own; later ones share the last region. */
 export const LISTENERS_MAX = 256;
 /** Error numbers that have a slot; the last one takes all that are higher. */
@@ -114,7 +123,9 @@ const CLOSED = 2;
 const DIED = CLOSED + reasonIndex.worker_died;
 const REJECTED = CLOSED + closeReasons.length;
 const HTTP_REJECTED = REJECTED + rejectionNames.length;
-const LISTENER_SLOTS = HTTP_REJECTED + httpRejectionNames.length;
+const MIRRORED = HTTP_REJECTED + httpRejectionNames.length;
+const MIRROR_CUT = MIRRORED + 1;
+const LISTENER_SLOTS = MIRROR_CUT + mirrorCuts.length;
 
 const UP = counterNames.length;
 const DOWN = UP + PUMP_SLOTS;
@@ -220,6 +231,25 @@ export class Counters {
   /** @param reason position in `httpRejectionNames` */
   httpRejectedOf(listener: number, reason: number): number {
     return this.values[listenerSlot(listener, HTTP_REJECTED + reason)]!;
+  }
+
+  /** Counts a flow or a request that is mirrored. */
+  countMirrored(listener: number): void {
+    this.values[listenerSlot(listener, MIRRORED)]!++;
+  }
+
+  mirroredOf(listener: number): number {
+    return this.values[listenerSlot(listener, MIRRORED)]!;
+  }
+
+  /** Counts a flow or a request of which the shadow did not get everything. */
+  countMirrorCut(listener: number, reason: MirrorCut): void {
+    this.values[listenerSlot(listener, MIRROR_CUT + mirrorCutIndex[reason])]!++;
+  }
+
+  /** @param reason position in `mirrorCuts` */
+  mirrorCutOf(listener: number, reason: number): number {
+    return this.values[listenerSlot(listener, MIRROR_CUT + reason)]!;
   }
 
   /** Counts a connection to an endpoint that was made. @param elapsedMs since connect(2) */

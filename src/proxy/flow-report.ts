@@ -1,5 +1,6 @@
 import type { DirectionStatus } from './direction-status.js';
 import type { EventHandler } from './event-loop.js';
+import type { MirrorStatus } from './mirror/index.js';
 import type { Session } from './session.js';
 import type { SessionStateName } from './session-state.js';
 import type { TlsStatus } from './tls-status.js';
@@ -36,6 +37,8 @@ export interface FlowStatus {
   /** Of the client and of the upstream, where there is TLS. */
   readonly tls?: TlsStatus;
   readonly upstream_tls?: TlsStatus;
+  /** Who gets a copy of what the client sends, if somebody does. */
+  readonly mirror?: MirrorStatus;
   readonly up: DirectionStatus;
   readonly down: DirectionStatus;
 }
@@ -104,7 +107,8 @@ function matches(session: Session, { listener, upstream, client, state }: FlowQu
 }
 
 function describe(worker: number, session: Session, nowMs: number): FlowStatus {
-  const { endpoint, lastActivityMs, connectMs, tls, upstreamTls, up, down } = session.describe();
+  const { endpoint, lastActivityMs, connectMs, tls, upstreamTls, mirror, up, down } =
+    session.describe();
   return {
     id: `${worker}-${session.sequence}`,
     listener: session.listener.snapshot.name,
@@ -117,6 +121,7 @@ function describe(worker: number, session: Session, nowMs: number): FlowStatus {
     ...(connectMs >= 0 && { connect_ms: Math.round(connectMs * 1000) / 1000 }),
     ...(tls && { tls }),
     ...(upstreamTls && { upstream_tls: upstreamTls }),
+    ...(mirror && { mirror }),
     up,
     down,
   };

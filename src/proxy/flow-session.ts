@@ -56,6 +56,7 @@ export class FlowSession implements Session {
       connectMs,
       tls: describeTls(this.flow.tls),
       upstreamTls: describeTls(this.flow.dial?.tls),
+      mirror: this.flow.shadow?.status,
       up: describeDirection(tunnel?.up, tunnel?.isUpOver ?? false, tunnel?.isUpSecure),
       down: describeDirection(tunnel?.down, tunnel?.isDownOver ?? false, tunnel?.isDownSecure),
     };

@@ -9,6 +9,7 @@ import { FlowSession } from './flow-session.js';
 import { FlowSide, type SideOwner } from './flow-side.js';
 import { FlowState, successorBits } from './flow-state.js';
 import type { Listener } from './listener.js';
+import { type FlowShadow, followFlow } from './mirror/index.js';
 import { sendProxyHeader } from './proxy-sender.js';
 import type { WorkerRoom } from './room.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
@@ -32,6 +33,8 @@ export class Flow implements TimerOwner, DialOwner, SideOwner, TunnelOwner {
   uniqueId: string | undefined;
   readonly client: FlowSide;
   upstream: FlowSide | undefined;
+  /** Gets a copy of what the client sends. */
+  shadow: FlowShadow | undefined;
   private opening: FlowOpening | undefined;
   /** Once both sides are connected. */
   private tunnelling: TunnelTask | undefined;
@@ -218,6 +221,7 @@ export class Flow implements TimerOwner, DialOwner, SideOwner, TunnelOwner {
     if (room.logsAccess) accessLine(this);
     this.client.close(isOrderly);
     this.upstream?.close(isOrderly);
+    this.shadow?.flowEnded(isOrderly);
     this.tls?.end();
     this.dial?.end();
     room.counters.countClosed(this.listener.snapshot.index, reason);
@@ -245,6 +249,7 @@ export class Flow implements TimerOwner, DialOwner, SideOwner, TunnelOwner {
     const { room, client, upstream, dial } = this;
     upstream!.transport = dial!.transport!;
     const tunnel = new Tunnel(room, client, upstream!, this.tls, dial!.tls);
+    tunnel.up.tap = this.shadow;
     this.tunnelling = new TunnelTask(room, this, tunnel);
     // The timer stands at the last deadline and finds its way from there, unless that is too late.
     if (room.timeouts.idleMs < Math.max(room.timeouts.connectMs, room.timeouts.tlsHandshakeMs)) {
@@ -263,6 +268,8 @@ export class Flow implements TimerOwner, DialOwner, SideOwner, TunnelOwner {
     const { room, listener, client } = this;
     const disguise = listener.snapshot.transparent ? client.transport.fd : undefined;
     const key = upstream.isKeyed ? flowKey(this) : 0;
+    // First, so that it is connected when the first bytes come.
+    this.shadow = followFlow(this);
     this.dial = new Dial(room, this, upstream, key, disguise);
     this.enter(FlowState.dialling);
     this.dial.begin();

@@ -3,6 +3,7 @@ import { sessionsOf } from './flow-report.js';
 import { HeadPolicy } from './head-policy.js';
 import { HttpGate, HttpRoom, HttpService } from './http/index.js';
 import { Listener } from './listener.js';
+import { Mirror } from './mirror/index.js';
 import type { WorkerRoom } from './room.js';
 import type { ListenerSnapshot, UpstreamSnapshot } from './snapshot.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
@@ -90,6 +91,7 @@ export class Gates implements TimerOwner {
     for (const listener of this.listeners.values()) {
       listener.upstream = this.upstreams[listener.snapshot.upstream]!;
       listener.head = HeadPolicy.of(listener.snapshot, this.upstreams);
+      listener.mirror = this.mirrorOf(listener.snapshot);
       if (listener.http !== undefined) listener.http.service = this.serviceOf(listener.snapshot)!;
     }
     this.http?.upstreams.replaceUpstreams(this.upstreams);
@@ -159,7 +161,9 @@ export class Gates implements TimerOwner {
         const head = HeadPolicy.of(one, upstreams);
         const gate = this.gateOf(one, earlier?.get(one.fd)?.http);
         const tls = one.tls && { contexts: this.contexts.server(one.tls), kernel: one.tls.kernel };
-        return [one.fd, new Listener(this.room, one, upstreams[one.upstream]!, head, tls, gate)];
+        const listener = new Listener(this.room, one, upstreams[one.upstream]!, head, tls, gate);
+        listener.mirror = this.mirrorOf(one);
+        return [one.fd, listener];
       }),
     );
   }
@@ -175,6 +179,10 @@ export class Gates implements TimerOwner {
     return earlier;
   }
 
+  private mirrorOf({ mirror, index }: ListenerSnapshot): Mirror | undefined {
+    return mirror && new Mirror(this.room, mirror, this.upstreams[mirror.upstream]!, index);
+  }
+
   private serviceOf({ http, name }: ListenerSnapshot): HttpService | undefined {
     if (http === undefined) return undefined;
     this.http ??= new HttpRoom(this.room, this.room.headLimits);
@@ -183,6 +191,7 @@ export class Gates implements TimerOwner {
 
   /** In the order they came, which is the order they wait in. */
   private moveSessions(): void {
+    this.room.shadows.moveTo(this.upstreams);
     const byName = new Map(this.upstreams.map((one) => [one.name, one]));
     const sessions = [...sessionsOf(this.room.clock.registered())]
       .filter(({ isUnconnected }) => isUnconnected)

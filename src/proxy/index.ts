@@ -38,6 +38,8 @@ export {
   statusClasses,
 } from './http/route-counters.js';
 export type { FromWorker, ToWorker, WorkerAnswer, WorkerStart } from './messages.js';
+export type { MirrorSnapshot, MirrorStatus } from './mirror/index.js';
+export { type MirrorCut, mirrorCuts } from './mirror/mirror-cut.js';
 export type { Network } from './network-set.js';
 export { ConnectionLimit } from './room.js';
 export { type SessionStateName, sessionStateNames } from './session-state.js';

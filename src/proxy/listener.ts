@@ -17,6 +17,7 @@ import type { EventHandler } from './event-loop.js';
 import { Flow } from './flow.js';
 import type { HeadPolicy } from './head-policy.js';
 import { HttpConnection, type HttpGate } from './http/index.js';
+import type { Mirror } from './mirror/index.js';
 import type { WorkerRoom } from './room.js';
 import type { ListenerSnapshot } from './snapshot.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
@@ -67,6 +68,8 @@ export class Listener implements EventHandler, TimerOwner {
   /** Connections to try for at the next event: doubles while they come, back to 1 when they ebb. */
   private appetite = 1;
   private readonly admission: Admission | undefined;
+  /** Who gets a copy of what clients send; nothing where nobody does, and for HTTP. */
+  mirror: Mirror | undefined;
 
   constructor(
     private readonly room: WorkerRoom,

@@ -52,19 +52,23 @@ export interface ProxiedClient {
   readonly received: readonly ProxyTlv[];
 }
 
-/** A session that has got a new connection to an endpoint. */
-export interface ProxiedSession {
+/** Whom a PROXY header speaks of. */
+export interface ProxiedParty {
   readonly room: WorkerRoom;
   readonly sequence: number;
-  readonly attempts: Attempts | undefined;
   /** What the client's stream began with. */
   readonly head: FlowHead | undefined;
   /** Where TLS ends here. */
   readonly tls?: TlsSide | undefined;
   readonly client: { readonly transport: Transport };
-  readonly upstream: { readonly transport: Transport } | undefined;
   /** What the connection is called all the way, once somebody wants to know. */
   uniqueId?: string | undefined;
+}
+
+/** A session that has got a new connection to an endpoint. */
+export interface ProxiedSession extends ProxiedParty {
+  readonly attempts: Attempts | undefined;
+  readonly upstream: { readonly transport: Transport } | undefined;
 }
 
 /** Two unix addresses are the longest that v2 has. */
@@ -84,14 +88,23 @@ const header = new NativeMemory(V2_FIXED_BYTES + ADDRESS_BYTES_MAX + TLV_BYTES_M
 export function sendProxyHeader(flow: ProxiedSession): CloseReason | undefined {
   const sender = flow.attempts!.upstream.sendProxyProtocol;
   if (sender === undefined) return undefined;
+  const client = proxiedClient(flow, sender);
+  return client === null ? 'client_reset' : introduce(flow.upstream!.transport, sender, client);
+}
+
+/** @returns what an endpoint is to be told of the client; null for one that has reset the connection */
+export function proxiedClient(
+  flow: ProxiedParty,
+  sender: ProxySenderSnapshot,
+): ProxiedClient | null {
   const endpoints = endpointsOf(flow);
-  if (endpoints === GONE) return 'client_reset';
+  if (endpoints === GONE) return null;
   const { head } = flow;
   const received = head?.proxyTlvs ?? NOTHING;
   if (sender.tlvs.includes('unique_id')) flow.uniqueId = uniqueIdOf(flow, received);
   const { uniqueId } = flow;
   const session = flow.tls?.session;
-  const client = {
+  return {
     endpoints,
     authority: session?.serverName ?? head?.serverName,
     alpn: session?.alpn,
@@ -99,7 +112,6 @@ export function sendProxyHeader(flow: ProxiedSession): CloseReason | undefined {
     uniqueId,
     received,
   };
-  return introduce(flow.upstream!.transport, sender, client);
 }
 
 /**
@@ -151,7 +163,7 @@ function ownValue(name: ProxyTlvName, client: ProxiedClient): Buffer | undefined
 }
 
 /** What the connection is called all the way: by whoever named it first. */
-function uniqueIdOf({ room, sequence }: ProxiedSession, received: readonly ProxyTlv[]): string {
+function uniqueIdOf({ room, sequence }: ProxiedParty, received: readonly ProxyTlv[]): string {
   const named = findTlv(received, ProxyTlvType.UNIQUE_ID);
   return named?.toString('latin1') ?? `${room.uniqueName}-${sequence}`;
 }
@@ -167,7 +179,7 @@ function endpointsOf({
   room,
   client,
   head,
-}: ProxiedSession): ProxyEndpoints | undefined | typeof GONE {
+}: ProxiedParty): ProxyEndpoints | undefined | typeof GONE {
   if (head?.endpoints !== undefined) return head.endpoints;
   const source = peerAddress(room.kernel, client.transport.fd);
   if (source === undefined) return GONE;

@@ -4,6 +4,7 @@ import type { Counters } from './counters.js';
 import type { EventLoop } from './event-loop.js';
 import type { HeadLimits } from './http/index.js';
 import type { Listener } from './listener.js';
+import type { ShadowSet } from './mirror/index.js';
 import type { TimeoutsSnapshot } from './snapshot.js';
 import type { Upstream } from './upstream/index.js';
 
@@ -22,6 +23,8 @@ export interface WorkerRoom extends PumpRoom {
   readonly number: number;
   /** Flows of all workers, against the limit of the process. */
   readonly connections: ConnectionLimit;
+  /** Connections that are given a copy of what clients send. */
+  readonly shadows: ShadowSet;
   /** A name no other worker has had, of this process or another. */
   readonly uniqueName: string;
   /** A number no other flow of this worker has had. */

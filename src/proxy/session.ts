@@ -3,6 +3,7 @@ import type { CloseReason } from './counters.js';
 import type { DirectionStatus } from './direction-status.js';
 
 import type { Listener } from './listener.js';
+import type { MirrorStatus } from './mirror/index.js';
 import type { SessionStateName } from './session-state.js';
 import type { TlsStatus } from './tls-status.js';
 import type { Upstream } from './upstream/index.js';
@@ -18,6 +19,8 @@ export interface SessionDetail {
   /** Of the client and of the upstream, where there is TLS. */
   readonly tls?: TlsStatus | undefined;
   readonly upstreamTls?: TlsStatus | undefined;
+  /** Who gets a copy of what the client sends, if somebody does. */
+  readonly mirror?: MirrorStatus | undefined;
   readonly up: DirectionStatus;
   readonly down: DirectionStatus;
 }

@@ -2,6 +2,7 @@ import type { ConnectOptions, SocketAddress } from '../splice/index.js';
 import type { ClientTlsSettings, ServerTlsSettings } from '../tls/index.js';
 import type { AdmissionSnapshot } from './admission.js';
 import type { HttpSnapshot } from './http/http-snapshot.js';
+import type { MirrorSnapshot } from './mirror/index.js';
 import type { Network } from './network-set.js';
 import type { ProxySenderSnapshot } from './proxy-sender.js';
 import type { ServerNameRule } from './tcp/index.js';
@@ -40,6 +41,8 @@ export interface ListenerSnapshot {
   readonly upstream: number;
   /** Where streams go by their ClientHello; absent: all go to `upstream`, unseen. */
   readonly routes?: readonly RouteSnapshot[];
+  /** Who gets a copy of what clients send; absent: nobody. With `http` its routes have their own. */
+  readonly mirror?: MirrorSnapshot;
   /** What is done with requests; absent: bytes are passed on. */
   readonly http?: HttpSnapshot;
   /** How TLS is terminated; absent: streams are forwarded as they come. */

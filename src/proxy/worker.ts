@@ -23,6 +23,7 @@ import type { HeadLimits } from './http/index.js';
 import type { Listener } from './listener.js';
 import { LogBatch } from './log-batch.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
+import { ShadowSet } from './mirror/index.js';
 import { ConnectionLimit, type WorkerRoom } from './room.js';
 import type { TimeoutsSnapshot, WorkerSnapshot } from './snapshot.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
@@ -58,6 +59,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   readonly headLimits: HeadLimits;
   readonly connections: ConnectionLimit;
   readonly uniqueName: string;
+  readonly shadows: ShadowSet;
   private readonly port: MessagePort;
   private readonly bell: EventFd;
   private readonly gates: Gates;
@@ -87,6 +89,9 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     const { pipeBytes, pipeMemoryBytes, connectionsMax } = snapshot.limits;
     this.pipes = new PipePool(this.kernel, pipeBytes, pipeMemoryBytes);
     this.connections = new ConnectionLimit(start.shared, connectionsMax, snapshot.worker);
+    this.shadows = new ShadowSet(this.counters, () => {
+      if (this.isDraining) this.endIfIdle();
+    });
     this.bell = new EventFd(this.kernel, start.bellFd);
     const ledger = new EndpointLedger(snapshot.endpointTable, snapshot.worker);
     const contexts = new ContextCache(offersKernelTls(this.kernel));
@@ -204,7 +209,8 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   }
 
   private endIfIdle(): void {
-    if (this.counters.values[Counter.flows_active] === 0) this.clock.stop();
+    if (this.counters.values[Counter.flows_active] === 0 && this.shadows.size === 0)
+      this.clock.stop();
   }
 
   /** What can still be done in order: access lines, and places given back. The slot does the rest. */
@@ -216,6 +222,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
         // Its own bug, or that of the worker once more: the next one may be well.
       }
     }
+    this.shadows.close();
   }
 
   private terminateFlows(reason: 'drain_timeout' | 'stopped'): void {
@@ -242,6 +249,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.gates.close();
     // Who came in the very turn in which the last flow ended.
     this.terminateFlows('stopped');
+    this.shadows.close();
     this.pipes.releaseIdle();
     this.updateGauges();
     this.clock.forget(this.bell.fd);

@@ -125,6 +125,8 @@ function busyRegion(): Counters {
   counters.countError('recv', Errno.ECONNRESET);
   counters.countRejected(0, Rejection.not_tls);
   counters.countHttpRejected(0, 1);
+  counters.countMirrored(0);
+  counters.countMirrorCut(0, 'full');
   counters.countAccepted(0);
   counters.countConnected(3);
   counters.tls.countHandshake('client', session, 0, KernelTlsRefusal.NotOffered);

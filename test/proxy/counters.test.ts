@@ -8,6 +8,7 @@ import {
   counterNames,
   ERRNO_MAX,
   LISTENERS_MAX,
+  mirrorCuts,
 } from '#src/proxy/index.js';
 import { PUMP_SLOTS, PumpSlot, syscallNames } from '#src/splice/index.js';
 
@@ -54,6 +55,12 @@ t.test('counters: no two names share a slot', async (t) => {
       });
       t.equal(counters.activeOf(listener), active);
       t.equal(values[Counter.flows_active], flows);
+    }
+  }
+  for (const listener of [0, 1, LISTENERS_MAX - 1]) {
+    claim(`listener ${listener} mirrored`, () => counters.countMirrored(listener));
+    for (const reason of mirrorCuts) {
+      claim(`listener ${listener} cut ${reason}`, () => counters.countMirrorCut(listener, reason));
     }
   }
   for (const elapsedMs of [...connectBoundsMs, Number.MAX_SAFE_INTEGER]) {

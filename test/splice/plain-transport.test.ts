@@ -364,3 +364,32 @@ socketTest(
     t.equal(transport.errno, Errno.EINVAL);
   },
 );
+for (const family of ['inet', 'unix'] as const) {
+  socketTest(`plain transport: what nobody wants is dropped (${family})`, async (t, kit) => {
+    const { libc, transport, far } = ends(kit, family);
+    const bytes = payload(1, 30_000);
+    far.send(bytes);
+    t.equal(transport.discard(10_000), 10_000, 'no more than it was told');
+    t.equal(transport.read(memory.address, 5000), 5000);
+    t.ok(memory.bytes.subarray(0, 5000).equals(bytes.subarray(10_000, 15_000)));
+    t.equal(transport.discard(1 << 30), 15_000);
+    if (family === 'inet') {
+      t.equal(transport.readable, false, 'a short one has drained it');
+      t.ok(
+        libc.trace.some(({ name, args }) => name === 'recv' && args[1] === 0),
+        'not copied',
+      );
+    } else t.equal(transport.discard(1 << 30), Outcome.Blocked);
+    far.end();
+    transport.notice(Epoll.EPOLLIN | Epoll.EPOLLRDHUP);
+    t.equal(transport.discard(1 << 30), Outcome.Eof);
+  });
+}
+
+socketTest('plain transport: a reset is met when dropping, too', async (t, kit) => {
+  const { transport, far } = ends(kit);
+  far.reset();
+  transport.notice(Epoll.EPOLLIN | Epoll.EPOLLERR | Epoll.EPOLLHUP);
+  t.equal(transport.discard(1 << 30), Outcome.Failed);
+  t.equal(transport.errno, Errno.ECONNRESET);
+});

@@ -14,9 +14,13 @@ import {
   closeReasons,
   type HttpSnapshot,
   type ListenerSnapshot,
+  type MirrorCut,
+  type MirrorSnapshot,
+  mirrorCuts,
   type TimeoutsSnapshot,
 } from '#src/proxy/index.js';
 import { Listener } from '#src/proxy/listener.js';
+import { Mirror, ShadowSet } from '#src/proxy/mirror/index.js';
 import type { ProxySenderSnapshot } from '#src/proxy/proxy-sender.js';
 import { ConnectionLimit, type WorkerRoom } from '#src/proxy/room.js';
 import type { Session } from '#src/proxy/session.js';
@@ -45,12 +49,16 @@ export interface RoomOptions {
   readonly endpoints?: readonly SocketAddress[];
   /** The same, by the address of the one that listens. */
   readonly endpointsOf?: (origin: SocketAddress) => readonly SocketAddress[];
+  /** Where connections are mirrored to instead. */
+  readonly shadowAddress?: SocketAddress;
   readonly family?: SocketAddress['family'];
   /** What the listener wants to see first: routes, PROXY headers. */
   readonly head?: Pick<ListenerSnapshot, 'routes' | 'acceptProxyFrom'>;
   readonly sendProxyProtocol?: ProxySenderSnapshot;
   /** The listener speaks HTTP; its routes lead to the one upstream. */
   readonly http?: HttpSnapshot;
+  /** Connections are mirrored to {@link TestRoom.shadow}. */
+  readonly mirror?: Partial<MirrorSnapshot>;
   /** Who may connect; everybody, by default. */
   readonly admission?: AdmissionSnapshot;
 }
@@ -76,6 +84,7 @@ export class TestRoom implements WorkerRoom {
   readonly headLimits = { headBytes: 8192, headers: 50 };
   readonly uniqueName = 'test';
   readonly connections: ConnectionLimit;
+  readonly shadows = new ShadowSet(this.counters, () => {});
   readonly listener: Listener;
   readonly http: HttpRoom;
   readonly address: SocketAddress;
@@ -83,6 +92,8 @@ export class TestRoom implements WorkerRoom {
   readonly lines: Record<string, unknown>[] = [];
   /** The upstream's listening socket. */
   readonly origin: { readonly fd: number; readonly address: SocketAddress };
+  /** The listening socket of the upstream that connections are mirrored to. */
+  readonly shadow: { readonly fd: number; readonly address: SocketAddress };
   /** The loop's clock, which stands still until the test moves it. */
   nowMs = 1_000_000;
   flowsEnded = 0;
@@ -148,6 +159,14 @@ export class TestRoom implements WorkerRoom {
       ? new HttpGate(this.http, new HttpService(this.http, options.http, 'test', [upstream]))
       : undefined;
     this.listener = new Listener(this, snapshot, upstream, head, undefined, gate);
+    this.shadow = kit.listener(family);
+    const second = plainUpstream('shadow', [options.shadowAddress ?? this.shadow.address]);
+    const shadows = new Upstream(
+      { ...second.snapshot, ...(sendProxyProtocol && { sendProxyProtocol }) },
+      { clock, log, ledger: new EndpointLedger(second.endpointTable, 0) },
+    );
+    const mirror = { ...wholeMirror, ...options.mirror };
+    if (options.mirror !== undefined) this.listener.mirror = new Mirror(this, mirror, shadows, 0);
     this.listener.open();
   }
 
@@ -172,6 +191,15 @@ export class TestRoom implements WorkerRoom {
   /** The upstream's side of the flow that was made last. */
   upstream(): RawPeer {
     return new RawPeer(this.kit, this.kit.accept(this.origin.fd));
+  }
+
+  /** The shadow's side of the connection that was made last. */
+  shadowPeer(): RawPeer {
+    return new RawPeer(this.kit, this.kit.accept(this.shadow.fd));
+  }
+
+  mirrorCut(reason: MirrorCut): number {
+    return this.counters.mirrorCutOf(0, mirrorCuts.indexOf(reason));
   }
 
   /** A client, its flow and the upstream's side of it. */
@@ -238,15 +266,25 @@ export class TestRoom implements WorkerRoom {
     this.listener.close();
     for (const session of this.sessions()) session.terminate('stopped');
     this.http.upstreams.close();
+    this.shadows.close();
     this.pipes.releaseIdle();
     return {
-      active: this.count('flows_active'),
+      active: this.count('flows_active') + this.shadows.size,
       buffersInUse: this.buffers.inUse + this.http.buffers.inUse,
       pipesInUse: this.pipes.gauges.inUse,
       timers: this.clock.wheel.size,
     };
   }
 }
+
+/** All connections, and as much as the defaults of the configuration have. */
+const wholeMirror: MirrorSnapshot = {
+  upstream: 1,
+  sample: 1,
+  concurrentMax: 1024,
+  bufferBytes: 512 * 1024,
+  timeoutMs: 1000,
+};
 
 /** What {@link TestRoom.finish} must answer. */
 export const nothingLeft = { active: 0, buffersInUse: 0, pipesInUse: 0, timers: 0 };

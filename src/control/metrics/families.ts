@@ -3,6 +3,7 @@ import type { Build } from './build.js';
 import { certificateExpiry, ocspResponseExpiry } from './certificate-expiry.js';
 import { endpointFamilies } from './endpoint-families.js';
 import { histogramSamples } from './histogram-samples.js';
+import { mirrorFamilies } from './mirror-families.js';
 import { routeFamilies } from './route-families.js';
 import { tlsFamilies } from './tls-families.js';
 
@@ -148,6 +149,7 @@ export const families: readonly MetricFamily[] = [
   ...routeFamilies,
   ...endpointFamilies,
   ...tlsFamilies,
+  ...mirrorFamilies,
   byPath('headgate_bytes_total', 'Bytes moved', (direction) => ({
     copy: direction.copyBytes,
     splice: direction.spliceBytes,

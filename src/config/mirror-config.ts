@@ -1,0 +1,33 @@
+import { valid } from './parsed.js';
+import { parseDuration, parseSize } from './quantity.js';
+
+/** `mirror` as the file says it, defaults filled in. */
+type MirrorFile =
+  | string
+  | {
+      upstream: string;
+      sample: number;
+      concurrent: number;
+      buffer: string | number;
+      timeout: string;
+    };
+
+/** Where a copy goes; null: nowhere. */
+export type MirrorConfig = ReturnType<typeof toMirror>;
+
+/** A mirror of which nothing was said but where it goes. */
+const DEFAULTS = { sample: 1, concurrent: 1024, buffer: '4MiB', timeout: '10s' };
+
+export function toMirror(file: MirrorFile | undefined) {
+  if (file === undefined) return null;
+  const { upstream, sample, concurrent, buffer, timeout } =
+    typeof file === 'string' ? { ...DEFAULTS, upstream: file } : file;
+  return {
+    upstream,
+    sample,
+    /** Over all workers. */
+    concurrentMax: concurrent,
+    bufferBytes: valid(parseSize(String(buffer))),
+    timeoutMs: valid(parseDuration(timeout)),
+  };
+}

@@ -1,0 +1,111 @@
+import { Outcome, type Transport } from '../../splice/index.js';
+import type { EventHandler } from '../event-loop.js';
+import type { Flow } from '../flow.js';
+import { flowKey } from '../flow-head.js';
+import { proxiedClient } from '../proxy-sender.js';
+import { SOCKET_EVENTS } from '../socket-events.js';
+import { DISCARD_BYTES, Shadow, ShadowState } from './shadow.js';
+
+/** Calls that drop bytes before others get their turn. */
+const DISCARDS_A_TURN_MAX = 16;
+
+/**
+ * The shadow of a flow: it has a FIN behind the client's last byte, and is closed once it has said its
+ * own, or when the time is up that it has after the flow's end.
+ */
+export class FlowShadow extends Shadow implements EventHandler {
+  generation = 0;
+  private transport: Transport | undefined;
+  private hasEnded = false;
+  private isFlowOver = false;
+
+  onEvents(events: number): void {
+    this.transport!.notice(events);
+    this.onConnectionEvents(events);
+  }
+
+  /** @param isOrderly the client was told of no loss, and the shadow need not be either */
+  flowEnded(isOrderly: boolean): void {
+    this.isFlowOver = true;
+    if (!this.hasAll) this.ended(isOrderly);
+    if (this.state === ShadowState.following || this.state === ShadowState.ending) {
+      this.startDeadline();
+    }
+  }
+
+  watch(transport: Transport): number {
+    this.transport = transport;
+    return this.room.clock.register(transport.fd, SOCKET_EVENTS, this);
+  }
+
+  unwatch(): void {
+    this.room.clock.forget(this.transport!.fd);
+    this.transport = undefined;
+  }
+
+  protected connected(): Transport {
+    this.transport = this.dial.transport!;
+    if (this.isFlowOver) this.startDeadline();
+    return this.transport;
+  }
+
+  protected finishSending(transport: Transport): void {
+    transport.shutdownWrite();
+    if (this.hasEnded) this.end(true);
+  }
+
+  protected readAnswer(transport: Transport): void {
+    for (let calls = 0; transport.readable && !this.hasEnded; calls++) {
+      if (calls === DISCARDS_A_TURN_MAX) {
+        this.room.clock.defer(this);
+        return;
+      }
+      switch (transport.discard(DISCARD_BYTES)) {
+        case Outcome.Blocked:
+          return;
+        case Outcome.Eof:
+          this.hasEnded = true;
+          break;
+        case Outcome.Failed:
+          this.broke();
+          return;
+      }
+    }
+    if (this.hasEnded && this.state === ShadowState.ending && !transport.isClosing) this.end(true);
+  }
+
+  protected onDeadline(): void {
+    // The timer may be what the dial has left of it.
+    if (!this.isFlowOver) return;
+    if (this.state === ShadowState.following) this.cut('timeout');
+    else this.end(true);
+  }
+
+  protected closeConnection(isOrderly: boolean): void {
+    const { transport } = this;
+    if (transport === undefined) return;
+    this.transport = undefined;
+    this.room.clock.forget(transport.fd);
+    if (isOrderly) transport.close();
+    else transport.reset();
+  }
+
+  private broke(): void {
+    if (this.state === ShadowState.ending) this.end(false);
+    else this.cut('reset');
+  }
+}
+
+/** @returns the shadow of a flow of which it is known where it goes; nothing where it has none */
+export function followFlow(flow: Flow): FlowShadow | undefined {
+  const { mirror } = flow.listener;
+  if (mirror === undefined || !mirror.takesNext()) return undefined;
+  const { upstream } = mirror;
+  const sender = upstream.sendProxyProtocol;
+  const client = sender && proxiedClient(flow, sender);
+  if (client === null) return undefined;
+  const key = upstream.isKeyed ? flowKey(flow) : 0;
+  const shadow = new FlowShadow(flow.room, mirror, key, client);
+  shadow.begin();
+  return shadow;
+}

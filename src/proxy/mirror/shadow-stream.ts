@@ -1,0 +1,136 @@
+import {
+  type CutReason,
+  type NativeMemory,
+  Outcome,
+  type Pipe,
+  PipeTap,
+  type PumpTap,
+  type Transport,
+} from '../../splice/index.js';
+import { Counter } from '../counters.js';
+import type { WorkerRoom } from '../room.js';
+
+/**
+ * The bytes on their way to a shadow: at once where its socket takes them, else by the pipes of a tap.
+ * Nothing is read again, so the first byte that finds no place is the end of it.
+ *
+ * ```
+ *   spliced ──tee──▶ pipes ──splice──▶ socket
+ *   copied  ──────────────── send ───▶ socket      while the pipes are empty
+ *           ──write─▶ pipes
+ * ```
+ */
+export class ShadowStream implements PumpTap {
+  /** Nothing while every byte has found its place. */
+  cutBy: CutReason | 'reset' | undefined;
+  /** Once there is a connection. */
+  transport: Transport | undefined;
+  private readonly tap: PipeTap;
+  private sentBytes = 0;
+  /** What was taken out of a pipe because the transport does not splice, and what is left of it. */
+  private buffer: NativeMemory | undefined;
+  private bufferStart = 0;
+  private bufferEnd = 0;
+  private isCopying = false;
+
+  constructor(
+    private readonly room: WorkerRoom,
+    bufferBytes: number,
+  ) {
+    this.tap = new PipeTap(room, bufferBytes);
+  }
+
+  /** Bytes taken so far; they may not have been sent. */
+  get bytes(): number {
+    return this.tap.bytes + this.sentBytes;
+  }
+
+  /** All that was taken was sent. */
+  get isEmpty(): boolean {
+    return this.tap.waitingBytes === 0 && this.buffer === undefined;
+  }
+
+  spliced(pipe: Pipe, bytes: number): void {
+    const before = this.tap.teedBytes;
+    this.tap.spliced(pipe, bytes);
+    this.room.counters.values[Counter.mirror_teed_bytes]! += this.tap.teedBytes - before;
+    this.taken();
+  }
+
+  copied(address: number, bytes: number): void {
+    const { transport, tap } = this;
+    let sent = 0;
+    if (transport?.writable && this.isEmpty) {
+      const written = transport.write(address, bytes);
+      if (written > 0) sent = written;
+      else if (written !== Outcome.Blocked) this.cutBy = 'reset';
+    }
+    this.sentBytes += sent;
+    const before = tap.copiedBytes;
+    if (sent < bytes && this.cutBy === undefined) tap.copied(address + sent, bytes - sent);
+    const taken = sent + tap.copiedBytes - before;
+    this.room.counters.values[Counter.mirror_copied_bytes]! += taken;
+    this.taken();
+  }
+
+  /** Sends what can be sent now. */
+  flush(): void {
+    const { transport, tap } = this;
+    if (transport === undefined) return;
+    while (!this.isEmpty && transport.writable && this.cutBy === undefined) {
+      const moved = this.buffer !== undefined ? this.emptyBuffer() : this.emptyPipe(tap.pipe!);
+      if (moved === Outcome.Failed) this.cutBy = 'reset';
+    }
+    tap.settle();
+  }
+
+  /** Gives everything back; what was not sent is lost. */
+  release(): void {
+    this.tap.release();
+    this.giveBuffer();
+  }
+
+  private taken(): void {
+    this.cutBy ??= this.tap.cutBy;
+    if (this.cutBy === undefined && !this.isEmpty) this.flush();
+  }
+
+  private emptyPipe(pipe: Pipe): number {
+    if (this.isCopying) return this.fillBuffer(pipe);
+    const moved = this.transport!.spliceFrom(pipe, false);
+    if (moved === Outcome.NotSpliceable) this.isCopying = true;
+    else if (moved > 0) this.tap.settle();
+    return moved;
+  }
+
+  private fillBuffer(pipe: Pipe): number {
+    const { kernel, buffers } = this.room;
+    const buffer = buffers.take();
+    const length = Math.min(buffer.byteLength, pipe.bytes);
+    const read = kernel.read(pipe.readEnd, buffer.address, length);
+    if (read <= 0) {
+      buffers.give(buffer);
+      return Outcome.Failed;
+    }
+    pipe.bytes -= read;
+    this.tap.settle();
+    this.buffer = buffer;
+    this.bufferStart = 0;
+    this.bufferEnd = read;
+    return read;
+  }
+
+  private emptyBuffer(): number {
+    const length = this.bufferEnd - this.bufferStart;
+    const written = this.transport!.write(this.buffer!.address + this.bufferStart, length);
+    if (written > 0) this.bufferStart += written;
+    if (written === length) this.giveBuffer();
+    return written;
+  }
+
+  private giveBuffer(): void {
+    if (this.buffer === undefined) return;
+    this.room.buffers.give(this.buffer);
+    this.buffer = undefined;
+  }
+}
