@@ -9,6 +9,7 @@ import {
   resetSocket,
   SockaddrUn,
   Socket,
+  type SocketAddress,
 } from '../splice/index.js';
 import type { KernelTls, ServerContexts, TlsSession } from '../tls/index.js';
 import { Admission, NO_SOURCE, Verdict } from './admission.js';
@@ -239,11 +240,10 @@ export class Listener implements EventHandler, TimerOwner {
       }
       source = admission.source;
     }
-    const text = room.logsAccess ? this.peerText() : '';
     const session =
       this.http === undefined
-        ? new Flow(room, this, fd, text, source)
-        : new HttpConnection(this.http, this, fd, text, source);
+        ? new Flow(room, this, fd, room.logsAccess ? formatAddress(peerAddress()) : '', source)
+        : new HttpConnection(this.http, this, fd, peerAddress(), source);
     try {
       session.begin();
     } catch (error) {
@@ -260,19 +260,19 @@ export class Listener implements EventHandler, TimerOwner {
     this.leave(NO_SOURCE);
     // An attack must not pay for the text of lines nobody reads.
     if (!log.isLevelEnabled('debug')) return;
-    log.debug({ listener: this.snapshot.name, client: this.peerText(), reason }, 'refused');
+    log.debug(
+      { listener: this.snapshot.name, client: formatAddress(peerAddress()), reason },
+      'refused',
+    );
   }
 
   private accept(): number {
     const { kernel, logsAccess } = this.room;
-    if (!logsAccess && !this.admission?.readsSource)
-      return kernel.accept4(this.snapshot.fd, 0, 0, ACCEPT_FLAGS);
+    // HTTP tells the upstream who it was.
+    const asksPeer = logsAccess || this.http !== undefined || this.admission?.readsSource === true;
+    if (!asksPeer) return kernel.accept4(this.snapshot.fd, 0, 0, ACCEPT_FLAGS);
     peerLength.bytes.writeInt32LE(SockaddrUn.size, 0);
     return kernel.accept4(this.snapshot.fd, peer.address, peerLength.address, ACCEPT_FLAGS);
-  }
-
-  private peerText(): string {
-    return formatAddress(decodeAddress(peer.bytes, peerLength.bytes.readInt32LE(0)));
   }
 
   private pause(counter: number, reason: string): void {
@@ -290,4 +290,9 @@ export class Listener implements EventHandler, TimerOwner {
       'accepting paused until a connection ends; new ones wait in the kernel',
     );
   }
+}
+
+/** Whom accept4(2) has named last. */
+function peerAddress(): SocketAddress {
+  return decodeAddress(peer.bytes, peerLength.bytes.readInt32LE(0));
 }

@@ -114,7 +114,7 @@ export function decodeAddress(sockaddr: Buffer, length: number): SocketAddress {
     case Socket.AF_INET:
       return {
         family: 'inet',
-        host: sockaddr.subarray(SockaddrIn.address, SockaddrIn.address + 4).join('.'),
+        host: dotted(sockaddr, SockaddrIn.address),
         port: sockaddr.readUInt16BE(SockaddrIn.port),
       };
     case Socket.AF_INET6:
@@ -156,11 +156,16 @@ export function hostLength(offset: number): 4 | 16 {
   return offset === SockaddrIn6.address ? 16 : 4;
 }
 
+/** Four bytes as text. */
+function dotted(bytes: Buffer, at: number): string {
+  return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
+}
+
 function decodeInet6(sockaddr: Buffer): SocketAddress {
   const port = sockaddr.readUInt16BE(SockaddrIn6.port);
   const offset = hostOffset(sockaddr);
   if (hostLength(offset) === 4) {
-    return { family: 'inet', host: sockaddr.subarray(offset, offset + 4).join('.'), port };
+    return { family: 'inet', host: dotted(sockaddr, offset), port };
   }
   const groups = Array.from({ length: 8 }, (_, index) => sockaddr.readUInt16BE(offset + index * 2));
   const literal = groups.map((group) => group.toString(16)).join(':');

@@ -1,4 +1,4 @@
-import { peerAddress, type SocketAddress, type Transport } from '../../splice/index.js';
+import { formatAddress, type SocketAddress, type Transport } from '../../splice/index.js';
 import type { CloseReason } from '../counters.js';
 import { DialState } from '../dial.js';
 import type { DirectionStatus } from '../direction-status.js';
@@ -6,7 +6,7 @@ import { describeDirection } from '../direction-status.js';
 import type { FlowHead } from '../flow-head.js';
 import type { Listener } from '../listener.js';
 import type { WorkerRoom } from '../room.js';
-import { peerText, type Session, type SessionDetail } from '../session.js';
+import type { Session, SessionDetail } from '../session.js';
 import type { SessionStateName } from '../session-state.js';
 import { Timer, type TimerOwner } from '../timer-wheel.js';
 import type { TlsSide } from '../tls-side.js';
@@ -48,7 +48,8 @@ export abstract class ConnectionSession implements Session, TimerOwner {
     readonly listener: Listener,
     /** With TLS another one, once the handshake is done. */
     public transport: Transport,
-    private readonly text: string,
+    /** Who has connected, as accept4(2) has said. */
+    private readonly peer: SocketAddress,
   ) {
     this.sequence = room.nextFlowSequence();
     this.startedMs = room.clock.nowMs;
@@ -67,7 +68,7 @@ export abstract class ConnectionSession implements Session, TimerOwner {
       const { version } = describeTls(this.tls) ?? {};
       this.clientService = this.service;
       this.knownClient = this.service.policy.clientOf({
-        source: this.head?.endpoints?.source ?? this.peer(),
+        source: this.head?.endpoints?.source ?? this.peer,
         scheme: this.tls === undefined ? 'http' : 'https',
         serverName: session?.serverName,
         tlsSubject: session?.peer?.subject,
@@ -106,7 +107,7 @@ export abstract class ConnectionSession implements Session, TimerOwner {
   }
 
   clientText(): string {
-    return this.text === '' ? peerText(this.room.kernel, this.transport.fd) : this.text;
+    return formatAddress(this.peer);
   }
 
   describe(): SessionDetail {
@@ -150,11 +151,6 @@ export abstract class ConnectionSession implements Session, TimerOwner {
 
   moveTo(upstream: Upstream): void {
     this.exchange!.link.moveTo(upstream);
-  }
-
-  /** The client's address; nothing for one that has none any more. */
-  private peer(): SocketAddress | undefined {
-    return peerAddress(this.room.kernel, this.transport.fd);
   }
 
   /** Sees to it that the timer goes off by then. */

@@ -1,4 +1,4 @@
-import { Epoll, PlainTransport } from '../../splice/index.js';
+import { Epoll, PlainTransport, type SocketAddress } from '../../splice/index.js';
 import { type CloseReason, orderlyReasons } from '../counters.js';
 import type { EventHandler } from '../event-loop.js';
 import type { FlowHead } from '../flow-head.js';
@@ -44,19 +44,19 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
 
   /**
    * @param clientFd an accepted, non-blocking socket; the connection closes it
-   * @param text the client's address for the access line, empty where nobody reads it
+   * @param peer who has connected
    * @param source what the listener wants back when the connection ends
    */
   constructor(
     private readonly gate: HttpGate,
     listener: Listener,
     clientFd: number,
-    text: string,
+    peer: SocketAddress,
     private readonly source: number,
   ) {
     const { worker } = gate.room;
     const isTcp = listener.snapshot.family !== 'unix';
-    super(worker, listener, new PlainTransport(worker.kernel, clientFd, isTcp), text);
+    super(worker, listener, new PlainTransport(worker.kernel, clientFd, isTcp), peer);
     this.http = gate.room;
     this.worker = worker;
     this.reader = new RequestReader(this, gate);

@@ -39,9 +39,10 @@ export class HttpClient {
   scheme: 'http' | 'https';
   /** Field lines about the peer, made once for all requests; whoever writes them keeps them here. */
   fieldsBefore: Buffer | undefined;
-  private readonly peer: HostAddress | undefined;
-  /** The same as `ip`. */
-  private host: HostAddress | undefined;
+  /** The peer's address; made when somebody asks for it. */
+  private peer: HostAddress | undefined;
+  /** The client's, where a proxy has named it. */
+  private named: HostAddress | undefined;
 
   /** @param trusted networks of proxies in front */
   constructor(
@@ -50,24 +51,22 @@ export class HttpClient {
   ) {
     const { source, scheme } = facts;
     const hasHost = source !== undefined && source.family !== 'unix';
-    this.peerIp = hasHost ? source.host.replace(/%.*$/, '') : '';
+    this.peerIp = hasHost ? withoutZone(source) : '';
     this.peerPort = hasHost ? source.port : 0;
-    this.peer = hasHost ? readHost(this.peerIp) : undefined;
-    this.isTrusted = this.peer !== undefined && contains(trusted, this.peer);
+    this.isTrusted = !trusted.isEmpty && this.isWithin(trusted);
     this.ip = this.peerIp;
-    this.host = this.peer;
     this.scheme = scheme;
   }
 
   /** Finds out whom a request comes from; for peers nobody trusts that is known already. */
   identify(head: RequestHead): void {
     if (!this.isTrusted) return;
-    this.host = this.peer;
+    this.named = undefined;
     for (const host of forwardedHosts(head)) {
-      this.host = host;
+      this.named = host;
       if (!contains(this.trusted, host)) break;
     }
-    this.ip = this.host!.text;
+    this.ip = this.named?.text ?? this.peerIp;
     const proto =
       firstElement(head, HeaderName.x_forwarded_proto)?.toLowerCase() ?? forwardedProto(head);
     this.scheme = proto === 'https' || proto === 'http' ? proto : this.facts.scheme;
@@ -75,15 +74,28 @@ export class HttpClient {
 
   /** Whether the client's address is in the set; one without an address is in none. */
   isWithin(networks: NetworkSet): boolean {
-    return this.host !== undefined && contains(networks, this.host);
+    const { host } = this;
+    return host !== undefined && contains(networks, host);
   }
 
   /** The client's address, 4 or 16 bytes; undefined when it has none. */
   get address(): Buffer | undefined {
     return this.host?.bytes;
   }
+
+  /** The same as `ip`. */
+  private get host(): HostAddress | undefined {
+    if (this.named !== undefined || this.peerIp === '') return this.named;
+    this.peer ??= readHost(this.peerIp);
+    return this.peer;
+  }
 }
 
 function contains(networks: NetworkSet, { bytes }: HostAddress): boolean {
   return networks.has(bytes, 0, bytes.length as 4 | 16);
+}
+
+/** The zone of an IPv6 address means something to this host alone (RFC 4007 §6). */
+function withoutZone({ family, host }: { family: 'inet' | 'inet6'; host: string }): string {
+  return family === 'inet' ? host : host.replace(/%.*$/, '');
 }
