@@ -2,10 +2,15 @@ import { createHash } from 'node:crypto';
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import koffi from 'koffi';
-import { type Kernel, PlainTransport, PumpResult, type Transport } from '#src/splice/index.js';
+import {
+  type Kernel,
+  Outcome,
+  PlainTransport,
+  PumpResult,
+  type Transport,
+} from '#src/splice/index.js';
 import { KernelTlsTransport, TlsEnding } from '#src/tls/index.js';
-import { KtlsPair, kernelToKernel } from '#test/support/ktls-kit.js';
+import { KtlsPair, kernelToKernel, suiteIds } from '#test/support/ktls-kit.js';
 import { nothingTaken, PumpRig } from '#test/support/pump-rig.js';
 import { payload } from '#test/support/random.js';
 import type { RawPeer } from '#test/support/raw-peer.js';
@@ -130,24 +135,37 @@ socketTest('kernel TLS pump: many bytes need few system calls', async (t, kit) =
   t.same(rig.finish(), nothingTaken);
 });
 
-socketTest('kernel TLS: sendfile into it', async (t, kit) => {
-  const sendfile = koffi.load(null).func('long sendfile(int, int, uintptr_t, size_t)');
-  const directory = mkdtempSync(join(tmpdir(), 'headgate-sendfile-'));
-  const path = join(directory, 'file');
-  const bytes = payload(9, 2_000_003);
-  writeFileSync(path, bytes);
-  const file = openSync(path, 'r');
-  try {
-    const pair = new KtlsPair(kit);
-    let sent = 0;
-    for (let attempt = 0; attempt < 5000 && pair.far.receivedBytes < bytes.length; attempt++) {
-      const result = Number(sendfile(pair.transport.fd, file, 0, bytes.length - sent));
-      if (result > 0) sent += result;
-      if (pair.far.receive() === 0) pause(1);
+for (const name of Object.keys(suiteIds)) {
+  socketTest(`kernel TLS: sendfile(2) into it, ${name}`, async (t, kit) => {
+    const directory = mkdtempSync(join(tmpdir(), 'headgate-sendfile-'));
+    const path = join(directory, 'file');
+    const bytes = payload(9, 2_000_003);
+    writeFileSync(path, bytes);
+    const file = openSync(path, 'r');
+    try {
+      const pair = new KtlsPair(kit, { suiteId: suiteIds[name]! });
+      const { transport, far, libc } = pair;
+      let sent = 0;
+      for (let attempt = 0; attempt < 5000 && far.receivedBytes < bytes.length; attempt++) {
+        const result = transport.sendFile(file, sent, bytes.length - sent);
+        if (result > 0) sent += result;
+        else if (result !== Outcome.Blocked && sent < bytes.length) throw new Error(`${result}`);
+        if (far.receive() === 0) pause(1);
+      }
+      t.equal(digest(far.received), digest(bytes));
+      t.equal(transport.sendFile(file, sent, 1), Outcome.Eof, 'the file has no more');
+      t.equal(
+        libc.count('send') + libc.count('read') + libc.count('pread'),
+        0,
+        'no byte came here',
+      );
+      const recordsMax = pair.suite.cipher.recordsMax;
+      if (Number.isFinite(recordsMax)) {
+        t.ok(recordsMax - pair.sending.recordsLeft >= sent / 16_384, 'records are counted');
+      }
+    } finally {
+      closeSync(file);
+      rmSync(directory, { recursive: true });
     }
-    t.equal(digest(pair.far.received), digest(bytes));
-  } finally {
-    closeSync(file);
-    rmSync(directory, { recursive: true });
-  }
-});
+  });
+}

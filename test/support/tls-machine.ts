@@ -2,7 +2,7 @@
 // kernel that runs as a process and sees the files of this machine (Debian's package user-mode-linux).
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findProgram, missingProgram } from './capability.js';
@@ -87,7 +87,20 @@ class ThisMachine implements Machine {
 class UserModeLinux implements Machine {
   readonly name = 'user-mode Linux';
 
-  run(files: readonly string[], deadlineMs: number): Promise<readonly MachineRun[]> {
+  /** One such kernel has one processor: there are as many as there are processors here, two at most. */
+  async run(files: readonly string[], deadlineMs: number): Promise<readonly MachineRun[]> {
+    const kernels = Math.min(2, availableParallelism(), files.length);
+    const shares = Array.from({ length: kernels }, (_, kernel) =>
+      this.boot(
+        files.filter((_, index) => index % kernels === kernel),
+        deadlineMs,
+      ),
+    );
+    const runs = await Promise.all(shares);
+    return files.map((_, index) => runs[index % kernels]![Math.floor(index / kernels)]!);
+  }
+
+  private boot(files: readonly string[], deadlineMs: number): Promise<readonly MachineRun[]> {
     return withDirectory(async (directory) => {
       const init = join(directory, 'init.sh');
       writeFileSync(init, this.init(files, directory));
@@ -153,7 +166,7 @@ node ${quote(file)} > ${at}.tap 2>&1 < /dev/null
 echo $? > ${at}.status
 cat ${statPath} > ${at}.after`;
   });
-  return `unset NODE_OPTIONS\nexport HEADGATE_KERNEL_TLS=1 TAP_TIMEOUT=120\ncd ${quote(root)}\n${each.join('\n')}\n`;
+  return `unset NODE_OPTIONS\nexport HEADGATE_KERNEL_TLS=1 TAP_TIMEOUT=60\ncd ${quote(root)}\n${each.join('\n')}\n`;
 }
 
 function quote(text: string): string {
