@@ -1,7 +1,6 @@
 import type { HeadWriter } from '../head-writer.js';
 import { HeaderName } from '../header-name.js';
 import type { HttpSnapshot } from '../http-snapshot.js';
-import type { HttpClient } from '../routing/index.js';
 import type { RequestContext } from './request-context.js';
 
 const COLON = 0x3a;
@@ -10,7 +9,10 @@ const CRLF = Buffer.from('\r\n', 'latin1');
 const QUOTE = Buffer.from('"', 'latin1');
 const LIST_COMMA = Buffer.from(', ', 'latin1');
 const FOR = Buffer.from('X-Forwarded-For: ', 'latin1');
-const PROTO = Buffer.from('X-Forwarded-Proto: ', 'latin1');
+const PROTO_LINES = {
+  http: Buffer.from('X-Forwarded-Proto: http\r\n', 'latin1'),
+  https: Buffer.from('X-Forwarded-Proto: https\r\n', 'latin1'),
+};
 const HOST = Buffer.from('X-Forwarded-Host: ', 'latin1');
 const FORWARDED_HOST = Buffer.from(';host=', 'latin1');
 
@@ -42,11 +44,14 @@ export class ForwardingFields {
 
   private writeXForwarded({ head, client }: RequestContext, out: HeadWriter): void {
     const isTold = (name: HeaderName) => client.isTrusted && head.has(name);
+    const { scheme } = client.facts;
     if (!client.isTrusted) {
-      client.fieldsBefore ??= fieldsBefore(client);
-      // Up to the name of the last field, whose value may be another one with each request.
-      const { length } = client.fieldsBefore;
-      out.copy(client.fieldsBefore, 0, head.authority ? length : length - HOST.length);
+      if (client.peerIp !== '') {
+        out.literal(FOR);
+        out.text(client.peerIp);
+        out.literal(CRLF);
+      }
+      out.literal(PROTO_LINES[scheme]);
     } else {
       if (client.peerIp !== '') {
         out.literal(FOR);
@@ -58,15 +63,11 @@ export class ForwardingFields {
         out.text(client.peerIp);
         out.literal(CRLF);
       }
-      if (!isTold(HeaderName.x_forwarded_proto)) {
-        out.literal(PROTO);
-        out.text(client.facts.scheme);
-        out.literal(CRLF);
-      }
+      if (!isTold(HeaderName.x_forwarded_proto)) out.literal(PROTO_LINES[scheme]);
     }
     const { authority } = head;
     if (authority === undefined || isTold(HeaderName.x_forwarded_host)) return;
-    if (client.isTrusted) out.literal(HOST);
+    out.literal(HOST);
     out.copy(head.bytes, authority.start, authority.end);
     out.literal(CRLF);
   }
@@ -86,10 +87,4 @@ export class ForwardingFields {
     }
     out.literal(CRLF);
   }
-}
-
-/** What is the same for all requests of a connection. */
-function fieldsBefore({ peerIp, facts }: HttpClient): Buffer {
-  const source = peerIp === '' ? '' : `X-Forwarded-For: ${peerIp}\r\n`;
-  return Buffer.from(`${source}X-Forwarded-Proto: ${facts.scheme}\r\n${HOST}`, 'latin1');
 }

@@ -37,8 +37,6 @@ export class HttpClient {
   /** The client of the request at hand, as text; empty when it has no address. */
   ip: string;
   scheme: 'http' | 'https';
-  /** Field lines about the peer, made once for all requests; whoever writes them keeps them here. */
-  fieldsBefore: Buffer | undefined;
   /** The peer's address; made when somebody asks for it. */
   private peer: HostAddress | undefined;
   /** The client's, where a proxy has named it. */
