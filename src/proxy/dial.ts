@@ -277,9 +277,9 @@ export class Dial implements Waiter {
       owner.onDialFailed('no_endpoint');
       return;
     }
-    const { host, text, isTcp } = this.attempts.endpoint!;
+    const { host, text, isTcp, tlsTrouble } = this.attempts.endpoint!;
     const handshake = Handshake.connect(room, context, transport!.fd, isTcp, host, text);
-    this.tls = new TlsSide(room, 'upstream', handshake, kernel);
+    this.tls = new TlsSide(room, 'upstream', handshake, kernel, tlsTrouble);
     this.state = DialState.securing;
     room.clock.wheel.schedule(owner.timer, this.tls.begin());
     this.shakeHands(0);
@@ -310,11 +310,6 @@ export class Dial implements Waiter {
 
   /** An endpoint with which TLS fails is as good as one that cannot be connected to. */
   private tlsFailed(): void {
-    const { room, attempts } = this;
-    const { failure, detail } = this.tls!;
-    const endpoint = attempts.endpoint!;
-    const about = { upstream: attempts.upstream.name, endpoint: endpoint.text };
-    endpoint.tlsTrouble.tell(room.log, about, failure!, detail, room.clock.nowMs);
     this.failed(Errno.EPROTO);
   }
 

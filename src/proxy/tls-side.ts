@@ -7,12 +7,14 @@ import {
   type KernelTls,
   KernelTlsRefusal,
   TicketOutcome,
+  TlsEnding,
   type TlsSession,
   type TlsTransport,
   takeOver,
 } from '../tls/index.js';
 import type { WorkerRoom } from './room.js';
 import type { TlsSideName } from './tls-counters.js';
+import type { TlsTrouble } from './upstream/index.js';
 
 /**
  * TLS on one side of a session: the handshake while it goes on, then what it has agreed on. Counts
@@ -32,12 +34,16 @@ export class TlsSide {
   private handshake: Handshake | undefined;
   private taken: TlsTransport | undefined;
 
-  /** @param kernel whether records may or have to be the kernel's */
+  /**
+   * @param kernel whether records may or have to be the kernel's
+   * @param trouble who wants to hear when TLS fails
+   */
   constructor(
     private readonly room: WorkerRoom,
     readonly name: TlsSideName,
     handshake: Handshake,
     readonly kernel: KernelTls,
+    private readonly trouble?: TlsTrouble,
   ) {
     this.handshake = handshake;
   }
@@ -71,6 +77,12 @@ export class TlsSide {
     return this.taken!;
   }
 
+  /** After Done: what has broken the connection, in a word, other than a reset. */
+  get breach(): string | undefined {
+    const { taken } = this;
+    return taken?.ending === TlsEnding.Broken ? undefined : taken?.failure;
+  }
+
   /** The time is up. */
   expire(): void {
     this.handshake!.expire();
@@ -88,8 +100,10 @@ export class TlsSide {
     this.release();
     if (this.taken === undefined) return;
     const { tls } = this.room.counters;
-    const { ending, ticketOutcome } = this.taken;
+    const { ending, ticketOutcome, failure } = this.taken;
     tls.countEnding(this.name, ending);
+    // A server of TLS 1.3 refuses the client's certificate when the handshake is long over for the client.
+    if (ending === TlsEnding.PeerAlert) this.trouble?.tell(failure!, '', this.room.clock.nowMs);
     if (ticketOutcome !== TicketOutcome.NotAwaited) tls.countTickets(this.name, ticketOutcome);
   }
 
@@ -118,6 +132,7 @@ export class TlsSide {
     this.detail = detail;
     this.handshake = undefined;
     this.room.counters.tls.countFailure(this.name, failure!);
+    this.trouble?.tell(failure!, detail, this.room.clock.nowMs);
   }
 }
 

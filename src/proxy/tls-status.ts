@@ -15,14 +15,14 @@ export interface TlsStatus {
   /** Records of that direction are the kernel's affair. */
   readonly kernel_tx?: boolean;
   readonly kernel_rx?: boolean;
-  /** Why the handshake failed. */
-  readonly failure?: string;
+  /** Why the handshake failed; beside `version`, what broke the connection after it. */
+  readonly failure?: string | undefined;
   readonly detail?: string | undefined;
 }
 
 export function describeTls(side: TlsSide | undefined): TlsStatus | undefined {
   if (side === undefined) return undefined;
-  const { session, failure, detail, kernelTx, kernelRx } = side;
+  const { session, failure, detail, kernelTx, kernelRx, breach } = side;
   if (failure !== undefined) return { failure, detail: detail === '' ? undefined : detail };
   if (session === undefined) return {};
   return {
@@ -35,5 +35,6 @@ export function describeTls(side: TlsSide | undefined): TlsStatus | undefined {
     peer_verified: session.peer?.isVerified,
     kernel_tx: kernelTx,
     kernel_rx: kernelRx,
+    failure: breach,
   };
 }

@@ -19,14 +19,16 @@ interface Certified {
   readonly days?: number;
   /** Asks for a certificate of the authority's. */
   readonly wantsClient?: boolean;
+  readonly maxVersion?: 'TLSv1.2' | 'TLSv1.3';
 }
 
 /** An echo over TLS. */
-async function secureEcho(t: Test, { names = ['app.test'], days, wantsClient }: Certified = {}) {
+async function secureEcho(t: Test, certified: Certified = {}) {
+  const { names = ['app.test'], days, wantsClient, maxVersion = 'TLSv1.2' } = certified;
   const { chain, key } = certificate(names, 'ec:P-256', days);
   const asks = wantsClient && { requestCert: true, ca: authority() };
   const sockets: TLSSocket[] = [];
-  const server = createServer({ cert: chain, key, maxVersion: 'TLSv1.2', ...asks }, (socket) => {
+  const server = createServer({ cert: chain, key, maxVersion, ...asks }, (socket) => {
     sockets.push(socket.on('error', () => {}));
     socket.pipe(socket);
   });
@@ -79,6 +81,7 @@ testWith(missing, 'tls upstream: who is not, and what to do', timeout, async (t)
   const good = await secureEcho(t);
   const late = await secureEcho(t, { days: -1 });
   const picky = await secureEcho(t, { wantsClient: true });
+  const picky13 = await secureEcho(t, { wantsClient: true, maxVersion: 'TLSv1.3' });
   const plain = await echoOrigin(t);
   const ca = ['--upstream-ca', kit.path('authority.pem')];
   const named = ['--upstream-name', 'app.test'];
@@ -95,16 +98,21 @@ testWith(missing, 'tls upstream: who is not, and what to do', timeout, async (t)
     [good.address, ca, `${verify}name_mismatch`, 'server_name'],
     [late.address, [...ca, ...named], `${verify}expired`, 'renew the certificate'],
     [picky.address, [...ca, ...named], 'alert_received:handshake_failure', '`tls.cert`'],
+    [picky13.address, [...ca, ...named], 'alert_received:certificate_required', '`tls.cert`'],
     [plain.address, [...ca, ...named], /^(eof|protocol_error|not_tls)$/, 'speaks TLS'],
   ] as const) {
     const headgate = await start(t, [address, secure, ...options]);
     const what = `${failure}, ${options.join(' ')}`;
+    const isLate = address === picky13.address;
     for (let round = 0; round < 3; round++) {
       const client = connectPlain(t, headgate.address);
       t.notOk(await says(client, 'a secret'), what);
     }
     const lines = await headgate.flowsEnded(3);
-    t.match(lines[0], { close: 'upstream_tls_failed', bytes_up: 0, upstream_tls: { failure } });
+    // In TLS 1.3 a server looks at the client's certificate when the client has gone on.
+    const close = isLate ? 'upstream_reset' : 'upstream_tls_failed';
+    t.match(lines[0], { close, bytes_down: 0, upstream_tls: { failure } }, what);
+    if (!isLate) t.equal(lines[0]!.bytes_up, 0, what);
     const warnings = headgate.logs.filter(({ level }) => level >= 40);
     t.equal(warnings.length, 1, 'not once for every connection');
     t.match(warnings[0], { level: 40, upstream: 'tcp', endpoint: address, failure, failures: 1 });

@@ -5,7 +5,7 @@ import { EndpointState } from './endpoint-state.js';
 import type { PassiveHealth } from './passive-health.js';
 import type { Candidate } from './policy/index.js';
 import type { EndpointQueue } from './queue.js';
-import { TlsTrouble } from './tls-trouble.js';
+import type { TlsTrouble } from './tls-trouble.js';
 
 /** What holds for all endpoints of an upstream while one selection is made. */
 export interface Moment {
@@ -33,8 +33,8 @@ export class Endpoint implements Candidate {
   readonly slot: number;
   readonly isBackup: boolean;
   readonly fullWeight: number;
-  /** What the log hears of failed handshakes, where TLS is spoken. */
-  readonly tlsTrouble = new TlsTrouble();
+  /** What the log hears when TLS fails; where it is spoken. */
+  tlsTrouble: TlsTrouble | undefined;
   private excludedFrom = 0;
 
   /** @param connectionsMax over all workers; Infinity for no limit */

@@ -52,29 +52,31 @@ export function adviceFor(failure: string): string {
   return advices.find(([beginning]) => failure.startsWith(beginning))?.[1] ?? NO_TLS;
 }
 
-/** Tells the log that TLS with one endpoint fails: the first time, then once a minute at most. */
+/**
+ * Tells the log that TLS with one endpoint fails, in the handshake or by an alert after it: the first time, then once a
+ * minute at most.
+ */
 export class TlsTrouble {
   private toldMs = Number.NEGATIVE_INFINITY;
   private untold = 0;
+
+  constructor(
+    private readonly log: Logger,
+    private readonly about: { readonly upstream: string; readonly endpoint: string },
+  ) {}
 
   /**
    * @param failure one of `handshakeFailures`
    * @param detail OpenSSL's words, or the kernel's; may be empty
    * @param nowMs the loop's clock
    */
-  tell(
-    log: Logger,
-    about: { readonly upstream: string; readonly endpoint: string },
-    failure: string,
-    detail: string,
-    nowMs: number,
-  ): void {
+  tell(failure: string, detail: string, nowMs: number): void {
     const failures = this.untold + 1;
     const isDue = nowMs - this.toldMs >= PAUSE_MS;
     this.untold = isDue ? 0 : failures;
     if (!isDue) return;
     this.toldMs = nowMs;
-    const fields = { ...about, failure, ...(detail !== '' && { detail }), failures };
-    log.warn(fields, `TLS with an endpoint failed: ${adviceFor(failure)}`);
+    const fields = { ...this.about, failure, ...(detail !== '' && { detail }), failures };
+    this.log.warn(fields, `TLS with an endpoint failed: ${adviceFor(failure)}`);
   }
 }

@@ -8,6 +8,7 @@ import { PassiveHealth } from './passive-health.js';
 import { hashText } from './policy/index.js';
 import { processMs } from './process-clock.js';
 import { EndpointQueue, type Scheduler } from './queue.js';
+import { TlsTrouble } from './tls-trouble.js';
 
 /** Why there is no endpoint. */
 export const Selection = {
@@ -94,9 +95,11 @@ export class Upstream {
     const passive = new PassiveHealth(snapshot, room, endpoints);
     const { connectionsPerEndpoint } = snapshot.limits;
     for (const one of snapshot.endpoints) {
-      endpoints.push(
-        new Endpoint(one, connectionsPerEndpoint, ledger, this.moment, passive, this.queue),
-      );
+      const max = connectionsPerEndpoint;
+      const endpoint = new Endpoint(one, max, ledger, this.moment, passive, this.queue);
+      const about = { upstream: this.name, endpoint: endpoint.text };
+      if (tls !== undefined) endpoint.tlsTrouble = new TlsTrouble(room.log, about);
+      endpoints.push(endpoint);
     }
     this.endpoints = endpoints;
     // Neighbouring workers begin with neighbouring endpoints.

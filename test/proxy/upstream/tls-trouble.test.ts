@@ -6,11 +6,11 @@ import { handshakeFailures } from '#src/tls/index.js';
 t.test('tls trouble: once, then once a minute with how often it was', async (t) => {
   const lines: [object, string][] = [];
   const log = { warn: (...line: [object, string]) => lines.push(line) } as unknown as Logger;
-  const trouble = new TlsTrouble();
   const about = { upstream: 'app', endpoint: '192.0.2.1:443' };
+  const trouble = new TlsTrouble(log, about);
   const times = [1000, 1001, 30_000, 60_999, 61_000, 61_001, 200_000];
   for (const nowMs of times) {
-    trouble.tell(log, about, 'verify_failed:expired', 'certificate has expired', nowMs);
+    trouble.tell('verify_failed:expired', 'certificate has expired', nowMs);
   }
   const line = { ...about, failure: 'verify_failed:expired', detail: 'certificate has expired' };
   t.strictSame(
@@ -18,7 +18,7 @@ t.test('tls trouble: once, then once a minute with how often it was', async (t) 
     [1, 4, 2].map((failures) => ({ ...line, failures })),
   );
   t.match(lines[0]![1], /^TLS with an endpoint failed: renew the certificate/);
-  new TlsTrouble().tell(log, about, 'eof', '', 0);
+  new TlsTrouble(log, about).tell('eof', '', 0);
   t.strictSame(lines.at(-1)![0], { ...about, failure: 'eof', failures: 1 }, 'no empty words');
 });
 
