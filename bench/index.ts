@@ -20,6 +20,11 @@ const suites: Record<string, Suite> = {
     summary: 'TLS termination: handshakes, resumed ones, bulk, small requests',
     load: () => import('./tls.js'),
   },
+  'kernel-tls': {
+    summary:
+      'TLS in the kernel and in userland: system calls and bytes that enter the process, per MB',
+    load: () => import('./kernel-tls.js'),
+  },
   heads: {
     summary: 'The HTTP parser alone: nanoseconds for a head',
     load: () => import('./heads.js'),

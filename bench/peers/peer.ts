@@ -51,4 +51,4 @@ export interface Peer {
 }
 
 /** How long a peer may take until it accepts. */
-export const startTimeoutMs = 5_000;
+export const startTimeoutMs = 20_000;

@@ -1,23 +1,9 @@
 // What a test needs of the machine, and the skip that names what is missing. With HEADGATE_REQUIRE_TOOLS=1, as in CI,
 // a test that would be skipped fails instead.
-import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 
-/** The program `name` in PATH, the directories of system programs, or `directories`; undefined when absent. */
-export function findProgram(name: string, ...directories: string[]): string | undefined {
-  const path = (process.env.PATH ?? '').split(':');
-  const candidates = [...directories, '/usr/sbin', '/sbin', '/usr/bin', '/bin', ...path];
-  return candidates.map((directory) => `${directory}/${name}`).find(isExecutable);
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
+export { findProgram, missingProgram } from './installed.js';
 
 /** Debian's directory of PostgreSQL server programs, newest version first; they are not in PATH. */
 export function postgresDirectory(): string {
@@ -28,15 +14,6 @@ export function postgresDirectory(): string {
   } catch {
     return versions;
   }
-}
-
-/** The reason for a skip when one of `names` is not installed. */
-export function missingProgram(
-  names: readonly string[],
-  ...directories: string[]
-): string | undefined {
-  const name = names.find((name) => findProgram(name, ...directories) === undefined);
-  return name === undefined ? undefined : `${name} is not installed`;
 }
 
 /** The reason for a skip when this process is not root. */

@@ -5,7 +5,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { availableParallelism, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { findProgram, missingProgram } from './capability.js';
+import { findProgram, missingProgram } from './installed.js';
 
 /** What became of one test file. */
 export interface MachineRun {
