@@ -1,6 +1,7 @@
 import { parseBindAddress, parseListenAddress } from './address.js';
 import type { Files } from './files.js';
 import { toHttp } from './http-config.js';
+import { toRequestTimeouts } from './http-timeouts.js';
 import { toMirror } from './mirror-config.js';
 import { parseNetwork } from './network.js';
 import { toOutboundUpstreams } from './outbound-config.js';
@@ -44,6 +45,7 @@ export function toConfig(file: ConfigFile, files: Files) {
       connectMs: valid(parseDuration(timeouts.connect)),
       headMs: valid(parseDuration(timeouts.head)),
       idleMs: valid(parseDuration(timeouts.idle)),
+      ...toRequestTimeouts(timeouts),
       keepAliveMs: valid(parseDuration(timeouts.keep_alive)),
       tlsHandshakeMs: valid(parseDuration(timeouts.tls_handshake)),
       drainMs: valid(parseDuration(timeouts.drain)),

@@ -1,6 +1,7 @@
 import { parseRemovableField } from './field-name.js';
 import { parseTemplate, type Template } from './header-template.js';
 import { parseHostPattern } from './host-pattern.js';
+import { toRouteTimeouts } from './http-timeouts.js';
 import { parseNetwork } from './network.js';
 import { toOutbound } from './outbound-config.js';
 import { valid } from './parsed.js';
@@ -58,6 +59,7 @@ function toRoute(file: RouteFile, index: number) {
     prefix: toPrefix(file),
     host: toHost(file.host),
     retries: file.retries,
+    timeouts: toRouteTimeouts(file),
     rewrite: {
       location: file.rewrite?.location ?? false,
       /** From and to; an empty text takes the attribute out. */
@@ -73,7 +75,7 @@ function toRoute(file: RouteFile, index: number) {
 
 /** Who may use a route, and how much; null is no limit. */
 function toGuard({ allow, deny, basic_auth, limits }: Partial<RouteFile>) {
-  const { body_size, rate, concurrent = null } = limits ?? {};
+  const { body_size, min_body_rate, rate, concurrent = null } = limits ?? {};
   return {
     /** Empty is everybody. */
     allow: (allow ?? []).map((text) => valid(parseNetwork(text))),
@@ -87,6 +89,8 @@ function toGuard({ allow, deny, basic_auth, limits }: Partial<RouteFile>) {
           },
     rate: rate === undefined ? null : toRate(rate),
     concurrentMax: concurrent,
+    /** Bytes a second. */
+    bodyRateMin: min_body_rate === undefined ? 0 : valid(parseSize(String(min_body_rate))),
     bodyMax: body_size === undefined ? null : valid(parseSize(String(body_size))),
   };
 }
@@ -132,6 +136,7 @@ const plainRoute = {
   prefix: null,
   host: 'preserve' as const,
   retries: 1,
+  timeouts: toRouteTimeouts({}),
   rewrite: { location: false, cookieDomains: [] },
   sticky: null,
   guard: toGuard({}),

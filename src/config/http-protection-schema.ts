@@ -139,6 +139,18 @@ export const protectionKeys = {
             },
           ),
         ),
+        min_body_rate: Type.Optional(
+          size(
+            { from: '1', to: '1GiB' },
+            {
+              title: 'slowest body',
+              description:
+                'Bytes a second that a client must send of a request’s body on average over 5 s, after the first 5 s; a slower one is answered with 408, or cut off where the response has begun. Time in which the endpoint takes nothing does not count.',
+              unit: 'bytes, KiB, MiB, GiB a second',
+              examples: ['1KiB'],
+            },
+          ),
+        ),
         rate: Type.Optional(rate),
         concurrent: Type.Optional(
           integer(

@@ -3,6 +3,7 @@ import { httpActionNames, httpActions } from './http-action-schema.js';
 import { rewriteKey, stickyKey } from './http-answer-schema.js';
 import { FIELD_NAME, FIELD_NAMES, httpMatch } from './http-match-schema.js';
 import { protectionKeys } from './http-protection-schema.js';
+import { routeTimeouts } from './http-timeout-schema.js';
 import { type Description, integer, optional, text } from './schema-terms.js';
 
 function headerEdits(of: 'request' | 'response', example: string) {
@@ -119,6 +120,7 @@ export const httpRoute = Type.Object(
         examples: [2],
       },
     ),
+    ...routeTimeouts,
     ...rewriteKey,
     ...stickyKey,
     ...protectionKeys,

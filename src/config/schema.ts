@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { httpProxying } from './http-schema.js';
+import { requestTimeouts } from './http-timeout-schema.js';
 import { admissionKeys, listenerSocket } from './listener-schema.js';
 import {
   account,
@@ -87,6 +88,7 @@ const timeouts = Type.Object(
         examples: ['1h'],
       },
     ),
+    ...requestTimeouts,
     keep_alive: duration({ from: '1ms', to: '24h' }, {
       title: 'keep-alive timeout',
       description: 'How long an HTTP client may wait with its next request before it is let go.',

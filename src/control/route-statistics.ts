@@ -1,4 +1,6 @@
 import {
+  type LatenessName,
+  latenessNames,
   type RefusalName,
   type RouteCounters,
   refusalNames,
@@ -20,6 +22,8 @@ export interface RouteStatistics {
   readonly ended: Partial<Record<StatusClass, number>>;
   /** Those that the route refused, by why: those reasons that there were. */
   readonly refused: Partial<Record<RefusalName, number>>;
+  /** Those that took too long, by what for. */
+  readonly late: Partial<Record<LatenessName, number>>;
   /** From the request's head to the end of both bodies. */
   readonly durations: HistogramStatistics;
   /** From the request's head to the response's. */
@@ -36,6 +40,7 @@ export function readRouteStatistics(memory: RouteMemory): RouteStatistics[] {
       active: sum(({ active }) => active),
       ended: present(statusClasses, (index) => sum((part) => part.answeredWith(index))),
       refused: present(refusalNames, (index) => sum((part) => part.refusedFor(index))),
+      late: present(latenessNames, (index) => sum((part) => part.lateFor(index))),
       durations: histogram(
         (bucket) => sum((part) => part.endedIn(bucket)),
         sum(({ durationSumMs }) => durationSumMs),

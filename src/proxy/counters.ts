@@ -53,7 +53,8 @@ export const Counter = Object.fromEntries(
  * became of the last attempt; `no_endpoint`: there was none to try; `drained`: the proxy is stopping,
  * and the client had said nothing yet; `denied`: the listener's networks say no; `source_limit`: the
  * client has as many as it may; `queue_…`: all endpoints were full; `head_…`: what routing needs was
- * wrong, or did not come in time; `tls_…`: so did the TLS handshake; `upstream_tls_failed`: no endpoint
+ * wrong, or did not come in time; `request_timeout`, `response_timeout` and `body_too_slow`: a request took too
+ * long when there could be no answer any more; `tls_…`: so did the TLS handshake; `upstream_tls_failed`: no endpoint
  * was left with which TLS succeeded; `worker_died`: its worker met a bug outside of any flow.
  */
 export const closeReasons = [
@@ -75,6 +76,9 @@ export const closeReasons = [
   'queue_full',
   'queue_timeout',
   'idle_timeout',
+  'request_timeout',
+  'response_timeout',
+  'body_too_slow',
   'drained',
   'drain_timeout',
   'stopped',

@@ -10,7 +10,6 @@ import { Handshake, HandshakeResult } from '../tls/index.js';
 import { isPassing } from './connect-failure.js';
 import { type CloseReason, Counter } from './counters.js';
 import type { WorkerRoom } from './room.js';
-import type { Timer } from './timer-wheel.js';
 import { TlsSide } from './tls-side.js';
 import {
   Attempts,
@@ -58,8 +57,10 @@ export type DialState = (typeof DialState)[keyof typeof DialState];
 
 /** Who wants a connection to an upstream. */
 export interface DialOwner {
-  /** The dial's from `begin` until it has answered; the owner hands its expiry to `onTimer`. */
-  readonly timer: Timer;
+  /** How long an endpoint may take to accept a connection. */
+  readonly connectTimeoutMs: number;
+  /** The owner's timer is the dial's from `begin` until it has answered: its expiry is for `onTimer`. */
+  schedule(deadlineMs: number): void;
   /** Passes the events of this connection on to `onEvents`. @returns 0, or a negative error number */
   watch(transport: Transport): number;
   /** The connection came to nothing and is about to be closed. */
@@ -159,10 +160,11 @@ export class Dial implements Waiter {
 
   /** The owner's timer went off while the dial had it. */
   onTimer(): void {
-    const { clock, timeouts } = this.room;
+    const { clock } = this.room;
     switch (this.state) {
       case DialState.choosing:
-        if (clock.nowMs >= this.startedMs + timeouts.connectMs) this.giveUp('connect_timeout');
+        if (clock.nowMs >= this.startedMs + this.owner.connectTimeoutMs)
+          this.giveUp('connect_timeout');
         else this.choose();
         return;
       case DialState.queued:
@@ -227,8 +229,7 @@ export class Dial implements Waiter {
       return;
     }
     this.state = DialState.queued;
-    const { clock } = this.room;
-    clock.wheel.schedule(owner.timer, clock.nowMs + attempts.upstream.queueTimeoutMs);
+    owner.schedule(this.room.clock.nowMs + attempts.upstream.queueTimeoutMs);
   }
 
   private connectTo(endpoint: Endpoint | typeof Selection.None): void {
@@ -247,7 +248,7 @@ export class Dial implements Waiter {
   private open(endpoint: Endpoint): void {
     const { room, owner } = this;
     this.connectStartedMs = room.clock.nowMs;
-    room.clock.wheel.schedule(owner.timer, this.connectStartedMs + room.timeouts.connectMs);
+    owner.schedule(this.connectStartedMs + owner.connectTimeoutMs);
     room.counters.values[Counter.connect_attempts]!++;
     const fd = openEndpointSocket(room.kernel, room.pipes, endpoint, this.clientFd);
     if (fd < 0) {
@@ -281,7 +282,7 @@ export class Dial implements Waiter {
     const handshake = Handshake.connect(room, context, transport!.fd, isTcp, host, text);
     this.tls = new TlsSide(room, 'upstream', handshake, kernel, tlsTrouble);
     this.state = DialState.securing;
-    room.clock.wheel.schedule(owner.timer, this.tls.begin());
+    owner.schedule(this.tls.begin());
     this.shakeHands(0);
   }
 
@@ -320,7 +321,7 @@ export class Dial implements Waiter {
     this.abandon();
     if (isPassing(errno)) {
       attempts.release();
-      room.clock.wheel.schedule(owner.timer, room.clock.nowMs + RETRY_MS);
+      owner.schedule(room.clock.nowMs + RETRY_MS);
       return;
     }
     attempts.failed(errno);

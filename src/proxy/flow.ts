@@ -231,6 +231,14 @@ export class Flow implements TimerOwner, DialOwner, SideOwner, TunnelOwner {
     room.flowEnded(this.listener);
   }
 
+  get connectTimeoutMs(): number {
+    return this.room.timeouts.connectMs;
+  }
+
+  schedule(deadlineMs: number): void {
+    this.room.clock.wheel.schedule(this.timer, deadlineMs);
+  }
+
   watch(transport: Transport): number {
     this.upstream = new FlowSide(this.room.clock, this, transport, false);
     return this.upstream.register();

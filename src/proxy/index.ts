@@ -31,6 +31,7 @@ export {
 } from './http/guarding/index.js';
 export { type HttpRejectionName, httpRejectionNames } from './http/http-rejection.js';
 export type { HttpRouteSnapshot, HttpSnapshot } from './http/http-snapshot.js';
+export { type LatenessName, latenessNames } from './http/lateness.js';
 export {
   RouteCounters,
   requestBoundsMs,

@@ -137,6 +137,12 @@ export interface TimeoutsSnapshot {
   /** How long an HTTP connection may wait for another request. */
   readonly keepAliveMs: number;
   readonly idleMs: number;
+  /** From a request's first byte to the last one of its response; 0: as long as it takes. */
+  readonly requestMs: number;
+  /** From a request's last byte to the first of its response, at the endpoint; likewise. */
+  readonly responseMs: number;
+  /** As `idleMs`, where a protocol was switched. */
+  readonly tunnelMs: number;
   /** For a TLS handshake, on either side. */
   readonly tlsHandshakeMs: number;
 }

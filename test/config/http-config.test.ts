@@ -42,6 +42,7 @@ t.test('http: one upstream is one route with every default', async (t) => {
         prefix: null,
         host: 'preserve',
         retries: 1,
+        timeouts: null,
         rewrite: { location: false, cookieDomains: [] },
         sticky: null,
         guard: {
@@ -50,6 +51,7 @@ t.test('http: one upstream is one route with every default', async (t) => {
           basicAuth: null,
           rate: null,
           concurrentMax: null,
+          bodyRateMin: 0,
           bodyMax: null,
         },
       },
@@ -233,4 +235,32 @@ t.test('http: error pages', async (t) => {
     },
     { statuses: [{ from: 404, to: 404 }], html: '' },
   ]);
+});
+
+t.test('http: a route has its own timeouts, and takes the others from the file', async (t) => {
+  const none = { connectMs: null, idleMs: null, requestMs: null, responseMs: null, tunnelMs: null };
+  const routes = [
+    { timeouts: { request: '10s', connect: '500ms' } },
+    { timeouts: { request: 'off', response: '1m', idle: '1h' } },
+    { timeouts: { idle: '1h', tunnel: '2h' }, limits: { min_body_rate: '1KiB' } },
+  ].map((route, index) => ({ match: { path: `/${index}` }, upstream: 'app', ...route }));
+  const read = httpOf({ routes }).routes;
+  t.strictSame(
+    read.map(({ timeouts }) => timeouts),
+    [
+      { ...none, requestMs: 10_000, connectMs: 500 },
+      {
+        ...none,
+        requestMs: 0,
+        responseMs: 60_000,
+        idleMs: 3_600_000,
+        tunnelMs: 3_600_000,
+      },
+      { ...none, idleMs: 3_600_000, tunnelMs: 7_200_000 },
+    ],
+  );
+  t.strictSame(
+    read.map(({ guard }) => guard.bodyRateMin),
+    [0, 0, 1024],
+  );
 });

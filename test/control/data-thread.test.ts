@@ -38,6 +38,9 @@ function start(fd: number, address: SocketAddress, endpoint: SocketAddress, line
       keepAliveMs: 1000,
       tlsHandshakeMs: 1000,
       idleMs: 10_000,
+      requestMs: 0,
+      responseMs: 0,
+      tunnelMs: 10_000,
     },
     limits: {
       connectionsMax: 100,

@@ -6,6 +6,7 @@ import { readRouteStatistics } from '#src/control/route-statistics.js';
 import { readStatistics, type Statistics } from '#src/control/statistics.js';
 import type { EndpointStatistics } from '#src/control/upstreams/index.js';
 import { Refusal } from '#src/proxy/http/guarding/index.js';
+import { Lateness } from '#src/proxy/http/lateness.js';
 import {
   COUNTER_REGION_BYTES,
   Counters,
@@ -55,6 +56,7 @@ function busyRoutes(): RouteMemory {
   }
   one!.countEnded(999, 100, 100);
   one!.countRefused(Refusal.rate_limited);
+  other!.countLate(Lateness.response);
   other!.countRefused(Refusal.none);
   return memory;
 }
@@ -296,6 +298,8 @@ t.test('metrics: requests by route, of all workers', async (t) => {
   t.equal(sampleValue(families, 'headgate_http_requests_active', none), 0);
   const refused = { ...route, reason: 'rate_limited' };
   t.equal(sampleValue(families, 'headgate_http_requests_refused_total', refused), 1);
+  const late = { ...route, reason: 'response' };
+  t.equal(sampleValue(families, 'headgate_http_requests_timed_out_total', late), 1);
   const duration = 'headgate_http_request_duration_seconds';
   const upTo = (le: string) => sampleValue(families, `${duration}_bucket`, { ...route, le });
   t.strictSame(['0.0005', '0.001', '0.005', '0.1', '60', '+Inf'].map(upTo), [2, 2, 4, 5, 5, 7]);

@@ -103,6 +103,9 @@ export class DataWorker {
         keepAliveMs: 5000,
         tlsHandshakeMs: 1000,
         idleMs: 60_000,
+        requestMs: 0,
+        responseMs: 0,
+        tunnelMs: timeouts?.idleMs ?? 60_000,
         ...timeouts,
       },
       limits: {

@@ -87,6 +87,8 @@ export class TestRoom implements WorkerRoom {
   readonly shadows = new ShadowSet(this.counters, () => {});
   readonly listener: Listener;
   readonly http: HttpRoom;
+  /** What is done with requests, where the listener speaks HTTP. */
+  readonly services: readonly HttpService[];
   readonly address: SocketAddress;
   /** What the log says, parsed. */
   readonly lines: Record<string, unknown>[] = [];
@@ -110,6 +112,9 @@ export class TestRoom implements WorkerRoom {
       keepAliveMs: 5000,
       tlsHandshakeMs: 1000,
       idleMs: 10_000,
+      requestMs: 0,
+      responseMs: 0,
+      tunnelMs: timeouts?.idleMs ?? 10_000,
       ...timeouts,
     };
     this.logsAccess = logsAccess;
@@ -155,9 +160,11 @@ export class TestRoom implements WorkerRoom {
     );
     const head = HeadPolicy.of(snapshot, [upstream]);
     this.http = new HttpRoom(this, this.headLimits);
-    const gate = options.http
-      ? new HttpGate(this.http, new HttpService(this.http, options.http, 'test', [upstream]))
-      : undefined;
+    this.services = options.http
+      ? [new HttpService(this.http, options.http, 'test', [upstream])]
+      : [];
+    const [service] = this.services;
+    const gate = service && new HttpGate(this.http, service);
     this.listener = new Listener(this, snapshot, upstream, head, undefined, gate);
     this.shadow = kit.listener(family);
     const second = plainUpstream('shadow', [options.shadowAddress ?? this.shadow.address]);

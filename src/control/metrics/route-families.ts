@@ -30,6 +30,14 @@ export const routeFamilies: readonly MetricFamily[] = [
       Object.entries(refused).map(([reason, value]) => ({ labels: { ...labels, reason }, value })),
     ),
   },
+  {
+    name: 'headgate_http_requests_timed_out_total',
+    type: 'counter',
+    help: 'Requests that took too long, by what for',
+    read: byRoute(({ late }, labels) =>
+      Object.entries(late).map(([reason, value]) => ({ labels: { ...labels, reason }, value })),
+    ),
+  },
   times(
     'headgate_http_request_duration_seconds',
     'From the head of a request to the end of its response',

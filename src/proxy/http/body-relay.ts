@@ -55,6 +55,8 @@ export class BodyRelay {
   /** Bytes of the body, framing included, that came from the source. */
   bytes = 0;
   rejection: HttpRejection | undefined;
+  /** The sink took nothing for a while, since somebody last set this to false. */
+  wasBlocked = false;
   /** Chunks may add up to so many bytes; who knows the length beforehand looks at that. */
   bytesMax = nowhere;
   /** Sees the body's bytes as they are passed on, with what is admitted from now on, until the body has ended. */
@@ -113,6 +115,7 @@ export class BodyRelay {
     this.isOver = false;
     this.hasRead = false;
     this.hasSurplus = false;
+    this.wasBlocked = false;
     this.bytes = 0;
     this.rejection = undefined;
     this.bytesMax = nowhere;
@@ -264,6 +267,7 @@ export class BodyRelay {
       if (written > 0) this.heldStart += written;
       else if (written !== Outcome.Blocked) return RelayResult.SinkFailed;
     } while (this.sink.writable);
+    this.wasBlocked = true;
     this.meter[PumpSlot.SinkBlocked]!++;
     return RelayResult.Waiting;
   }
@@ -285,6 +289,7 @@ export class BodyRelay {
     }
     switch (result) {
       case PumpResult.Waiting:
+        if (pump.isHolding) this.wasBlocked = true;
         return RelayResult.Waiting;
       case PumpResult.Yielded:
         return RelayResult.Yielded;

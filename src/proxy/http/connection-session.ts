@@ -137,13 +137,15 @@ export abstract class ConnectionSession implements Session, TimerOwner {
 
   /** Sees to it that the timer goes off in time for the exchange. */
   keepTime(): void {
-    this.expectBy(this.room.clock.nowMs + this.room.timeouts.idleMs);
+    this.expectBy(this.exchange!.patience.dueMs);
   }
 
   /** Whether nothing has happened for too long; otherwise the timer is set again. */
   isQuiet(): boolean {
     const { clock, timeouts } = this.room;
-    const deadlineMs = this.lastActivityMs + timeouts.idleMs;
+    const isTunnel = this.state === ConnectionState.tunnelling;
+    const idleMs = isTunnel ? this.exchange!.patience.tunnelMs : timeouts.idleMs;
+    const deadlineMs = this.lastActivityMs + idleMs;
     if (clock.nowMs >= deadlineMs) return true;
     clock.wheel.schedule(this.timer, deadlineMs);
     return false;

@@ -181,6 +181,7 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   /** The protocol was switched: from now on bytes go both ways. */
   openTunnel(link: EndpointLink): void {
     this.enter(ConnectionState.tunnelling);
+    this.expectBy(this.worker.clock.nowMs + this.exchange!.patience.tunnelMs);
     this.tunnelled = new HttpTunnel(this, link.surrender());
     this.tunnelled.begin();
   }
@@ -230,14 +231,14 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
     else if (!greeting.hasBegun) this.terminate('drained');
   }
 
-  /** A head was read. */
-  exchangeBegins(): void {
+  /** A head was read. @param beganMs when its first byte came */
+  exchangeBegins(beganMs: number): void {
     const { gate, http } = this;
     this.service = gate.service;
     this.enter(ConnectionState.exchanging);
     const exchange = http.takeExchange();
     this.exchange = exchange;
-    exchange.begin(this);
+    exchange.begin(this, beganMs);
   }
 
   /** A head is none: counts why. @returns the status to answer with */
@@ -249,13 +250,15 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
 
   /**
    * Ends in good order, when the client has had time to read its last answer.
+   *
    * @param isWhole nothing more of the last request is to come
+   * @param reason why the connection ends
    */
-  finish(isWhole: boolean): void {
+  finish(isWhole: boolean, reason: CloseReason = 'done'): void {
     this.intake.release();
-    const farewell = new Farewell(this, this.http.buffers, isWhole);
+    const farewell = new Farewell(this, this.http.buffers, isWhole, reason);
     if (farewell.isOver) {
-      this.terminate('done');
+      this.terminate(reason);
       return;
     }
     this.farewell = farewell;

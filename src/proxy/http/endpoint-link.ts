@@ -2,7 +2,6 @@ import { Outcome, type Transport } from '../../splice/index.js';
 import type { CloseReason } from '../counters.js';
 import { Dial, type DialOwner, DialState } from '../dial.js';
 import { sendProxyHeader } from '../proxy-sender.js';
-import type { Timer } from '../timer-wheel.js';
 import type { TlsSide } from '../tls-side.js';
 import type { Attempts, Endpoint, Upstream } from '../upstream/index.js';
 import type { HttpConnection } from './connection.js';
@@ -13,6 +12,10 @@ import { UpstreamConnection, type UpstreamUser } from './upstream-connection.js'
 export interface LinkOwner extends UpstreamUser {
   /** Of the client. */
   readonly connection: HttpConnection;
+  /** How long an endpoint may take to accept a connection. */
+  readonly connectTimeoutMs: number;
+  /** Sets the timer, whose expiry is for `EndpointLink.onTimer` until there is an answer. */
+  schedule(deadlineMs: number): void;
   /** There is a connection to an endpoint. */
   onLinked(): void;
   /** There will be none. */
@@ -45,8 +48,12 @@ export class EndpointLink implements DialOwner {
     private readonly owner: LinkOwner,
   ) {}
 
-  get timer(): Timer {
-    return this.owner.connection.timer;
+  get connectTimeoutMs(): number {
+    return this.owner.connectTimeoutMs;
+  }
+
+  schedule(deadlineMs: number): void {
+    this.owner.schedule(deadlineMs);
   }
 
   get transport(): Transport {
@@ -192,6 +199,12 @@ export class EndpointLink implements DialOwner {
   drop(): void {
     this.connection?.reset();
     this.connection = undefined;
+  }
+
+  /** There is to be no connection any more: whatever the dial does or waits for, it ends. */
+  giveUp(): void {
+    this.drop();
+    if (this.isBegun) this.dial!.end();
   }
 
   /** Somebody else takes the connection; the place at the endpoint stays. */

@@ -39,7 +39,7 @@ export function noteOf(policy: HttpPolicy): ExchangeNote {
 /** Writes an exchange's access line, once it is over. @param close why its connection ended, if it did not end well */
 export function exchangeLine(exchange: Exchange, close?: CloseReason): void {
   const { connection, link, request, response, attempts, record } = exchange;
-  const { note, retries, startedMs, firstByteMs } = record;
+  const { note, retries, startedMs, firstByteMs, lateFor } = record;
   if (note === undefined) return;
   const { clock, log } = connection.worker;
   log.info(
@@ -65,6 +65,7 @@ export function exchangeLine(exchange: Exchange, close?: CloseReason): void {
       ttfb_ms: firstByteMs < 0 ? undefined : round(firstByteMs),
       connect_ms: attempts === undefined || link.connectMs < 0 ? undefined : round(link.connectMs),
       retries: retries || undefined,
+      timeout: lateFor,
       user_agent: note.userAgent,
       referer: note.referer,
       close,

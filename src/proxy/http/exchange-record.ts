@@ -1,5 +1,6 @@
 import { type ExchangeNote, noteOf } from './exchange-note.js';
 import type { HttpPolicy } from './http-policy.js';
+import { type Lateness, type LatenessName, latenessNames } from './lateness.js';
 import type { RouteCounters } from './route-counters.js';
 
 /** What an exchange leaves behind: the numbers of its route, and its access line. */
@@ -9,6 +10,8 @@ export class ExchangeRecord {
   retries = 0;
   /** What the access line says of the request; nothing where nobody reads it. */
   note: ExchangeNote | undefined;
+  /** What it has taken too long for, if it has. */
+  lateFor: LatenessName | undefined;
   private answeredMs = -1;
   private counters: RouteCounters | undefined;
 
@@ -17,6 +20,7 @@ export class ExchangeRecord {
     this.startedMs = nowMs;
     this.answeredMs = -1;
     this.retries = 0;
+    this.lateFor = undefined;
   }
 
   /** The policy has taken up the request. */
@@ -29,6 +33,12 @@ export class ExchangeRecord {
   /** There is a response, or an answer of our own. */
   answered(nowMs: number): void {
     this.answeredMs = nowMs;
+  }
+
+  /** It has taken too long. */
+  late(lateness: Exclude<Lateness, 0>): void {
+    this.lateFor = latenessNames[lateness - 1]!;
+    this.counters!.countLate(lateness);
   }
 
   /** From the request's head to the response's, or to an answer of our own; −1 before. */

@@ -13,7 +13,9 @@ import { Routing } from './http-policy.js';
 import type { HttpRejection } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
 import type { HttpRoute } from './http-route.js';
+import { Lateness, latenessReason } from './lateness.js';
 import { LocalAnswer } from './local-answer.js';
+import { Patience } from './patience.js';
 import { RelayResult } from './relay-result.js';
 import { transition } from './transition.js';
 import { UpstreamRequest } from './upstream-request.js';
@@ -31,6 +33,7 @@ export class Exchange implements LinkOwner, Task {
   readonly response: ClientResponse;
   readonly link: EndpointLink;
   readonly answer: LocalAnswer;
+  readonly patience: Patience;
   private readonly forwarding: Forwarding;
   /** The route's guard has let the request in. */
   private isEntered = false;
@@ -41,6 +44,7 @@ export class Exchange implements LinkOwner, Task {
     this.response = new ClientResponse(room);
     this.link = new EndpointLink(room, this);
     this.answer = new LocalAnswer(room, this);
+    this.patience = new Patience(room.worker, this);
     this.forwarding = new Forwarding(room, this);
   }
 
@@ -49,15 +53,19 @@ export class Exchange implements LinkOwner, Task {
     return this.link.attempts;
   }
 
-  /** Begins with the head that was parsed last. */
-  begin(connection: HttpConnection): void {
+  /**
+   * Begins with the head that was parsed last.
+   * @param beganMs when its first byte came
+   */
+  begin(connection: HttpConnection, beganMs: number): void {
     const { room, record } = this;
     const { request: head, worker } = room;
     this.connection = connection;
     this.route = undefined;
     this.isEntered = false;
     record.begin(worker.clock.nowMs);
-    this.forwarding.wantsUpgrade = head.wantsUpgrade;
+    this.patience.begin(beganMs);
+    this.forwarding.prepare(head);
     this.response.begin();
     const { policy } = connection.service;
     const fault = this.request.take(connection.intake);
@@ -98,18 +106,27 @@ export class Exchange implements LinkOwner, Task {
     else if (this.response.isPending) this.afterResponse(this.response.push());
   }
 
+  get connectTimeoutMs(): number {
+    return this.patience.connectMs;
+  }
+
+  schedule(deadlineMs: number): void {
+    const { wheel } = this.room.worker.clock;
+    wheel.schedule(this.connection.timer, this.patience.atMost(deadlineMs));
+  }
+
+  /** The client may send its body: it does not wait for a 100 (Continue) any more. */
+  get mayReceiveBody(): boolean {
+    return !this.forwarding.awaitsContinue || this.request.body.bytes > 0;
+  }
+
   /** The connection's timer went off. */
   onTimer(): void {
-    switch (this.state) {
-      case ExchangeState.dialling:
-        this.link.onTimer();
-        return;
-      case ExchangeState.awaiting:
-        if (this.connection.isQuiet()) this.answer.replace(504);
-        return;
-      default:
-        if (this.connection.isQuiet()) this.connection.terminate('idle_timeout');
-    }
+    const { patience, connection } = this;
+    const lateness = patience.check();
+    if (lateness !== Lateness.none) this.late(lateness);
+    else if (this.state === ExchangeState.dialling) this.link.onTimer();
+    else connection.expectBy(patience.dueMs);
   }
 
   onException(error: unknown): void {
@@ -163,10 +180,26 @@ export class Exchange implements LinkOwner, Task {
     this.state = transition(exchangeSuccessorBits, this.state, state, 'exchange');
   }
 
+  private late(lateness: Exclude<Lateness, 0>): void {
+    const { request, patience, record, state } = this;
+    record.late(lateness);
+    patience.stopCounting();
+    if (state === ExchangeState.dialling) {
+      this.answer.replace(504);
+    } else if (state === ExchangeState.awaiting) {
+      const { body } = request;
+      const awaitsClient = !request.isOver && !body.isRead && !body.isHolding;
+      this.answer.replace(awaitsClient ? 408 : 504);
+    } else {
+      this.connection.terminate(latenessReason(lateness));
+    }
+  }
+
   private serve(route: HttpRoute): void {
     const { room, connection, request, response } = this;
     const { service, intake, client } = connection;
     const { policy } = service;
+    this.patience.follow(route);
     const nowMs = processMs(room.worker.clock.nowMs);
     const refusal = route.enter(room.request, client, nowMs);
     if (refusal !== Refusal.none) {

@@ -1,4 +1,5 @@
 import { Outcome } from '../../splice/index.js';
+import type { CloseReason } from '../counters.js';
 import type { HttpConnection } from './connection.js';
 import type { HttpBuffers } from './http-buffers.js';
 
@@ -13,11 +14,15 @@ export class Farewell {
   /** What the client may still have to say does not matter, or there is nothing. */
   private hasHeardAll: boolean;
 
-  /** @param isWhole nothing more of the last request is to come */
+  /**
+   * @param isWhole nothing more of the last request is to come
+   * @param reason why the connection ends; one that both sides expect
+   */
   constructor(
     private readonly connection: HttpConnection,
     private readonly buffers: HttpBuffers,
     isWhole: boolean,
+    private readonly reason: CloseReason,
   ) {
     const { transport, tls } = connection;
     this.hasHeardAll = isWhole && !transport.readable;
@@ -47,17 +52,17 @@ export class Farewell {
       const read = transport.read(output.address, output.byteLength);
       if (read > 0) continue;
       if (read === Outcome.Failed) {
-        connection.terminate('done');
+        connection.terminate(this.reason);
         return;
       }
       if (read === Outcome.Eof) this.hasHeardAll = true;
       break;
     }
-    if (this.isOver) connection.terminate('done');
+    if (this.isOver) connection.terminate(this.reason);
   }
 
   onTimer(): void {
     const { connection } = this;
-    if (!connection.transport.isClosing || connection.isQuiet()) connection.terminate('done');
+    if (!connection.transport.isClosing || connection.isQuiet()) connection.terminate(this.reason);
   }
 }

@@ -4,6 +4,7 @@ import { ExchangeState } from './exchange-state.js';
 import type { HttpRoom } from './http-room.js';
 import { Framing } from './message-head.js';
 import { RelayResult } from './relay-result.js';
+import type { RequestHead } from './request-head.js';
 
 /** Of a response of which nothing was sent. */
 const REFUSED = RelayResult.Malformed;
@@ -15,6 +16,8 @@ const REFUSED = RelayResult.Malformed;
 export class Forwarding {
   /** The request asks for another protocol. */
   wantsUpgrade = false;
+  /** The client waits for a 100 (Continue) with its body. */
+  awaitsContinue = false;
   /** Other endpoints that may still be tried. */
   retriesLeft = 0;
 
@@ -22,6 +25,12 @@ export class Forwarding {
     private readonly room: HttpRoom,
     private readonly exchange: Exchange,
   ) {}
+
+  /** @param head of a new request */
+  prepare(head: RequestHead): void {
+    this.wantsUpgrade = head.wantsUpgrade;
+    this.awaitsContinue = head.expectsContinue;
+  }
 
   /** There is a connection to an endpoint. */
   begin(): void {
@@ -32,6 +41,7 @@ export class Forwarding {
       return;
     }
     exchange.enter(ExchangeState.awaiting);
+    exchange.patience.expectBody(exchange.route!.guard.bodyRateMin);
     connection.keepTime();
     this.afterRequest(request.send(connection, link));
     if (exchange.state === ExchangeState.awaiting && request.body.isDue)
@@ -69,6 +79,7 @@ export class Forwarding {
     const { connection, request, response, link, record } = exchange;
     exchange.enter(ExchangeState.switching);
     record.answered(this.room.worker.clock.nowMs);
+    exchange.patience.stopCounting();
     connection.keepTime();
     request.beginTunnel(connection, link, connection.intake);
     response.sendEstablished(connection);
@@ -80,7 +91,9 @@ export class Forwarding {
     const { connection, request } = exchange;
     switch (result) {
       case RelayResult.Waiting:
+        return;
       case RelayResult.Ended:
+        if (exchange.state === ExchangeState.awaiting) exchange.patience.expectResponse();
         return;
       case RelayResult.Yielded:
         exchange.defer();
@@ -129,6 +142,7 @@ export class Forwarding {
 
   private passInterim(): void {
     const { response, connection, answer } = this.exchange;
+    this.awaitsContinue = false;
     const result = response.sendInterim(connection);
     if (result === RelayResult.Malformed) answer.replace(502);
     else if (result === RelayResult.SinkFailed) connection.terminate('client_reset');
@@ -152,7 +166,9 @@ export class Forwarding {
       return;
     }
     exchange.record.answered(room.worker.clock.nowMs);
+    exchange.patience.stopExpecting();
     if (isTunnel) {
+      exchange.patience.stopCounting();
       exchange.enter(ExchangeState.switching);
       request.switchTo(connection.intake);
       this.pushSwitch();
@@ -186,6 +202,7 @@ export class Forwarding {
       return;
     }
     request.rewind();
+    exchange.patience.stopExpecting();
     record.retries++;
     exchange.enter(ExchangeState.dialling);
     if (wasIdle) {

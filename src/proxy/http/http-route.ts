@@ -1,5 +1,5 @@
 import { Refusal, type RouteGuard } from './guarding/index.js';
-import type { HttpRouteSnapshot, HttpSnapshot } from './http-snapshot.js';
+import type { HttpRouteSnapshot, HttpSnapshot, RouteTimeouts } from './http-snapshot.js';
 import { Method } from './method.js';
 import { Outbound } from './outbound.js';
 import type { RequestHead } from './request-head.js';
@@ -22,6 +22,8 @@ export class HttpRoute {
   readonly sticky: string | undefined;
   /** Further attempts at other endpoints. */
   readonly retries: number;
+  /** Absent: those of the worker. */
+  readonly timeouts: RouteTimeouts | undefined;
   /** Whether it serves a request at all. */
   readonly guard: RouteGuard;
   readonly counters: RouteCounters;
@@ -43,6 +45,7 @@ export class HttpRoute {
     const { action } = route;
     this.name = route.name;
     this.retries = route.retries;
+    this.timeouts = route.timeouts ?? undefined;
     this.sticky = route.sticky?.cookie;
     this.split = action.kind === 'forward' ? parts.splitOf(action, worker) : undefined;
     this.outbound = action.kind === 'outbound' ? new Outbound(action) : undefined;

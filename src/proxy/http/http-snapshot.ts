@@ -48,12 +48,23 @@ export interface HttpRouteSnapshot {
   readonly host: 'preserve' | 'upstream' | Template;
   /** Further attempts at other endpoints. */
   readonly retries: number;
+  /** Null or absent: those of the worker. */
+  readonly timeouts?: RouteTimeouts | null;
   readonly rewrite: RewriteSnapshot;
   /** The cookie that keeps a client at its endpoint, made where there is none; null or absent: none is. */
   readonly sticky?: StickySnapshot | null;
   readonly guard: GuardSnapshot;
   /** Memory of a {@link RouteCounters}; absent: nothing is counted. */
   readonly counters?: SharedArrayBuffer;
+}
+
+/** Instead of those of the worker, milliseconds; 0 is never for a request or a response, null what the worker says. */
+export interface RouteTimeouts {
+  readonly connectMs: number | null;
+  readonly idleMs: number | null;
+  readonly requestMs: number | null;
+  readonly responseMs: number | null;
+  readonly tunnelMs: number | null;
 }
 
 export interface StickySnapshot {

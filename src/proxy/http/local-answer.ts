@@ -78,13 +78,14 @@ export class LocalAnswer {
   }
 
   private begin(): void {
-    const { connection, request, response, link, record } = this.exchange;
-    link.drop();
+    const { connection, request, response, link, record, patience } = this.exchange;
+    link.giveUp();
     response.release();
     this.exchange.enter(ExchangeState.answering);
     record.answered(this.room.worker.clock.nowMs);
     if (!request.body.isRead || connection.isLast) response.keepsClient = false;
     request.release();
+    patience.stopExpecting();
     connection.keepTime();
   }
 

@@ -1,4 +1,5 @@
 import { Outcome } from '../../splice/index.js';
+import type { CloseReason } from '../counters.js';
 import type { HttpConnection } from './connection.js';
 import { ConnectionState } from './connection-state.js';
 import type { HttpGate } from './http-gate.js';
@@ -20,6 +21,8 @@ export class RequestReader {
   private requests = 0;
   /** When the wait for a head began, or, once a part of it is there, for the rest. */
   private waitingSinceMs: number;
+  /** When the first byte of the present head came; nothing before it has. */
+  private beganMs: number | undefined;
 
   constructor(
     private readonly connection: HttpConnection,
@@ -82,7 +85,7 @@ export class RequestReader {
     if (isIdle && connection.isLast) connection.finish(true);
     else if (!hasPartialHead && isDraining) connection.terminate('drained');
     else if (clock.nowMs < deadlineMs) clock.wheel.schedule(connection.timer, deadlineMs);
-    else if (hasPartialHead) this.refuse(408);
+    else if (hasPartialHead) this.refuse(408, 'head_timeout');
     else connection.terminate(isIdle ? 'done' : 'head_timeout');
   }
 
@@ -106,7 +109,9 @@ export class RequestReader {
       this.refuse(connection.reject(-result as HttpRejection));
     } else {
       this.requests++;
-      connection.exchangeBegins();
+      const beganMs = this.beganMs ?? connection.worker.clock.nowMs;
+      this.beganMs = undefined;
+      connection.exchangeBegins(beganMs);
       intake.settle();
     }
     return true;
@@ -115,6 +120,7 @@ export class RequestReader {
   private headBegins(): void {
     const { connection } = this;
     const { clock, timeouts } = connection.worker;
+    this.beganMs = clock.nowMs;
     if (this.requests > 0) this.waitingSinceMs = clock.nowMs;
     connection.expectBy(this.waitingSinceMs + timeouts.headMs);
   }
@@ -128,7 +134,7 @@ export class RequestReader {
   }
 
   /** Answers what is no request, and ends. */
-  private refuse(status: number): void {
+  private refuse(status: number, reason?: CloseReason): void {
     const { gate, connection } = this;
     const { transport } = connection;
     const { buffers, errors: ours } = gate.room;
@@ -138,6 +144,6 @@ export class RequestReader {
     answer.copy(output.bytes);
     // Nothing else is on its way: the socket takes so little, or is dead.
     if (transport.writable) transport.write(output.address, answer.length);
-    connection.finish(false);
+    connection.finish(false, reason);
   }
 }

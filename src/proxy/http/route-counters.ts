@@ -1,4 +1,5 @@
 import { Refusal, refusalNames } from './guarding/index.js';
+import { type Lateness, latenessNames } from './lateness.js';
 
 /**
  * What is counted of each route, in memory that belongs to the route: a part for each worker, which is
@@ -30,7 +31,8 @@ const FIRST_BYTES = DURATIONS + 1;
 /** Slots of a bucket: {@link DURATIONS} and {@link FIRST_BYTES}. */
 const BUCKET_SLOTS = 2;
 const REFUSED = DURATIONS + BUCKETS * BUCKET_SLOTS;
-const USED_SLOTS = REFUSED + refusalNames.length;
+const LATE = REFUSED + refusalNames.length;
+const USED_SLOTS = LATE + latenessNames.length;
 /** Doubles in a line of the processor's cache: no two workers write to one. */
 const LINE_SLOTS = 8;
 const SLOTS = Math.ceil(USED_SLOTS / LINE_SLOTS) * LINE_SLOTS;
@@ -81,6 +83,11 @@ export class RouteCounters {
     if (refusal !== Refusal.none) this.values[REFUSED + refusal - 1]!++;
   }
 
+  /** It has taken too long. */
+  countLate(lateness: Exclude<Lateness, 0>): void {
+    this.values[LATE + lateness - 1]!++;
+  }
+
   get active(): number {
     return this.values[ACTIVE]!;
   }
@@ -93,6 +100,11 @@ export class RouteCounters {
   /** @param index position in `refusalNames` */
   refusedFor(index: number): number {
     return this.values[REFUSED + index]!;
+  }
+
+  /** @param index position in `latenessNames` */
+  lateFor(index: number): number {
+    return this.values[LATE + index]!;
   }
 
   get durationSumMs(): number {

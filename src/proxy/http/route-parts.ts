@@ -22,11 +22,11 @@ export class RouteParts {
 
   /** @param worker position among the workers */
   guardOf(guard: GuardSnapshot, worker: number): RouteGuard {
-    const { allow, deny, basicAuth, rate, concurrent, bodyMax } = guard;
+    const { allow, deny, basicAuth, rate, concurrent, bodyMax, bodyRateMin } = guard;
     const make = () => new RouteGuard(guard, worker);
     if (basicAuth !== null || rate !== null || concurrent !== null) return make();
     // Infinity is none of JSON's numbers.
-    return keptOrMade(this.guards, [allow, deny, String(bodyMax)], make);
+    return keptOrMade(this.guards, [allow, deny, String(bodyMax), bodyRateMin], make);
   }
 }
 

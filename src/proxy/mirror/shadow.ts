@@ -88,6 +88,14 @@ export abstract class Shadow implements PumpTap, DialOwner, TimerOwner, Task {
     };
   }
 
+  get connectTimeoutMs(): number {
+    return this.room.timeouts.connectMs;
+  }
+
+  schedule(deadlineMs: number): void {
+    this.room.clock.wheel.schedule(this.timer, deadlineMs);
+  }
+
   /** Connects; bytes may come at once. */
   begin(): void {
     this.room.shadows.add(this);

@@ -18,7 +18,7 @@ t.test('docs/http.md: every rejection, and every refusal, with its status', asyn
 
 t.test('docs/http.md: the examples are valid', async (t) => {
   const examples = [...page.matchAll(/```yaml\n(.*?)```/gs)].map(([, text]) => text!);
-  t.equal(examples.length, 2);
+  t.equal(examples.length, 3);
   for (const text of examples) {
     const loaded = loadConfig(text);
     t.ok(loaded.ok, loaded.ok ? 'valid' : loaded.problems.map((one) => one.message).join('; '));

@@ -192,6 +192,9 @@ export class DataPlane {
           keepAliveMs: 1000,
           tlsHandshakeMs: 1000,
           idleMs: 60_000,
+          requestMs: 0,
+          responseMs: 0,
+          tunnelMs: 60_000,
         },
         limits: {
           connectionsMax: 10_000,

@@ -17,6 +17,8 @@ export interface GuardSnapshot {
   readonly rate: RateSnapshot | null;
   /** Requests under way at one time, over all workers; in the memory of a {@link ConnectionLimit}. */
   readonly concurrent: { readonly max: number; readonly shared: SharedArrayBuffer } | null;
+  /** Bytes a second of a request's body, at least; 0 or absent: as slow as it may be. */
+  readonly bodyRateMin?: number;
   /** Bytes of a request's body; Infinity for no limit. */
   readonly bodyMax: number;
 }
@@ -32,6 +34,8 @@ const NO_FIELDS = '';
 export class RouteGuard {
   /** Longer bodies, also those without a length, end the request: see {@link Refusal.body_too_large}. */
   readonly bodyMax: number;
+  /** Bytes a second; bodies that come more slowly end the request. */
+  readonly bodyRateMin: number;
   /** The route asks for nothing but perhaps {@link bodyMax}. */
   private readonly isOpen: boolean;
   private readonly allow: NetworkSet;
@@ -43,10 +47,11 @@ export class RouteGuard {
 
   /** @param worker position among the workers */
   constructor(
-    { allow, deny, basicAuth, rate, concurrent, bodyMax }: GuardSnapshot,
+    { allow, deny, basicAuth, rate, concurrent, bodyMax, bodyRateMin = 0 }: GuardSnapshot,
     worker: number,
   ) {
     this.bodyMax = bodyMax;
+    this.bodyRateMin = bodyRateMin;
     this.allow = new NetworkSet(allow);
     this.deny = new NetworkSet(deny);
     this.auth = basicAuth === null ? undefined : new BasicAuth(basicAuth);
