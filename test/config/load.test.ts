@@ -61,7 +61,7 @@ t.test('load: everything left out has its default', async (t) => {
             group: null,
           },
           acceptProxyFrom: [],
-          tcp: { routes: [{ serverNames: [], alpn: null, upstream: 'app' }] },
+          tcp: { routes: [{ serverNames: [], alpn: null, upstream: 'app' }], mirror: null },
           http: null,
           tls: null,
         },
