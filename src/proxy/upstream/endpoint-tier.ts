@@ -4,6 +4,8 @@ import { type Balance, createPolicy, type Policy } from './policy/index.js';
 /** The primaries of an upstream, or its backups, with the policy that chooses among them. */
 export class EndpointTier {
   private readonly policy: Policy<Endpoint>;
+  /** The only one there is. */
+  private readonly single: Endpoint | undefined;
 
   constructor(
     private readonly endpoints: readonly Endpoint[],
@@ -11,6 +13,7 @@ export class EndpointTier {
     seed: number,
   ) {
     this.policy = createPolicy(balance, endpoints, seed);
+    this.single = endpoints.length === 1 ? endpoints[0] : undefined;
   }
 
   /** Somebody would be taken, if there was a place. */
@@ -29,6 +32,9 @@ export class EndpointTier {
 
   /** @returns an endpoint with a place taken, or nothing when none is available */
   select(key: number): Endpoint | undefined {
+    if (this.single !== undefined) {
+      return this.single.isUsable && this.single.begin() ? this.single : undefined;
+    }
     // Another worker may take the last place between looking and taking. The next look finds that
     // endpoint full, unless places come and go all the time: then waiting is as good.
     for (let look = 0; look <= this.endpoints.length; look++) {

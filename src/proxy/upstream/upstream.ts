@@ -121,10 +121,13 @@ export class Upstream {
     moment.selection++;
     moment.isPanic = this.panicThreshold > 0 && this.isPanic();
     for (const endpoint of tried) endpoint.exclude();
-    const tier = primaries.isUsable || !backups.isUsable ? primaries : backups;
-    const endpoint = tier.select(key);
-    if (endpoint !== undefined) return endpoint;
-    if (tier.isUsable) return Selection.Full;
+    // Nothing is selected among those that are out of use: that needs a look only when nothing was.
+    const primary = primaries.select(key);
+    if (primary !== undefined) return primary;
+    if (primaries.isUsable) return Selection.Full;
+    const backup = backups.select(key);
+    if (backup !== undefined) return backup;
+    if (backups.isUsable) return Selection.Full;
     if (tried.length === 0) this.sayNone();
     return Selection.None;
   }

@@ -37,6 +37,12 @@ export class HttpClient {
   /** The client of the request at hand, as text; empty when it has no address. */
   ip: string;
   scheme: 'http' | 'https';
+  /**
+   * Field lines about the peer, the same for all its requests, and whether they were written before: they
+   * are made for whoever stays. Belongs to who writes them.
+   */
+  peerLines: Buffer | undefined;
+  wasTold = false;
   /** The peer's address; made when somebody asks for it. */
   private peer: HostAddress | undefined;
   /** The client's, where a proxy has named it. */
