@@ -38,6 +38,8 @@ export function toHttp(file: HttpFile) {
     requestId: request_id,
     /** null: no such field. */
     via: via === false ? null : via,
+    /** Responses without a Date get one. */
+    date: file.date,
     errorPages: file.error_pages.map(({ status, html, json }) => ({
       statuses: valid(parseStatusRanges(String(status))),
       ...(html !== undefined && { html }),

@@ -53,6 +53,15 @@ export const httpProxying = Type.Object(
     ),
     error_pages: errorPages,
     ...httpsKeys,
+    date: optional(
+      Type.Boolean({
+        title: 'date',
+        description:
+          'Whether a response without a `Date` gets one, as RFC 9110 §6.6.1 wants of whoever has a clock.',
+        default: true,
+        examples: [false],
+      } satisfies Description),
+    ),
     via: optional(
       Type.Union(
         [

@@ -61,6 +61,7 @@ t.test('http: one upstream is one route with every default', async (t) => {
     forwarded: false,
     requestId: 'keep',
     via: 'headgate',
+    date: true,
     errorPages: [],
     httpsRedirect: null,
     hsts: null,

@@ -22,6 +22,8 @@ export interface HttpSnapshot {
   readonly httpsRedirect: { readonly port: number; readonly status: number } | null;
   /** Value of Strict-Transport-Security for requests by HTTPS; null: no such field. */
   readonly hsts: string | null;
+  /** Whether responses without a Date get one; absent: they stay without. */
+  readonly date?: boolean;
   /** What is said instead of our own words; the first with the status counts. Absent: nothing is. */
   readonly errorPages?: readonly ErrorPageSnapshot[];
   /** What is counted of requests that no route takes; absent: nothing. */

@@ -1,6 +1,7 @@
 import type { HeadWriter } from '../head-writer.js';
 import { HeaderName } from '../header-name.js';
-import type { HttpRouteSnapshot, StickySnapshot } from '../http-snapshot.js';
+import { dateLine } from '../http-date.js';
+import type { HttpRouteSnapshot, HttpSnapshot, StickySnapshot } from '../http-snapshot.js';
 import type { ResponseHead } from '../response-head.js';
 import { CookieDomains } from './cookie-domains.js';
 import { FieldFilter } from './field-filter.js';
@@ -66,6 +67,8 @@ export class ResponseRewriter {
   private readonly drops: Uint8Array;
   private readonly fields: FieldLines;
   private readonly hsts: Buffer;
+  /** Responses without a Date get one (RFC 9110 §6.6.1), unless the route has its own ideas of that field. */
+  private readonly addsDate: boolean;
   private readonly location: LocationRewriter | undefined;
   private readonly cookies: CookieDomains | undefined;
   private readonly sticky: StickySnapshot | null | undefined;
@@ -73,15 +76,17 @@ export class ResponseRewriter {
   private readonly notes: ResponseNotes | undefined;
   private readonly secureNotes: ResponseNotes | undefined;
 
-  /**
-   * @param hsts value of Strict-Transport-Security, for requests by HTTPS
-   * @param request of the same route
-   */
-  constructor(route: HttpRouteSnapshot, hsts: string | null, request: RequestRewriter) {
+  /** @param request of the same route */
+  constructor(
+    route: HttpRouteSnapshot,
+    { hsts, date = false }: HttpSnapshot,
+    request: RequestRewriter,
+  ) {
     const { responseHeaders, rewrite, prefix, sticky } = route;
     this.sticky = sticky;
     this.filter = new FieldFilter(responseHeaders);
     this.drops = this.filter.known.slice();
+    this.addsDate = date && this.drops[HeaderName.date] !== 1;
     for (const id of hopByHop) this.drops[id] = 1;
     if (hsts !== null) this.drops[HeaderName.strict_transport_security] = 1;
     this.fields = new FieldLines([...responseHeaders.set, ...responseHeaders.add]);
@@ -143,6 +148,7 @@ export class ResponseRewriter {
     }
     if (head.fieldsEnd > from) out.copy(bytes, from, head.fieldsEnd);
     if (!head.isInterim) {
+      if (this.addsDate && !head.has(HeaderName.date)) out.literal(dateLine(Date.now()));
       out.literal(connectionLines[delivery.connection]!);
       out.literal(notes.added);
     }

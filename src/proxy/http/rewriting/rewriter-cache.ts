@@ -22,7 +22,7 @@ export class RewriterCache {
     const known = this.made.get(key);
     if (known !== undefined) return known;
     const request = new RequestRewriter(http, route);
-    const response = new ResponseRewriter(route, http.hsts, request);
+    const response = new ResponseRewriter(route, http, request);
     const rewriters = { request, response };
     this.made.set(key, rewriters);
     return rewriters;

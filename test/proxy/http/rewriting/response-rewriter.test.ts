@@ -185,3 +185,25 @@ t.test(
     t.equal(responseOut(listener(60, 'https'), ok, {}, 'GET /\nCookie: a=b; gate=x'), ok);
   },
 );
+
+t.test('response: a date is added where there is none, and the listener wants one', async (t) => {
+  const bare = lines('HTTP/1.1 200 OK', 'Content-Length: 5');
+  const dated = lines(bare, 'Date: Sun, 06 Nov 1994 08:49:37 GMT');
+  const listener = { date: true };
+  const before = Math.floor(Date.now() / 1000);
+  const out = responseOut(listener, bare, { connection: ConnectionLine.close });
+  const [, first, date, last] = out.split('\n');
+  t.equal(first, 'Content-Length: 5');
+  t.match(date, /^Date: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT$/);
+  const stated = Date.parse(date!.slice('Date: '.length)) / 1000;
+  t.ok(stated >= before && stated <= Date.now() / 1000, date);
+  t.equal(last, 'Connection: close');
+  t.equal(responseOut(listener, dated), dated, 'what is there stays');
+  t.equal(responseOut({}, bare), bare, 'nobody has asked for one');
+  t.equal(responseOut(listener, 'HTTP/1.1 103 Early Hints'), 'HTTP/1.1 103 Early Hints');
+  const removed = { responseHeaders: edits({ remove: ['date'] }) };
+  t.equal(responseOut({ ...listener, route: removed }, bare), bare);
+  t.equal(responseOut({ ...listener, route: removed }, dated), bare);
+  const set = { responseHeaders: edits({ set: [{ name: 'Date', value: ['never'] }] }) };
+  t.equal(responseOut({ ...listener, route: set }, bare), lines(bare, 'Date: never'));
+});
