@@ -2,6 +2,7 @@ import { parseRemovableField } from './field-name.js';
 import { parseTemplate, type Template } from './header-template.js';
 import { parseHostPattern } from './host-pattern.js';
 import { toRouteTimeouts } from './http-timeouts.js';
+import { toMirror } from './mirror-config.js';
 import { parseNetwork } from './network.js';
 import { toOutbound } from './outbound-config.js';
 import { valid } from './parsed.js';
@@ -21,6 +22,7 @@ type EditsFile = NonNullable<RouteFile['request_headers']>;
 /** A listener's `http` that was found valid, as the program uses it. */
 export function toHttp(file: HttpFile) {
   const { routes, trusted_proxies = [], forwarded, request_id, via } = file;
+  const mirror = toMirror(file.mirror);
   return {
     routes:
       routes === undefined
@@ -29,9 +31,13 @@ export function toHttp(file: HttpFile) {
               ...plainRoute,
               name: '0',
               action: forwardTo([{ upstream: file.upstream!, weight: 1 }]),
+              mirror,
             },
           ]
-        : routes.map(toRoute),
+        : routes.map((route, index) => ({
+            ...toRoute(route, index),
+            mirror: toMirror(route.mirror) ?? mirror,
+          })),
     trustedProxies: trusted_proxies.map((text) => valid(parseNetwork(text))),
     xForwarded: forwarded === 'x_forwarded' || forwarded === 'both',
     forwarded: forwarded === 'rfc7239' || forwarded === 'both',

@@ -4,6 +4,7 @@ import { rewriteKey, stickyKey } from './http-answer-schema.js';
 import { FIELD_NAME, FIELD_NAMES, httpMatch } from './http-match-schema.js';
 import { protectionKeys } from './http-protection-schema.js';
 import { routeTimeouts } from './http-timeout-schema.js';
+import { httpMirror } from './mirror-schema.js';
 import { type Description, integer, optional, text } from './schema-terms.js';
 
 function headerEdits(of: 'request' | 'response', example: string) {
@@ -121,6 +122,7 @@ export const httpRoute = Type.Object(
       },
     ),
     ...routeTimeouts,
+    mirror: httpMirror,
     ...rewriteKey,
     ...stickyKey,
     ...protectionKeys,

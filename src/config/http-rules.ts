@@ -44,10 +44,19 @@ const FORWARDING_KEYS = [
   'retries',
   'rewrite',
   'sticky',
+  'mirror',
 ];
 
 /** Keys that mean nothing where clients choose the target, and a password that is not asked as proxies ask (407). */
-const REVERSE_KEYS = ['strip_prefix', 'replace_prefix', 'host', 'rewrite', 'sticky', 'basic_auth'];
+const REVERSE_KEYS = [
+  'strip_prefix',
+  'replace_prefix',
+  'host',
+  'rewrite',
+  'sticky',
+  'mirror',
+  'basic_auth',
+];
 
 function findInRoute(route: unknown, pointer: string): Finding[] {
   const findings: Finding[] = [];

@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import { errorPages, httpsKeys } from './http-answer-schema.js';
 import { httpRoute } from './http-route-schema.js';
+import { httpMirror } from './mirror-schema.js';
 import { type Description, networks, optional, reference } from './schema-terms.js';
 
 /** A listener's `http`. */
@@ -51,6 +52,7 @@ export const httpProxying = Type.Object(
         examples: ['make'],
       } satisfies Description),
     ),
+    mirror: httpMirror,
     error_pages: errorPages,
     ...httpsKeys,
     date: optional(

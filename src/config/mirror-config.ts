@@ -1,3 +1,4 @@
+import { parseTemplate, type Template } from './header-template.js';
 import { valid } from './parsed.js';
 import { parseDuration, parseSize } from './quantity.js';
 
@@ -10,6 +11,7 @@ type MirrorFile =
       concurrent: number;
       buffer: string | number;
       timeout: string;
+      host?: string;
     };
 
 /** Where a copy goes; null: nowhere. */
@@ -20,8 +22,8 @@ const DEFAULTS = { sample: 1, concurrent: 1024, buffer: '4MiB', timeout: '10s' }
 
 export function toMirror(file: MirrorFile | undefined) {
   if (file === undefined) return null;
-  const { upstream, sample, concurrent, buffer, timeout } =
-    typeof file === 'string' ? { ...DEFAULTS, upstream: file } : file;
+  const { upstream, sample, concurrent, buffer, timeout, host } =
+    typeof file === 'string' ? { ...DEFAULTS, upstream: file, host: undefined } : file;
   return {
     upstream,
     sample,
@@ -29,5 +31,11 @@ export function toMirror(file: MirrorFile | undefined) {
     concurrentMax: concurrent,
     bufferBytes: valid(parseSize(String(buffer))),
     timeoutMs: valid(parseDuration(timeout)),
+    /** Of HTTP; null: as the route has it. */
+    host: host === undefined ? null : toHost(host),
   };
+}
+
+function toHost(text: string): 'preserve' | 'upstream' | Template {
+  return text === 'preserve' || text === 'upstream' ? text : valid(parseTemplate(text));
 }

@@ -1,5 +1,13 @@
 import Type from 'typebox';
-import { type Description, duration, integer, optional, reference, size } from './schema-terms.js';
+import {
+  type Description,
+  duration,
+  integer,
+  optional,
+  reference,
+  size,
+  text,
+} from './schema-terms.js';
 
 /** What all mirrors have. */
 const mirrorKeys = {
@@ -67,4 +75,33 @@ export const tcpMirror = Type.Optional(
       'Sends what clients send to another upstream as well, whose answers are dropped. Clients and the upstream never wait for it: a shadow that cannot keep up is cut off. It gets what the upstream gets, decrypted where TLS ends here.',
     examples: ['shadow', { upstream: 'shadow', sample: 0.1 }],
   } satisfies Description),
+);
+
+/** `mirror` of a listener's `http` and of its routes. */
+export const httpMirror = Type.Optional(
+  Type.Union(
+    [
+      mirrorName,
+      Type.Object(
+        {
+          ...mirrorKeys,
+          host: Type.Optional(
+            Type.Union([Type.Enum(['preserve', 'upstream']), text({ template: 'request' })], {
+              title: 'host',
+              description:
+                'The `Host` that the shadow is told, as for `host` of a route; what the route says unless set, with the shadow for the upstream.',
+              examples: ['upstream', 'shadow.internal'],
+            } satisfies Description),
+          ),
+        },
+        { additionalProperties: false },
+      ),
+    ],
+    {
+      title: 'mirror',
+      description:
+        'Sends requests to another upstream as well, as the route forwards them, with `X-Mirrored: 1`; its responses are dropped. Clients and the upstream never wait for it: a shadow that cannot keep up is cut off. A route has this one, or that of the listener. Upgrades and `CONNECT` are not mirrored.',
+      examples: ['shadow', { upstream: 'shadow', sample: 0.1, host: 'upstream' }],
+    } satisfies Description,
+  ),
 );

@@ -1,5 +1,6 @@
 import type { HttpConfig, UpstreamConfig } from '../config/index.js';
 import type { HttpSnapshot } from '../proxy/index.js';
+import { mirrorSnapshot } from './mirrors.js';
 import { NO_ROUTE, type RouteMemory } from './route-memory.js';
 import { upstreamHost } from './upstream-host.js';
 
@@ -18,13 +19,13 @@ export interface UpstreamDirectory {
 export function httpRoutes(
   listener: string,
   http: HttpConfig,
-  { positions, configs, memory }: UpstreamDirectory,
+  { positions, configs, memory, workers }: UpstreamDirectory,
 ): HttpSnapshot {
   const hosts = new Map(configs.map((one) => [one.name, upstreamHost(one)]));
   return {
     ...http,
     noRouteCounters: memory.countersOf({ listener, route: NO_ROUTE }),
-    routes: http.routes.map(({ action, guard: limited, ...route }) => {
+    routes: http.routes.map(({ action, guard: limited, mirror, ...route }) => {
       const name = { listener, route: route.name };
       const kept = { guard: memory.guard(name, limited), counters: memory.countersOf(name) };
       if (action.kind === 'outbound') {
@@ -41,7 +42,17 @@ export function httpRoutes(
         host: hosts.get(upstream)!,
         weight,
       }));
-      return { ...route, ...kept, action: { kind: action.kind, targets } };
+      const forwarded = { ...route, ...kept, action: { kind: action.kind, targets } };
+      if (mirror === null) return forwarded;
+      return {
+        ...forwarded,
+        mirror: {
+          ...mirrorSnapshot(mirror, positions, workers),
+          name: mirror.upstream,
+          hostName: hosts.get(mirror.upstream)!,
+          host: mirror.host,
+        },
+      };
     }),
   };
 }

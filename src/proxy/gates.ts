@@ -183,10 +183,10 @@ export class Gates implements TimerOwner {
     return mirror && new Mirror(this.room, mirror, this.upstreams[mirror.upstream]!, index);
   }
 
-  private serviceOf({ http, name }: ListenerSnapshot): HttpService | undefined {
+  private serviceOf({ http, name, index }: ListenerSnapshot): HttpService | undefined {
     if (http === undefined) return undefined;
     this.http ??= new HttpRoom(this.room, this.room.headLimits);
-    return new HttpService(this.http, http, name, this.upstreams);
+    return new HttpService(this.http, http, name, this.upstreams, index);
   }
 
   /** In the order they came, which is the order they wait in. */

@@ -11,23 +11,33 @@ export function plainUpstream(
   name: string,
   addresses: readonly SocketAddress[],
 ): { snapshot: UpstreamSnapshot; endpointTable: SharedArrayBuffer } {
+  const { snapshots, endpointTable } = plainUpstreams({ [name]: addresses });
+  return { snapshot: snapshots[0]!, endpointTable };
+}
+
+/** The same, several of them in one table. */
+export function plainUpstreams(upstreams: Readonly<Record<string, readonly SocketAddress[]>>): {
+  snapshots: UpstreamSnapshot[];
+  endpointTable: SharedArrayBuffer;
+} {
   const endpointTable = EndpointTable.createMemory(1);
-  const [assigned] = new EndpointSlots(new EndpointTable(endpointTable)).assign([
-    {
-      upstream: name,
+  const named = Object.entries(upstreams);
+  const assigned = new EndpointSlots(new EndpointTable(endpointTable)).assign(
+    named.map(([upstream, addresses]) => ({
+      upstream,
       endpoints: addresses.map((address) => ({ address: formatAddress(address), weight: 1 })),
-    },
-  ]);
-  const snapshot: UpstreamSnapshot = {
+    })),
+  );
+  const snapshots = named.map(([name, addresses], upstream) => ({
     ...upstreamDefaults,
     name,
-    slot: assigned!.slot,
+    slot: assigned[upstream]!.slot,
     endpoints: addresses.map((address, index) => ({
       address,
       weight: 1,
       backup: false,
-      slot: assigned!.endpoints[index]!,
+      slot: assigned[upstream]!.endpoints[index]!,
     })),
-  };
-  return { snapshot, endpointTable };
+  }));
+  return { snapshots, endpointTable };
 }

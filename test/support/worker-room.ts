@@ -39,7 +39,7 @@ import {
 import { RawPeer } from './raw-peer.js';
 import { ScriptedLibc } from './scripted-libc.js';
 import { pause, type SocketKit } from './socket-kit.js';
-import { plainUpstream } from './upstream-snapshot.js';
+import { plainUpstreams } from './upstream-snapshot.js';
 
 export interface RoomOptions {
   readonly timeouts?: Partial<TimeoutsSnapshot>;
@@ -150,28 +150,29 @@ export class TestRoom implements WorkerRoom {
     };
     const { endpointsOf = (origin: SocketAddress) => [origin] } = options;
     const endpoints = options.endpoints ?? endpointsOf(this.origin.address);
-    const { snapshot: origin, endpointTable } = plainUpstream('origin', endpoints);
+    this.shadow = kit.listener(family);
+    const { snapshots, endpointTable } = plainUpstreams({
+      origin: endpoints,
+      shadow: [options.shadowAddress ?? this.shadow.address],
+    });
     const ledger = new EndpointLedger(endpointTable, 0);
     const { clock, log } = this;
     const { sendProxyProtocol } = options;
-    const upstream = new Upstream(
-      { ...origin, ...(sendProxyProtocol && { sendProxyProtocol }) },
-      { clock, log, ledger },
-    );
+    const [upstream, shadows] = snapshots.map(
+      (one) =>
+        new Upstream(
+          { ...one, ...(sendProxyProtocol && { sendProxyProtocol }) },
+          { clock, log, ledger },
+        ),
+    ) as [Upstream, Upstream];
     const head = HeadPolicy.of(snapshot, [upstream]);
     this.http = new HttpRoom(this, this.headLimits);
     this.services = options.http
-      ? [new HttpService(this.http, options.http, 'test', [upstream])]
+      ? [new HttpService(this.http, options.http, 'test', [upstream, shadows], 0)]
       : [];
     const [service] = this.services;
     const gate = service && new HttpGate(this.http, service);
     this.listener = new Listener(this, snapshot, upstream, head, undefined, gate);
-    this.shadow = kit.listener(family);
-    const second = plainUpstream('shadow', [options.shadowAddress ?? this.shadow.address]);
-    const shadows = new Upstream(
-      { ...second.snapshot, ...(sendProxyProtocol && { sendProxyProtocol }) },
-      { clock, log, ledger: new EndpointLedger(second.endpointTable, 0) },
-    );
     const mirror = { ...wholeMirror, ...options.mirror };
     if (options.mirror !== undefined) this.listener.mirror = new Mirror(this, mirror, shadows, 0);
     this.listener.open();
@@ -284,8 +285,8 @@ export class TestRoom implements WorkerRoom {
   }
 }
 
-/** All connections, and as much as the defaults of the configuration have. */
-const wholeMirror: MirrorSnapshot = {
+/** What is not said of a mirror. All connections, and as much as the defaults of the configuration have. */
+export const wholeMirror: MirrorSnapshot = {
   upstream: 1,
   sample: 1,
   concurrentMax: 1024,

@@ -119,6 +119,7 @@ export abstract class ConnectionSession implements Session, TimerOwner {
       connectMs: -1,
       tls: describeTls(this.tls),
       upstreamTls: describeTls(tunnelled?.upstreamTls ?? exchange?.link.tls),
+      mirror: exchange?.shadow?.status,
     };
     if (tunnelled !== undefined) {
       const { up, down, isUpOver, isDownOver, isUpSecure, isDownSecure } = tunnelled.tunnel;

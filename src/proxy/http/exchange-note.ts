@@ -66,6 +66,7 @@ export function exchangeLine(exchange: Exchange, close?: CloseReason): void {
       connect_ms: attempts === undefined || link.connectMs < 0 ? undefined : round(link.connectMs),
       retries: retries || undefined,
       timeout: lateFor,
+      mirror: exchange.shadow?.status,
       user_agent: note.userAgent,
       referer: note.referer,
       close,

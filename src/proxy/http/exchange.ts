@@ -15,6 +15,7 @@ import type { HttpRoom } from './http-room.js';
 import type { HttpRoute } from './http-route.js';
 import { Lateness, latenessReason } from './lateness.js';
 import { LocalAnswer } from './local-answer.js';
+import type { RequestShadow } from './mirroring/index.js';
 import { Patience } from './patience.js';
 import { RelayResult } from './relay-result.js';
 import { transition } from './transition.js';
@@ -28,6 +29,8 @@ export class Exchange implements LinkOwner, Task {
   state: ExchangeState = ExchangeState.idle;
   connection!: HttpConnection;
   route: HttpRoute | undefined;
+  /** Gets a copy of the request; it may outlive the exchange. */
+  shadow: RequestShadow | undefined;
   readonly record = new ExchangeRecord();
   readonly request: UpstreamRequest;
   readonly response: ClientResponse;
@@ -62,6 +65,7 @@ export class Exchange implements LinkOwner, Task {
     const { request: head, worker } = room;
     this.connection = connection;
     this.route = undefined;
+    this.shadow = undefined;
     this.isEntered = false;
     record.begin(worker.clock.nowMs);
     this.patience.begin(beganMs);
@@ -219,6 +223,9 @@ export class Exchange implements LinkOwner, Task {
     if (!request.compose(intake, policy, this.forwarding.wantsUpgrade)) {
       this.answer.refuse(431);
       return;
+    }
+    if (!this.forwarding.wantsUpgrade && !response.isConnect) {
+      this.shadow = service.mirrorOf(route)?.follow(connection, request);
     }
     this.forwarding.retriesLeft = route.retries;
     this.enter(ExchangeState.dialling);

@@ -17,6 +17,8 @@ export class HttpRoom {
   /** Heads as they were parsed last: they mean something until the next one. */
   readonly request: RequestHead;
   readonly response: ResponseHead;
+  /** The same for responses that nobody reads. */
+  readonly droppedResponse: ResponseHead;
   readonly buffers: HttpBuffers;
   readonly upstreams: UpstreamPool;
   readonly errors = new ErrorResponses();
@@ -32,6 +34,7 @@ export class HttpRoom {
   ) {
     this.request = new RequestHead(limits);
     this.response = new ResponseHead(limits);
+    this.droppedResponse = new ResponseHead(limits);
     this.buffers = new HttpBuffers(limits.headBytes);
     this.upstreams = new UpstreamPool(worker.clock);
   }

@@ -3,7 +3,9 @@ import { ErrorResponses, type ErrorText } from './error-response.js';
 import { HashKey } from './hash-key.js';
 import { HttpPolicy } from './http-policy.js';
 import type { HttpRoom } from './http-room.js';
+import type { HttpRoute } from './http-route.js';
 import type { ErrorPageSnapshot, HttpSnapshot } from './http-snapshot.js';
+import { RequestMirror } from './mirroring/index.js';
 import type { Target } from './split.js';
 
 /** What one listener does with requests: its rules, and the upstreams they lead to. */
@@ -13,9 +15,12 @@ export class HttpService {
   private readonly keys: readonly (HashKey | undefined)[];
   /** Answers of our own, where the listener has words for them. */
   readonly errors: ErrorResponses | undefined;
+  /** Who gets a copy of their requests, by position of the route. */
+  private readonly mirrors: readonly (RequestMirror | undefined)[];
 
   /**
    * @param listener its name
+   * @param index position of its counters
    * @param upstreams of the worker, in the order of its snapshot
    */
   constructor(
@@ -23,10 +28,21 @@ export class HttpService {
     http: HttpSnapshot,
     listener: string,
     private readonly upstreams: readonly Upstream[],
+    index: number,
   ) {
     this.policy = new HttpPolicy(http, listener, room.worker.number, room.ids);
     this.keys = upstreams.map(({ hash }) => (hash === undefined ? undefined : new HashKey(hash)));
     this.errors = errorPages(http.errorPages ?? []);
+    this.mirrors = http.routes.map((route) => {
+      const { mirror } = route;
+      if (mirror === undefined) return undefined;
+      return new RequestMirror(room, http, route, mirror, upstreams[mirror.upstream]!, index);
+    });
+  }
+
+  /** Who gets a copy of the route's requests, if somebody does. */
+  mirrorOf({ index }: HttpRoute): RequestMirror | undefined {
+    return this.mirrors[index];
   }
 
   /** @param target nothing for a request that says itself where it goes, and may go there */

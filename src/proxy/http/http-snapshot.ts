@@ -1,3 +1,4 @@
+import type { MirrorSnapshot } from '../mirror/index.js';
 import type { Network } from '../network-set.js';
 import type { ErrorText } from './error-response.js';
 import type { GuardSnapshot } from './guarding/index.js';
@@ -56,6 +57,8 @@ export interface HttpRouteSnapshot {
   /** The cookie that keeps a client at its endpoint, made where there is none; null or absent: none is. */
   readonly sticky?: StickySnapshot | null;
   readonly guard: GuardSnapshot;
+  /** Who gets a copy of its requests; absent: nobody. */
+  readonly mirror?: HttpMirrorSnapshot;
   /** Memory of a {@link RouteCounters}; absent: nothing is counted. */
   readonly counters?: SharedArrayBuffer;
 }
@@ -67,6 +70,15 @@ export interface RouteTimeouts {
   readonly requestMs: number | null;
   readonly responseMs: number | null;
   readonly tunnelMs: number | null;
+}
+
+export interface HttpMirrorSnapshot extends MirrorSnapshot {
+  /** Of the upstream, for `$upstream`. */
+  readonly name: string;
+  /** What it is called in Host where that is the upstream's. */
+  readonly hostName: string;
+  /** The Host that it is told; null: as the route has it. */
+  readonly host: HttpRouteSnapshot['host'] | null;
 }
 
 export interface StickySnapshot {

@@ -1,4 +1,4 @@
-import { type NativeMemory, Outcome, type Transport } from '../../splice/index.js';
+import { type NativeMemory, Outcome, type PumpTap, type Transport } from '../../splice/index.js';
 import type { PathTaken } from '../access-line.js';
 import { isPeerGone } from '../tunnel.js';
 import { BodyRelay, type RelaySide } from './body-relay.js';
@@ -8,13 +8,15 @@ import type { Intake } from './intake.js';
 import { Framing } from './message-head.js';
 import { Method } from './method.js';
 import { RelayResult } from './relay-result.js';
-import type { RequestDelivery } from './rewriting/index.js';
+import type { RequestDelivery, RequestRewriter } from './rewriting/index.js';
 
 /** What a head may grow by at least: fields that are added. */
 const GROWTH_BYTES = 8 * 1024;
 
 const plain: RequestDelivery = { isUpgrade: false, dropsExpect: false };
 const upgrade: RequestDelivery = { isUpgrade: true, dropsExpect: false };
+/** For who gets the body whatever it answers. */
+const unasking: RequestDelivery = { isUpgrade: false, dropsExpect: true };
 
 /** RFC 9110 §9.2.2: done twice, it comes to the same. */
 const idempotent: ReadonlySet<Method> = new Set([
@@ -106,15 +108,27 @@ export class UpstreamRequest {
    * @returns false when the head grew beyond everything that was expected
    */
   compose(intake: Intake, policy: HttpPolicy, isUpgrade: boolean): boolean {
-    const { room } = this;
-    const block = room.buffers.takeFor(this.headBytes + GROWTH_BYTES + this.bodyTaken);
-    this.block = block;
-    const writer = room.writer.begin(block.bytes);
-    policy.route!.request.write(policy, isUpgrade ? upgrade : plain, writer);
-    const bodyEnd = this.bodyStart + this.bodyTaken;
-    if (bodyEnd > this.bodyStart) writer.copy(intake.buffer!.bytes, this.bodyStart, bodyEnd);
-    this.blockBytes = writer.length;
-    return !writer.isFull;
+    this.block = this.write(intake, policy, policy.route!.request, isUpgrade ? upgrade : plain);
+    this.blockBytes = this.room.writer.length;
+    return !this.room.writer.isFull;
+  }
+
+  /**
+   * Gives somebody else a copy, as another rewriter wants it: what is there of it now, the rest of the body
+   * when it comes.
+   *
+   * @returns false when the head grew beyond everything that was expected: then it was given nothing
+   */
+  copyTo(tap: PumpTap, intake: Intake, policy: HttpPolicy, rewriter: RequestRewriter): boolean {
+    const { room, body } = this;
+    const memory = this.write(intake, policy, rewriter, unasking);
+    const { length, isFull } = room.writer;
+    if (!isFull) tap.copied(memory.address, length);
+    room.buffers.give(memory);
+    if (isFull) return false;
+    if (body.isRead) tap.ended?.(true);
+    else body.tap = tap;
+    return true;
   }
 
   /** Sends it on a connection; more of it goes by {@link push}. */
@@ -196,6 +210,22 @@ export class UpstreamRequest {
     if (this.block === undefined || this.body.isHolding) return;
     this.room.buffers.give(this.block);
     this.block = undefined;
+  }
+
+  /** Writes the head and what is there of the body. @returns where, for `HttpRoom.writer.length` bytes */
+  private write(
+    intake: Intake,
+    policy: HttpPolicy,
+    rewriter: RequestRewriter,
+    delivery: RequestDelivery,
+  ): NativeMemory {
+    const { room } = this;
+    const memory = room.buffers.takeFor(this.headBytes + GROWTH_BYTES + this.bodyTaken);
+    const writer = room.writer.begin(memory.bytes);
+    rewriter.write(policy, delivery, writer);
+    const bodyEnd = this.bodyStart + this.bodyTaken;
+    if (bodyEnd > this.bodyStart) writer.copy(intake.buffer!.bytes, this.bodyStart, bodyEnd);
+    return memory;
   }
 
   /** Nothing more of it goes out. */

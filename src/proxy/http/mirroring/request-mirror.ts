@@ -1,0 +1,81 @@
+import { Mirror } from '../../mirror/index.js';
+import { type ProxiedClient, proxiedClient } from '../../proxy-sender.js';
+import type { Upstream } from '../../upstream/index.js';
+import type { HttpConnection } from '../connection.js';
+import { HashKey } from '../hash-key.js';
+import type { HttpRoom } from '../http-room.js';
+import type { HttpMirrorSnapshot, HttpRouteSnapshot, HttpSnapshot } from '../http-snapshot.js';
+import { RequestRewriter } from '../rewriting/index.js';
+import type { Target } from '../split.js';
+import type { UpstreamRequest } from '../upstream-request.js';
+import { RequestShadow } from './request-shadow.js';
+
+/** Tells the shadow what the request is; whatever a client says of it is taken out. */
+const MIRRORED = 'X-Mirrored';
+
+/** What one route does for its shadow: which requests are mirrored, and how their heads are written there. */
+export class RequestMirror {
+  private readonly mirror: Mirror;
+  private readonly target: Target;
+  private readonly rewriter: RequestRewriter;
+  private readonly hash: HashKey | undefined;
+
+  /** @param listener position of its counters */
+  constructor(
+    private readonly room: HttpRoom,
+    http: HttpSnapshot,
+    route: HttpRouteSnapshot,
+    snapshot: HttpMirrorSnapshot,
+    upstream: Upstream,
+    listener: number,
+  ) {
+    const { name, hostName, host } = snapshot;
+    this.mirror = new Mirror(room.worker, snapshot, upstream, listener);
+    this.target = { upstream: snapshot.upstream, name, host: Buffer.from(hostName, 'latin1') };
+    this.rewriter = new RequestRewriter(http, shadowed(route, host ?? route.host));
+    this.hash = upstream.hash === undefined ? undefined : new HashKey(upstream.hash);
+  }
+
+  /**
+   * Begins a copy of the request that the policy has taken up and that is composed already, if it is among
+   * those that are mirrored.
+   */
+  follow(connection: HttpConnection, request: UpstreamRequest): RequestShadow | undefined {
+    if (!this.mirror.takesNext()) return undefined;
+    const { mirror, hash } = this;
+    const { intake, service } = connection;
+    const { policy } = service;
+    const client = this.clientOf(connection);
+    if (client === null) return undefined;
+    const { target } = policy;
+    policy.target = this.target;
+    const key = hash === undefined ? 0 : hash.of(policy);
+    const shadow = new RequestShadow(this.room, mirror, {
+      key,
+      client,
+      method: policy.head.method,
+    });
+    shadow.begin();
+    if (!request.copyTo(shadow, intake, policy, this.rewriter)) shadow.drop();
+    policy.target = target;
+    return shadow;
+  }
+
+  /** @returns nothing where the shadow is told of no client; null for one that has reset the connection */
+  private clientOf(connection: HttpConnection): ProxiedClient | null | undefined {
+    const sender = this.mirror.upstream.sendProxyProtocol;
+    if (sender === undefined) return undefined;
+    const { worker: room, sequence, head, tls } = connection;
+    return proxiedClient({ room, sequence, head, tls, client: connection }, sender);
+  }
+}
+
+/** The route as the shadow's rewriter sees it. */
+function shadowed(route: HttpRouteSnapshot, host: HttpRouteSnapshot['host']): HttpRouteSnapshot {
+  const { requestHeaders } = route;
+  const others = (field: { readonly name: string }) =>
+    field.name.toLowerCase() !== MIRRORED.toLowerCase();
+  const set = [...requestHeaders.set.filter(others), { name: MIRRORED, value: ['1'] }];
+  const add = requestHeaders.add.filter(others);
+  return { ...route, host, requestHeaders: { ...requestHeaders, set, add } };
+}
