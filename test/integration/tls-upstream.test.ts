@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
 import { missingProgram, testWith } from '#test/support/capability.js';
+import { startConfigured } from '#test/support/configured.js';
 import { until, within } from '#test/support/deadline.js';
 import { type Headgate, startHeadgate } from '#test/support/headgate.js';
 import { connect as connectPlain, echoOrigin, says } from '#test/support/live-proxy.js';
@@ -120,6 +121,41 @@ testWith(missing, 'tls upstream: who is not, and what to do', timeout, async (t)
     await headgate.stop();
   }
   t.equal(plain.failures.length, 0);
+});
+
+testWith(missing, 'tls upstream: requests to one that wants a certificate', timeout, async (t) => {
+  authority();
+  const own = certificate(['gate.test']);
+  const [cert, key] = [kit.write('gate.pem', own.chain), kit.write('gate.key', own.key)];
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const { chain, key: appKey } = certificate(['app.test']);
+    const asks = { requestCert: true, ca: authority(), maxVersion };
+    const app = createHttpsServer({ cert: chain, key: appKey, ...asks }, (request, response) => {
+      const { subject } = (request.socket as TLSSocket).getPeerCertificate();
+      response.end(subject.CN);
+    });
+    app.on('tlsClientError', () => {});
+    await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
+    t.teardown(() => app.close());
+    const endpoint = `127.0.0.1:${(app.address() as AddressInfo).port}`;
+    for (const isKnown of [false, true]) {
+      const tls = { ca: kit.path('authority.pem'), server_name: 'app.test' };
+      const { headgate } = await startConfigured(t, {
+        listeners: { in: { bind: '127.0.0.1:0', http: { routes: [{ upstream: 'one' }] } } },
+        upstreams: {
+          one: { endpoints: [endpoint], tls: { ...tls, ...(isKnown && { cert, key }) } },
+        },
+      });
+      const answer = await fetch(`http://${headgate.address}/`);
+      const text = await answer.text();
+      t.equal(answer.status, isKnown ? 200 : 502, maxVersion);
+      const warning = () => headgate.logs.find(({ upstream, level }) => upstream && level === 40);
+      if (isKnown) t.equal(text, 'gate.test');
+      else t.match(await until(3_000, 'a warning', warning), { msg: /`tls.cert`/ }, maxVersion);
+      await headgate.stop();
+      if (isKnown) t.equal(warning(), undefined);
+    }
+  }
 });
 
 testWith(missing, 'tls upstream: terminated and encrypted again', timeout, async (t) => {
