@@ -3,6 +3,7 @@
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
+import koffi from 'koffi';
 import {
   copyFile,
   createKernel,
@@ -28,6 +29,10 @@ import {
   ZeroCopySender,
 } from '#src/splice/index.js';
 
+// asm-generic/mman-common.h
+const PROT_READ = 1;
+const MAP_SHARED = 1;
+
 const KIB = 1024;
 const MIB = KIB * KIB;
 const sizes = [KIB, 16 * KIB, 64 * KIB, MIB, 64 * MIB];
@@ -45,8 +50,16 @@ interface Bench {
   transport: PlainTransport;
   zeroCopy: ZeroCopySender;
   pages: GiftPages;
+  mapping: Mapping;
   /** Empties the receiver; its calls are not counted, its time is: the same for every way. */
   drain(): void;
+}
+
+/** mmap(2) of the file, which the library has no use for: it is here to be compared with. */
+interface Mapping {
+  /** @returns the address */
+  map(file: number, length: number): number;
+  unmap(address: number, length: number): void;
 }
 
 /** Moves the first `size` bytes of the file, all of them. */
@@ -60,6 +73,13 @@ const ways: Readonly<Record<string, Way>> = {
         kernel.send(socket, buffer.address + done, length - done, Socket.MSG_NOSIGNAL),
       );
     }),
+  'mmap+write': ({ kernel, file, socket, mapping, drain }, size) => {
+    const address = mapping.map(file, size);
+    deliver(size, drain, (done) =>
+      kernel.send(socket, address + done, size - done, Socket.MSG_NOSIGNAL),
+    );
+    mapping.unmap(address, size);
+  },
   sendfile: ({ kernel, file, socket, drain }, size) =>
     deliver(size, drain, (done) => sendFile(kernel, socket, file, done, size - done)),
   splice: ({ kernel, file, transport, pipe, drain }, size) =>
@@ -123,7 +143,7 @@ function deliver(length: number, drain: () => void, send: (done: number) => numb
 }
 
 /** The C library, with its calls counted. */
-function counting(): { libc: Libc; count: () => number } {
+function counting(): { libc: Libc; mapping: Mapping; count: () => number } {
   const real = loadLibc();
   let calls = 0;
   const counted = (name: SyscallName) => {
@@ -135,7 +155,22 @@ function counting(): { libc: Libc; count: () => number } {
   };
   const all = Object.fromEntries(syscallNames.map((name) => [name, counted(name)]));
   const libc = { calls: all as unknown as Libc['calls'], errno: () => real.errno() };
-  return { libc, count: () => calls };
+  const c = koffi.load(null);
+  const mmap = c.func('long mmap(uintptr_t, size_t, int, int, int, long)');
+  const munmap = c.func('int munmap(uintptr_t, size_t)');
+  const mapping: Mapping = {
+    map(file, length) {
+      calls++;
+      const address = mmap(0, length, PROT_READ, MAP_SHARED, file, 0);
+      if (address === -1) throw new Error('mmap');
+      return address;
+    },
+    unmap(address, length) {
+      calls++;
+      if (munmap(address, length) !== 0) throw new Error('munmap');
+    },
+  };
+  return { libc, mapping, count: () => calls };
 }
 
 export async function run(args: string[]): Promise<number> {
@@ -147,8 +182,8 @@ export async function run(args: string[]): Promise<number> {
   }
   const directory = mkdtempSync(`${tmpdir()}/headgate-primitives-`);
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
-  const { libc, count } = counting();
-  const bench = open(directory, createKernel(libc));
+  const { libc, mapping, count } = counting();
+  const bench = open(directory, createKernel(libc), mapping);
   console.log(`| message | ${Object.keys(ways).join(' | ')} |`);
   console.log(`|---|${'---|'.repeat(Object.keys(ways).length)}`);
   for (const size of sizes) {
@@ -190,7 +225,7 @@ function measure(
   return `${calls.toFixed(1)} / ${((user + system) / megabytes).toFixed(0)}`;
 }
 
-function open(directory: string, kernel: Kernel): Bench {
+function open(directory: string, kernel: Kernel, mapping: Mapping): Bench {
   const file = openSync(`${directory}/from`, 'w+');
   const target = openSync(`${directory}/to`, 'w+');
   process.once('exit', () => [file, target].forEach(closeSync));
@@ -222,6 +257,7 @@ function open(directory: string, kernel: Kernel): Bench {
     transport: new PlainTransport(kernel, socket, true),
     zeroCopy,
     pages: new GiftPages(kernel, bufferBytes),
+    mapping,
     drain() {
       while (uncounted.recv(receiver, into.address, into.byteLength, 0) > 0);
       zeroCopy.reap();
