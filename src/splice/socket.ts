@@ -181,11 +181,13 @@ export function resetSocket(kernel: Kernel, fd: number): void {
 /**
  * True while a connection would take bytes: at least a third of its send buffer is free. If it is
  * not, an event is promised, whether or not a write was refused: poll(2) asks for it (tcp_poll).
+ *
+ * @param timeoutMs to wait for it, and for the connection to be made
  */
-export function isWritable(kernel: Kernel, fd: number): boolean {
+export function isWritable(kernel: Kernel, fd: number, timeoutMs = 0): boolean {
   pollfd.bytes.writeInt32LE(fd, Pollfd.fd);
   pollfd.bytes.writeUInt32LE(Misc.POLLOUT, Pollfd.events);
-  kernel.poll(pollfd.address, 1, 0);
+  kernel.poll(pollfd.address, 1, timeoutMs);
   return pollfd.bytes.readUInt16LE(Pollfd.revents) !== 0;
 }
 

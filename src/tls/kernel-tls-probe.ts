@@ -1,10 +1,10 @@
 import {
+  isWritable,
   type Kernel,
   localAddress,
   openConnection,
   openListener,
   Sockaddr,
-  Socket,
 } from '../splice/index.js';
 import { type CipherSuite, type KernelCipher, kernelCiphers } from './cipher-suites.js';
 import { TlsOption } from './control-record.js';
@@ -21,6 +21,8 @@ export interface KernelTlsOffer {
   readonly canRenewKeys: boolean;
 }
 
+/** For a connection to be made; nothing else is done meanwhile. */
+const CONNECT_MS = 100;
 const LOOPBACK = { family: 'inet', host: '127.0.0.1', port: 0 } as const;
 
 /**
@@ -67,9 +69,9 @@ function probeDirection(
     ipv6Only: false,
   });
   const near = openConnection(kernel, new Sockaddr(localAddress(kernel, listener)));
-  const far = kernel.accept4(listener, 0, 0, Socket.SOCK_CLOEXEC);
   try {
-    if (near < 0 || far < 0) return [KernelTlsRefusal.Error, false];
+    // On a busy machine even loopback takes its time: the handshake of TCP is softirq work.
+    if (near < 0 || !isWritable(kernel, near, CONNECT_MS)) return [KernelTlsRefusal.Error, false];
     const refusal = attachKernelTls(kernel, near);
     if (refusal !== KernelTlsRefusal.None) return [refusal, false];
     const install = (): number =>
@@ -77,7 +79,7 @@ function probeDirection(
     const answer = keyRefusal(install());
     return [answer, answer === KernelTlsRefusal.None && install() >= 0];
   } finally {
-    for (const fd of [near, far, listener]) if (fd >= 0) kernel.close(fd);
+    for (const fd of [near, listener]) if (fd >= 0) kernel.close(fd);
   }
 }
 

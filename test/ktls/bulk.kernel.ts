@@ -87,7 +87,8 @@ function bulkTest(
       const spliced = meter[PumpSlot.SpliceBytes]!;
       t.comment(`${way}: ${copied} bytes copied, ${spliced} spliced`);
       t.equal(copied + spliced, length);
-      t.ok(copied <= clients * 256 * 1024, 'only the beginning is copied');
+      // The beginning; and a little where the sender was so slow that it looked like small messages.
+      t.ok(copied <= length / 16, `${copied} bytes were copied`);
     }
     for (const meter of [secureUp, secureDown]) {
       t.same([...meter], Array(PUMP_SLOTS).fill(0), 'nothing passes OpenSSL');

@@ -43,9 +43,17 @@ testWith(
 function report(t: Test, run: MachineRun): void {
   const results = [...run.output.matchAll(/^(?<not>not )?ok \d+ - (?<name>.*?)(?: # time=.*)?$/gm)];
   for (const { groups } of results) t.ok(groups!.not === undefined, groups!.name!);
-  t.equal(run.status, 0, run.status === 0 ? 'ended well' : run.output.slice(-8000));
+  t.equal(run.status, 0, run.status === 0 ? 'ended well' : troubles(run.output));
   t.ok(results.length > 0, 'there was something to run');
   // A fallback to OpenSSL would pass for kernel TLS otherwise.
   t.ok(run.tlsStat.TlsTxSw! > 0, `the kernel has encrypted on ${run.tlsStat.TlsTxSw} sockets`);
   t.ok(run.tlsStat.TlsRxSw! > 0, `the kernel has decrypted on ${run.tlsStat.TlsRxSw} sockets`);
+}
+
+/** What went wrong, in the words of the run; its last words where it never said so. */
+function troubles(output: string): string {
+  const lines = output.split('\n');
+  const at = lines.flatMap((line, index) => (/^ *not ok /.test(line) ? [index] : []));
+  const excerpts = at.map((index) => lines.slice(Math.max(0, index - 3), index + 25).join('\n'));
+  return excerpts.length === 0 ? output.slice(-8000) : excerpts.join('\n').slice(0, 16_000);
 }

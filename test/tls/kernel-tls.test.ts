@@ -5,12 +5,16 @@ import {
   attachKernelTls,
   installKey,
   KernelTlsRefusal,
+  kernelCiphers,
   kernelSuite,
   kernelTlsRefusals,
   keyRefusal,
+  probeKernelTls,
   TlsEnding,
+  TlsVersion,
   tlsEndings,
 } from '#src/tls/index.js';
+import { KernelTlsEmulation } from '#test/support/kernel-tls-emulation.js';
 import { ScriptedLibc } from '#test/support/scripted-libc.js';
 import { socketTest } from '#test/support/socket-kit.js';
 
@@ -59,4 +63,19 @@ t.test('kernel TLS: a key that was handed over is overwritten', async (t) => {
 
 socketTest('kernel TLS: a unix socket has none', async (t, kit) => {
   t.equal(attachKernelTls(kit.kernel, kit.pair('unix').near), KernelTlsRefusal.NotTcp);
+});
+
+socketTest('kernel TLS: a probe waits for its connection to be made', async (t) => {
+  const { None } = KernelTlsRefusal;
+  for (const canRenewKeys of [false, true]) {
+    const { kernel, libc } = new KernelTlsEmulation({ canRenewKeys });
+    const probe = () => probeKernelTls(kernel, kernelCiphers.aes256Gcm, TlsVersion.Tls13);
+    t.match(probe(), { tx: None, rx: None, canRenewKeys });
+    const waits = libc.trace.filter(({ name }) => name === 'poll').map(({ args }) => args[2]!);
+    t.equal(waits.length, 2, 'one for each direction');
+    t.ok(waits.every((timeoutMs) => timeoutMs > 0));
+    // Nothing happens in time: poll(2) leaves the events empty.
+    libc.script('poll', () => 0);
+    t.match(probe(), { tx: KernelTlsRefusal.Error, canRenewKeys: false });
+  }
 });

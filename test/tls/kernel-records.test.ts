@@ -4,6 +4,7 @@ import t from 'tap';
 import { NativeMemory, Outcome } from '#src/splice/index.js';
 import {
   type ClientContext,
+  type DirectionKeys,
   loadOpenSsl,
   type OpenSsl,
   RecordType,
@@ -120,7 +121,7 @@ const ciphersuites = [
 for (const suite of ciphersuites) {
   for (const messageBytesMax of [512, 20]) {
     socketTest(
-      `kernel tickets: the next connection resumes, ${suite}, ${messageBytesMax} bytes at a time`,
+      `kernel records: the next connection resumes, ${suite}, ${messageBytesMax} bytes at a time`,
       async (t, kit) => {
         const { openssl, left } = counting();
         const context = clientContext({}, { kernel: true }, openssl);
@@ -141,7 +142,7 @@ for (const suite of ciphersuites) {
   }
 }
 
-socketTest('kernel tickets: TLS 1.2 resumes, too, whose ticket came before', async (t, kit) => {
+socketTest('kernel records: TLS 1.2 resumes, too, whose ticket came before', async (t, kit) => {
   const context = clientContext({ maxVersion: Tls12 }, { kernel: true });
   for (const isResumed of [false, true, true]) {
     const ends = connect(kit, context, { version: Tls12 });
@@ -153,7 +154,7 @@ socketTest('kernel tickets: TLS 1.2 resumes, too, whose ticket came before', asy
   context.release();
 });
 
-socketTest('kernel tickets: one that OpenSSL refuses changes nothing else', async (t, kit) => {
+socketTest('kernel records: one that OpenSSL refuses changes nothing else', async (t, kit) => {
   for (const [what, content] of [
     ['it ends in the middle', [4, 0, 0, 6, 1, 2, 3, 4, 5, 6]],
     ['nothing in it', [4, 0, 0, 0]],
@@ -176,7 +177,7 @@ socketTest('kernel tickets: one that OpenSSL refuses changes nothing else', asyn
   }
 });
 
-socketTest('kernel tickets: who gives none is waited for a while', async (t, kit) => {
+socketTest('kernel records: who gives none is waited for a while', async (t, kit) => {
   const { openssl, left } = counting();
   const context = clientContext({}, { kernel: true }, openssl);
   const contexts = serverContexts({ ticketKeys: [], kernel: 'off' });
@@ -201,7 +202,7 @@ socketTest('kernel tickets: who gives none is waited for a while', async (t, kit
   context.release();
 });
 
-socketTest('kernel tickets: a connection that is reset leaves nothing', async (t, kit) => {
+socketTest('kernel records: a connection that is reset leaves nothing', async (t, kit) => {
   const { openssl, left } = counting();
   const context = clientContext({}, { kernel: true }, openssl);
   const ends = connect(kit, context);
@@ -218,7 +219,7 @@ socketTest('kernel tickets: a connection that is reset leaves nothing', async (t
 });
 
 for (const suite of ciphersuites) {
-  socketTest(`kernel tickets: OpenSSL changes its keys, ${suite}`, async (t, kit) => {
+  socketTest(`kernel records: OpenSSL changes its keys, ${suite}`, async (t, kit) => {
     const context = clientContext({}, { kernel: true });
     const options = { canRenewKeys: true, ciphersuites: suite };
     const ends = connect(kit, context, options);
@@ -238,7 +239,53 @@ for (const suite of ciphersuites) {
   });
 }
 
-t.test('kernel tickets: every outcome has its name', async (t) => {
+/** A server whose records the kernel has, and a client that is OpenSSL's altogether. */
+function connectServer(kit: SocketKit, suite: string): Ends {
+  const contexts = serverContexts({ ciphersuites: suite, ticketKeys }, { kernel: true });
+  const context = clientContext({ minVersion: Tls13 });
+  const emulation = new KernelTlsEmulation({ canRenewKeys: true });
+  const pair = new TlsPair(kit, contexts, context, { kernel: emulation.kernel });
+  if (!pair.shake()) throw new Error('no handshake');
+  kit.disown(pair.near);
+  kit.disown(pair.far);
+  const { ssl } = pair.client;
+  const server = takeOver(pair.server, 'require', true).transport!;
+  const client = takeOver(pair.client, 'off', false).transport!;
+  contexts.release();
+  context.release();
+  return { client, server, emulation, ssl, isResumed: false };
+}
+
+for (const suite of ciphersuites) {
+  socketTest(`kernel records: a client changes its keys, ${suite}`, async (t, kit) => {
+    const ends = connectServer(kit, suite);
+    const { client, server, emulation } = ends;
+    const bytes = payload(4, 40_000);
+    for (const keys of [2, 4, 6]) {
+      t.ok(pass(client, server, bytes).equals(bytes));
+      t.ok(pass(server, client, bytes).equals(bytes));
+      t.equal(emulation.keys, keys, 'both directions');
+      t.equal(updateKey(ends.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+    }
+    close(ends);
+  });
+}
+
+socketTest('kernel records: OpenSSL follows when our key has served its time', async (t, kit) => {
+  const ends = connectServer(kit, ciphersuites[0]!);
+  const { client, server, emulation } = ends;
+  const { writer } = server as unknown as { writer: { keys: DirectionKeys } };
+  const bytes = payload(5, 20_000);
+  for (const keys of [3, 4]) {
+    writer.keys.recordsLeft = 0;
+    t.ok(pass(server, client, bytes).equals(bytes));
+    t.ok(pass(client, server, bytes).equals(bytes));
+    t.equal(emulation.keys, keys, 'one direction');
+  }
+  close(ends);
+});
+
+t.test('kernel records: every outcome has its name', async (t) => {
   const { ticketOutcomes } = await import('#src/tls/index.js');
   const snake = (name: string): string => name.replace(/(?<=.)[A-Z]/g, '_$&').toLowerCase();
   t.same(Object.keys(TicketOutcome).map(snake), ticketOutcomes);
