@@ -2,6 +2,7 @@
  * The command line: one file per subcommand, each a function from its arguments to an exit code.
  */
 import { readFileSync } from 'node:fs';
+import { capture } from './capture.js';
 import { check } from './check.js';
 import { doctor } from './doctor.js';
 import { http } from './http.js';
@@ -11,7 +12,7 @@ import { run } from './run.js';
 import { schema } from './schema.js';
 import { tcp } from './tcp.js';
 
-const commands = { run, tcp, http, check, doctor, schema, password } as const;
+const commands = { run, tcp, http, check, doctor, capture, schema, password } as const;
 
 const usage = `headgate: a zero-copy reverse proxy for Linux
 
@@ -20,6 +21,7 @@ const usage = `headgate: a zero-copy reverse proxy for Linux
   headgate http  LISTEN UPSTREAM [options]          the same for HTTP, request by request
   headgate check -c headgate.yaml                   validate a configuration, exit 0 or 1
   headgate doctor [--json]                          what this machine offers, each thing tried
+  headgate capture list|show|export                 what listeners have captured
   headgate schema                                   the JSON Schema of the configuration
   headgate password < FILE                          hash a password for basic_auth
   headgate --version

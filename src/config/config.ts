@@ -1,4 +1,5 @@
 import { parseBindAddress, parseListenAddress } from './address.js';
+import { toCapture } from './capture-config.js';
 import type { Files } from './files.js';
 import { toHttp } from './http-config.js';
 import { toRequestTimeouts } from './http-timeouts.js';
@@ -72,6 +73,7 @@ export function toConfig(file: ConfigFile, files: Files) {
           ? null
           : { routes: toRoutes(listener.tcp), mirror: toMirror(listener.tcp.mirror) },
       http: listener.http === undefined ? null : toHttp(listener.http),
+      capture: toCapture((listener.tcp ?? listener.http)?.capture),
       /** null: streams are forwarded as they come. */
       tls: listener.tls === undefined ? null : toListenerTls(listener.tls, files),
     })),

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { capture } from './capture-schema.js';
 import { errorPages, httpsKeys } from './http-answer-schema.js';
 import { httpRoute } from './http-route-schema.js';
 import { httpMirror } from './mirror-schema.js';
@@ -53,6 +54,7 @@ export const httpProxying = Type.Object(
       } satisfies Description),
     ),
     mirror: httpMirror,
+    capture,
     error_pages: errorPages,
     ...httpsKeys,
     date: optional(

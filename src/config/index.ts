@@ -5,7 +5,7 @@
  * works from (`config.ts`); `tls/` does all of that for certificates, keys and what belongs to them. All that is
  * wrong with a file is found in one run and told as `file:line:column: what is wrong, what was expected`. Only the
  * schema, what makes the configuration of it (`config.ts`), and the rules about several keys (`bind-clash.ts`,
- * `route-order.ts`, `http-rules.ts`, `balance-rules.ts`) know any key: a new one begins in the schema.
+ * `route-order.ts`, `http-rules.ts`, `balance-rules.ts`, `capture-rules.ts`) know any key: a new one begins in the schema.
  */
 export {
   type Address,

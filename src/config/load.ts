@@ -4,6 +4,7 @@ import { getSystemErrorMap } from 'node:util';
 import { findAdminExposure } from './admin-exposure.js';
 import { findBalanceMistakes } from './balance-rules.js';
 import { findBindClashes } from './bind-clash.js';
+import { findCaptureMistakes } from './capture-rules.js';
 import { type Config, toConfig } from './config.js';
 import { withDefaults } from './defaults.js';
 import { readDocument, type SourceDocument } from './document.js';
@@ -54,6 +55,7 @@ export function loadConfig(text: string, options: LoadOptions = {}): Loaded {
     ...findUnreachableRoutes(source.value),
     ...findHttpMistakes(source.value),
     ...findBalanceMistakes(source.value),
+    ...findCaptureMistakes(source.value),
     ...findTlsProblems(source.value, files),
   ];
   const problems = [

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { capture } from './capture-schema.js';
 import { tcpMirror } from './mirror-schema.js';
 import { type Description, reference, text } from './schema-terms.js';
 
@@ -72,6 +73,7 @@ export const tcpForwarding = Type.Object(
       } satisfies Description),
     ),
     mirror: tcpMirror,
+    capture,
   },
   {
     title: 'TCP forwarding',

@@ -5,6 +5,7 @@ import {
   Worker as Thread,
 } from 'node:worker_threads';
 import {
+  type CaptureLaneMemory,
   COUNTER_REGION_BYTES,
   Counters,
   type FlowList,
@@ -30,6 +31,8 @@ export interface DataThreadOptions {
   readonly memory?: WorkerMemory;
   /** Module the thread runs, proxy/worker-main.ts by default. */
   readonly entry?: URL | undefined;
+  /** Its way to the capture thread, its own. */
+  readonly captureLane?: CaptureLaneMemory | undefined;
 }
 
 /** A thread that has only been started looks at its messages when its modules are loaded. */
@@ -64,7 +67,7 @@ export class DataThread {
     public snapshot: WorkerSnapshot,
     shared: SharedArrayBuffer,
     private readonly sink: LogSink,
-    { memory = createMemory(), entry = WORKER_MAIN }: DataThreadOptions = {},
+    { memory = createMemory(), entry = WORKER_MAIN, captureLane }: DataThreadOptions = {},
   ) {
     this.counters = new Counters(memory.counters);
     this.flowsLostBefore = this.counters.flowsLost;
@@ -79,6 +82,7 @@ export class DataThread {
       ...memory,
       shared,
       logBacklog: this.logBacklog,
+      captureLane,
     };
     const thread = new Thread(entry, {
       name: `worker-${snapshot.worker}`,

@@ -9,6 +9,18 @@ export type {
   ReloadResult,
   UpstreamStatus,
 } from './admin/index.js';
+export {
+  type CaptureChunk,
+  capturePath,
+  chunksOf,
+  exportRaw,
+  isCaptureId,
+  listCaptures,
+  pcapngBytes,
+  rawBytes,
+  readCapture,
+  type StoredCapture,
+} from './capture/index.js';
 export { type Check, diagnose } from './diagnosis.js';
 export { bindErrorText } from './listening.js';
 export { LogSink } from './log-sink.js';

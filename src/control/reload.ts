@@ -4,6 +4,7 @@ import type { ReloadResult } from './admin/index.js';
 import type { AdminChange, AdminPlace } from './admin-place.js';
 import type { Admissions } from './admission.js';
 import type { BoundChange, BoundListeners } from './bound-listeners.js';
+import type { Captures } from './capture/index.js';
 import type { DemoOrigins } from './demo-origins.js';
 import { bindErrorText, removeListenerFile } from './listening.js';
 import type { LogSink } from './log-sink.js';
@@ -30,6 +31,7 @@ export interface ReloadSite {
   readonly credentials: Credentials;
   readonly upstreams: Upstreams;
   readonly origins: DemoOrigins;
+  readonly captures: Captures;
   readonly sink: LogSink;
   readonly endpointTable: SharedArrayBuffer;
 }
@@ -98,6 +100,7 @@ export async function tellWorkers(site: ReloadSite, config: Config): Promise<voi
     admissions: site.admissions.of(config),
     tls: site.credentials.settings,
     routeMemory: site.admissions.routes,
+    captures: site.captures.configure(config),
   };
   await Promise.all(
     workers.map((worker) =>

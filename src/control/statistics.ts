@@ -16,6 +16,7 @@ import {
   type TlsSideName,
 } from '../proxy/index.js';
 import { errnoName, PumpSlot, syscallNames } from '../splice/index.js';
+import type { CaptureStatistics } from './capture/index.js';
 import type { RouteStatistics } from './route-statistics.js';
 import type { CertificateExpiry } from './tls/index.js';
 import { readTlsStatistics, type TlsStatistics } from './tls-statistics.js';
@@ -85,6 +86,7 @@ export interface Statistics extends WorkerStatistics {
   /** Configurations that were to replace the one in force, and did or did not. */
   reloads: { applied: number; refused: number; isLastRefused: boolean };
   limits: { connectionsMax: number; pipeMemoryBytes: number };
+  captures: CaptureStatistics;
   /** Requests, by listener and route. */
   routes: readonly RouteStatistics[];
   /** By upstream, what is in the endpoint table. */

@@ -6,6 +6,7 @@ import type { AdminTarget, ReloadResult } from './admin/index.js';
 import { type AdminChange, AdminPlace } from './admin-place.js';
 import { Admissions } from './admission.js';
 import { type BoundChange, BoundListeners } from './bound-listeners.js';
+import { Captures } from './capture/index.js';
 import { DemoOrigins } from './demo-origins.js';
 import type { DiscoveryOptions } from './discovery/index.js';
 import { InheritedListeners } from './inherited-listeners.js';
@@ -30,6 +31,8 @@ export interface StartOptions {
   readonly discovery?: Partial<DiscoveryOptions>;
   /** Module the workers run; a test's own, or the one of production. */
   readonly workerEntry?: URL;
+  /** The same for the capture thread. */
+  readonly recorderEntry?: URL;
 }
 
 /** One address that accepts connections. */
@@ -82,6 +85,7 @@ export class Supervisor {
     const admin = new AdminPlace(kernel);
     const admissions = new Admissions(count);
     const origins = new DemoOrigins();
+    const captures = new Captures(kernel, sink.logger, options.recorderEntry);
     const endpointTable = EndpointTable.createMemory(count);
     const workers: WorkerSlot[] = [];
     const upstreams = new Upstreams({
@@ -137,14 +141,15 @@ export class Supervisor {
       admissions: admissions.of(config),
       routeMemory: admissions.routes,
       tls: credentials.settings,
+      captures: captures.configure(config),
     };
-    const surroundings = { kernel, shared, admissions, sink, entry };
+    const surroundings = { kernel, shared, admissions, sink, captures, entry };
     for (let worker = 0; worker < count; worker++) {
       workers.push(new WorkerSlot(surroundings, makeSnapshot(parts, worker)));
     }
     const site = {
       ...{ workers, listeners, admissions, credentials, admin },
-      ...{ upstreams, origins, sink, endpointTable },
+      ...{ upstreams, origins, sink, endpointTable, captures },
     };
     supervisor = new Supervisor(config, site, source);
     await admin.serve(supervisor.adminTarget(), sink.logger);
@@ -185,6 +190,7 @@ export class Supervisor {
     );
     return {
       ...counted,
+      captures: this.site.captures.statistics,
       routes: readRouteStatistics(this.site.admissions.routes),
       upstreams: this.site.upstreams.statistics(),
       certificates: this.site.credentials.expiries,
@@ -325,6 +331,7 @@ export class Supervisor {
         return failure;
       }),
     );
+    await this.site.captures.stop();
     this.site.upstreams.stop();
     this.site.credentials.stop();
     this.site.origins.close();

@@ -10,6 +10,7 @@ import {
 } from '../proxy/index.js';
 import { DescriptorLedger, type Kernel } from '../splice/index.js';
 import type { Admissions } from './admission.js';
+import type { Captures } from './capture/index.js';
 import { DataThread, type WorkerMemory } from './data-thread.js';
 import type { LogSink } from './log-sink.js';
 import { openFilesMax } from './open-files.js';
@@ -22,6 +23,8 @@ export interface WorkerSurroundings {
   readonly shared: SharedArrayBuffer;
   readonly admissions: Admissions;
   readonly sink: LogSink;
+  /** Absent where nothing is captured, ever. */
+  readonly captures?: Captures | undefined;
   /** Module the threads run, when it is not the one of production. */
   readonly entry?: URL | undefined;
 }
@@ -151,13 +154,18 @@ export class WorkerSlot {
   }
 
   private fill(snapshot: WorkerSnapshot): DataThread {
-    const { kernel, shared, sink, entry } = this.surroundings;
+    const { kernel, shared, sink, entry, captures } = this.surroundings;
     // A predecessor may have died before it closed what is not in the configuration any more.
     this.ledger.closeLent(kernel, new Set(snapshot.listeners.map(({ fd }) => fd)));
     this.lend(snapshot);
-    const thread = new DataThread(kernel, snapshot, shared, sink, { memory: this.memory, entry });
+    const lane = captures?.makeLane();
+    const options = { memory: this.memory, entry, captureLane: lane?.memory };
+    const thread = new DataThread(kernel, snapshot, shared, sink, options);
     const bornMs = performance.now();
-    void thread.gone.then((failure) => this.vacate(failure, performance.now() - bornMs));
+    void thread.gone.then((failure) => {
+      if (lane !== undefined) captures!.retire(lane.id);
+      this.vacate(failure, performance.now() - bornMs);
+    });
     return thread;
   }
 

@@ -1,6 +1,11 @@
 import { availableParallelism } from 'node:os';
 import type { Config } from '../config/index.js';
-import type { ListenerSnapshot, UpstreamSnapshot, WorkerSnapshot } from '../proxy/index.js';
+import type {
+  CaptureSnapshot,
+  ListenerSnapshot,
+  UpstreamSnapshot,
+  WorkerSnapshot,
+} from '../proxy/index.js';
 import type { ServerTlsSettings } from '../tls/index.js';
 import type { SharedAdmission } from './admission.js';
 import type { BoundListeners } from './bound-listeners.js';
@@ -22,6 +27,8 @@ export interface SnapshotParts {
   readonly routeMemory: RouteMemory;
   /** How TLS is terminated, by listener; nothing where it is not. */
   readonly tls: ReadonlyMap<string, ServerTlsSettings>;
+  /** What is captured, by listener; nothing where nothing is. */
+  readonly captures: ReadonlyMap<string, CaptureSnapshot>;
 }
 
 /** The configuration in force, as one worker is told it. */
@@ -45,6 +52,7 @@ export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapsh
         admission: { ...admissions.get(listener.name)!, worker },
         ...listenerRoutes(listener, directory),
         tls: tls.get(listener.name),
+        capture: parts.captures.get(listener.name),
       }),
     ),
     upstreams,

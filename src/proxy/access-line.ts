@@ -50,6 +50,7 @@ export function accessLine(flow: Flow): void {
       retransmits: quality?.retransmits,
       upstream_rtt_us: upstreamQuality?.rttUs,
       upstream_retransmits: upstreamQuality?.retransmits,
+      capture: flow.capture?.id,
       close: flow.closeReason,
       rejection: flow.head?.rejectionName,
       mirror: flow.shadow?.status,

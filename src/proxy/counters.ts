@@ -30,6 +30,12 @@ export const counterNames = [
   'mirrors_active',
   'mirror_teed_bytes',
   'mirror_copied_bytes',
+  'captures_active',
+  'captures_begun',
+  'captures_refused',
+  'capture_copy_bytes',
+  'capture_tee_bytes',
+  'capture_waiting_bytes_max',
 ] as const;
 export type CounterName = (typeof counterNames)[number];
 
@@ -41,6 +47,7 @@ const gauges: readonly CounterName[] = [
   'pipe_capacity_bytes',
   'buffers_in_use',
   'mirrors_active',
+  'captures_active',
 ];
 
 /** Position of each single number: `region[Counter.flows_active]++`. */

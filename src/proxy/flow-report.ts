@@ -39,6 +39,8 @@ export interface FlowStatus {
   readonly upstream_tls?: TlsStatus;
   /** Who gets a copy of what the client sends, if somebody does. */
   readonly mirror?: MirrorStatus;
+  /** The id of its capture, where it is captured. */
+  readonly capture?: string;
   readonly up: DirectionStatus;
   readonly down: DirectionStatus;
 }
@@ -107,7 +109,7 @@ function matches(session: Session, { listener, upstream, client, state }: FlowQu
 }
 
 function describe(worker: number, session: Session, nowMs: number): FlowStatus {
-  const { endpoint, lastActivityMs, connectMs, tls, upstreamTls, mirror, up, down } =
+  const { endpoint, lastActivityMs, connectMs, tls, upstreamTls, mirror, capture, up, down } =
     session.describe();
   return {
     id: `${worker}-${session.sequence}`,
@@ -122,6 +124,7 @@ function describe(worker: number, session: Session, nowMs: number): FlowStatus {
     ...(tls && { tls }),
     ...(upstreamTls && { upstream_tls: upstreamTls }),
     ...(mirror && { mirror }),
+    ...(capture && { capture }),
     up,
     down,
   };

@@ -57,6 +57,7 @@ export class FlowSession implements Session {
       tls: describeTls(this.flow.tls),
       upstreamTls: describeTls(this.flow.dial?.tls),
       mirror: this.flow.shadow?.status,
+      capture: this.flow.capture?.id,
       up: describeDirection(tunnel?.up, tunnel?.isUpOver ?? false, tunnel?.isUpSecure),
       down: describeDirection(tunnel?.down, tunnel?.isDownOver ?? false, tunnel?.isDownSecure),
     };

@@ -1,6 +1,7 @@
 import { Epoll, PlainTransport, type Transport } from '../splice/index.js';
 import { accessLine } from './access-line.js';
 import { NO_SOURCE } from './admission.js';
+import { CapturedTransport, captureNote, FlowCapture } from './capture/index.js';
 import { type CloseReason, orderlyReasons } from './counters.js';
 import { Dial, type DialOwner } from './dial.js';
 import { type FlowHead, flowKey } from './flow-head.js';
@@ -35,6 +36,8 @@ export class Flow implements TimerOwner, DialOwner, SideOwner, TunnelOwner {
   upstream: FlowSide | undefined;
   /** Gets a copy of what the client sends. */
   shadow: FlowShadow | undefined;
+  /** Where the listener wants one, from the time both sides are connected. */
+  capture: FlowCapture | undefined;
   private opening: FlowOpening | undefined;
   /** Once both sides are connected. */
   private tunnelling: TunnelTask | undefined;
@@ -218,6 +221,7 @@ export class Flow implements TimerOwner, DialOwner, SideOwner, TunnelOwner {
     const isOrderly = this.endsOrderly();
     room.clock.wheel.cancel(this.timer);
     this.tunnelling?.release();
+    this.capture?.end(reason);
     if (room.logsAccess) accessLine(this);
     this.client.close(isOrderly);
     this.upstream?.close(isOrderly);
@@ -256,6 +260,7 @@ export class Flow implements TimerOwner, DialOwner, SideOwner, TunnelOwner {
   onDialled(): void {
     const { room, client, upstream, dial } = this;
     upstream!.transport = dial!.transport!;
+    this.beginCapture();
     const tunnel = new Tunnel(room, client, upstream!, this.tls, dial!.tls);
     tunnel.up.tap = this.shadow;
     this.tunnelling = new TunnelTask(room, this, tunnel);
@@ -281,6 +286,22 @@ export class Flow implements TimerOwner, DialOwner, SideOwner, TunnelOwner {
     this.dial = new Dial(room, this, upstream, key, disguise);
     this.enter(FlowState.dialling);
     this.dial.begin();
+  }
+
+  private beginCapture(): void {
+    const { room, listener, client, sequence } = this;
+    this.capture = FlowCapture.begin(room, listener.snapshot.capture, sequence, () =>
+      captureNote({
+        ...{ kernel: room.kernel, uniqueName: room.uniqueName, sequence },
+        ...{ listener: listener.snapshot.name, protocol: 'tcp', fd: client.transport.fd },
+        ...{ clientText: this.clientText, via: this.via, tls: this.tls },
+        upstream: this.attempts?.upstream.name,
+        endpoint: this.attempts?.endpoint?.text,
+        serverName: this.head?.serverName,
+      }),
+    );
+    if (this.capture === undefined) return;
+    client.transport = new CapturedTransport(client.transport, this.capture);
   }
 
   /** A FIN says “that was all”: after bytes were lost, only a reset tells the truth. */

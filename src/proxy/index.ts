@@ -5,6 +5,28 @@
  */
 export type { AdmissionSnapshot } from './admission.js';
 export {
+  type CaptureDirection,
+  type CaptureLaneMemory,
+  type CaptureNote,
+  type CaptureSnapshot,
+  ENTRIES,
+  ENTRY_SLOTS,
+  EntryKind,
+  type IncompleteReason,
+  incompleteReasons,
+  LANE_BYTES,
+  LANE_PIPES,
+  LaneMap,
+  LaneSlot,
+  LaneState,
+  PIPE_CAPACITY,
+  PIPE_CONSUMED,
+  PIPE_READ_END,
+  PIPE_WRITE_END,
+  pipeSlot,
+  RecorderBell,
+} from './capture/index.js';
+export {
   type CloseReason,
   COUNTER_REGION_BYTES,
   Counter,

@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { CaptureLaneMemory } from './capture/index.js';
 import type { FlowList, FlowQuery } from './flow-report.js';
 import type { UpstreamSnapshot, WorkerSnapshot } from './snapshot.js';
 
@@ -16,6 +17,8 @@ export interface WorkerStart {
   readonly shared: SharedArrayBuffer;
   /** Log bytes sent to the control thread that it has not written yet, one Int32. */
   readonly logBacklog: SharedArrayBuffer;
+  /** The way to the capture thread, of no other worker before; absent where nobody could be at its end. */
+  readonly captureLane?: CaptureLaneMemory | undefined;
 }
 
 /** Control thread to worker. */

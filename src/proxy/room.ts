@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { PumpRoom } from '../splice/index.js';
+import type { CaptureLane } from './capture/index.js';
 import type { Counters } from './counters.js';
 import type { EventLoop } from './event-loop.js';
 import type { HeadLimits } from './http/index.js';
@@ -27,6 +28,8 @@ export interface WorkerRoom extends PumpRoom {
   readonly shadows: ShadowSet;
   /** A name no other worker has had, of this process or another. */
   readonly uniqueName: string;
+  /** Where flows that are captured are shown; nothing where nobody could take them. */
+  readonly captures: CaptureLane | undefined;
   /** A number no other flow of this worker has had. */
   nextFlowSequence(): number;
   /** The upstream of the same name as it is now: it may have been replaced while a head was read. */

@@ -21,6 +21,8 @@ export interface SessionDetail {
   readonly upstreamTls?: TlsStatus | undefined;
   /** Who gets a copy of what the client sends, if somebody does. */
   readonly mirror?: MirrorStatus | undefined;
+  /** Names its capture, where it is captured. */
+  readonly capture?: string | undefined;
   readonly up: DirectionStatus;
   readonly down: DirectionStatus;
 }

@@ -1,6 +1,7 @@
 import type { ConnectOptions, SocketAddress } from '../splice/index.js';
 import type { ClientTlsSettings, ServerTlsSettings } from '../tls/index.js';
 import type { AdmissionSnapshot } from './admission.js';
+import type { CaptureSnapshot } from './capture/index.js';
 import type { HttpSnapshot } from './http/http-snapshot.js';
 import type { MirrorSnapshot } from './mirror/index.js';
 import type { Network } from './network-set.js';
@@ -53,6 +54,8 @@ export interface ListenerSnapshot {
   readonly admission?: AdmissionSnapshot | undefined;
   /** Other workers wait at the same socket, as at a unix one: one of them is woken, not all. */
   readonly isShared?: boolean;
+  /** What is captured of its flows; absent: nothing. */
+  readonly capture?: CaptureSnapshot | undefined;
   /** Endpoints see the client's address (IP_TRANSPARENT). */
   readonly transparent?: boolean;
 }

@@ -14,6 +14,7 @@ import {
   withLedger,
 } from '../splice/index.js';
 import { offersKernelTls } from '../tls/index.js';
+import { CaptureLane } from './capture/index.js';
 import { ContextCache } from './context-cache.js';
 import { Counter, Counters } from './counters.js';
 import { type EventHandler, EventLoop } from './event-loop.js';
@@ -60,6 +61,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   readonly connections: ConnectionLimit;
   readonly uniqueName: string;
   readonly shadows: ShadowSet;
+  readonly captures: CaptureLane | undefined;
   private readonly port: MessagePort;
   private readonly bell: EventFd;
   private readonly gates: Gates;
@@ -93,6 +95,9 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
       if (this.isDraining) this.endIfIdle();
     });
     this.bell = new EventFd(this.kernel, start.bellFd);
+    if (start.captureLane !== undefined) {
+      this.captures = new CaptureLane(this.kernel, start.captureLane);
+    }
     const ledger = new EndpointLedger(snapshot.endpointTable, snapshot.worker);
     const contexts = new ContextCache(offersKernelTls(this.kernel));
     this.gates = new Gates(this, ledger, contexts, snapshot);

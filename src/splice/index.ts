@@ -89,6 +89,7 @@ export {
 } from './structs.js';
 export {
   addressOf,
+  copyMemory,
   createKernel,
   type FailureObserver,
   type Kernel,

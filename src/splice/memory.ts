@@ -18,7 +18,7 @@ export class NativeMemory {
     readonly byteLength: number,
     // An ArrayBuffer of its own: a small typed array made directly may live inside V8's moving
     // heap, and Buffer's pool would have neighbours.
-    buffer = new ArrayBuffer(byteLength),
+    buffer: ArrayBufferLike = new ArrayBuffer(byteLength),
     offset = 0,
   ) {
     this.bytes = Buffer.from(buffer, offset, byteLength);

@@ -181,6 +181,14 @@ export function mapLowMemory(byteLength: number): ArrayBuffer | undefined {
   return address < 0 ? undefined : koffi.view(BigInt(address), byteLength);
 }
 
+let memcpy: ((to: number, from: number, length: number) => number) | undefined;
+
+/** Copies bytes from one address to another (memcpy(3)); the two must not overlap. About 40 ns and the bytes. */
+export function copyMemory(to: number, from: number, length: number): void {
+  memcpy ??= koffi.load(null).func('uintptr_t memcpy(uintptr_t, uintptr_t, size_t)');
+  memcpy(to, from, length);
+}
+
 /** The `int` at an address: what a call has answered through a pointer. */
 export function int32At(address: number): number {
   return koffi.decode(address, 'int');

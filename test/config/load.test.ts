@@ -63,6 +63,7 @@ t.test('load: everything left out has its default', async (t) => {
           acceptProxyFrom: [],
           tcp: { routes: [{ serverNames: [], alpn: null, upstream: 'app' }], mirror: null },
           http: null,
+          capture: null,
           tls: null,
         },
       ],

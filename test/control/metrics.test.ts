@@ -76,6 +76,15 @@ function statistics(regions: Counters[], listeners = ['web']): Statistics {
     workers: { configured: 3, running: 2, deaths: 4 },
     reloads: { applied: 2, refused: 1, isLastRefused: true },
     limits: { connectionsMax: 20_000, pipeMemoryBytes: 1024 },
+    captures: {
+      thread: 'running',
+      complete: 5,
+      incomplete: { disk_full: 2 },
+      diskBytes: 6000,
+      deleted: 1,
+      storedBytes: 8192,
+      storedFlows: 3,
+    },
     routes: readRouteStatistics(routes),
     upstreams: [{ name: 'pg', waiting: 2, endpoints: [endpoint] }],
     certificates: [

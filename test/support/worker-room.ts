@@ -83,6 +83,7 @@ export class TestRoom implements WorkerRoom {
   readonly number = 0;
   readonly headLimits = { headBytes: 8192, headers: 50 };
   readonly uniqueName = 'test';
+  readonly captures = undefined;
   readonly connections: ConnectionLimit;
   readonly shadows = new ShadowSet(this.counters, () => {});
   readonly listener: Listener;

@@ -1,5 +1,6 @@
 import type { DirectionStatistics, ListenerStatistics, Statistics } from '../statistics.js';
 import type { Build } from './build.js';
+import { captureFamilies } from './capture-families.js';
 import { certificateExpiry, ocspResponseExpiry } from './certificate-expiry.js';
 import { endpointFamilies } from './endpoint-families.js';
 import { histogramSamples } from './histogram-samples.js';
@@ -150,6 +151,7 @@ export const families: readonly MetricFamily[] = [
   ...endpointFamilies,
   ...tlsFamilies,
   ...mirrorFamilies,
+  ...captureFamilies,
   byPath('headgate_bytes_total', 'Bytes moved', (direction) => ({
     copy: direction.copyBytes,
     splice: direction.spliceBytes,

@@ -1,4 +1,5 @@
 import { formatAddress, type SocketAddress, type Transport } from '../../splice/index.js';
+import { CapturedTransport, captureNote, FlowCapture } from '../capture/index.js';
 import type { CloseReason } from '../counters.js';
 import { DialState } from '../dial.js';
 import type { DirectionStatus } from '../direction-status.js';
@@ -35,6 +36,8 @@ export abstract class ConnectionSession implements Session, TimerOwner {
   abstract readonly tls: TlsSide | undefined;
   /** What the client's PROXY header said, if there was one. */
   abstract readonly head: FlowHead | undefined;
+  /** Where the listener wants one, from the first request on. */
+  capture: FlowCapture | undefined;
   /** What is done with the present request. */
   service!: HttpService;
   /** Of exchanges that are over. */
@@ -57,6 +60,25 @@ export abstract class ConnectionSession implements Session, TimerOwner {
   }
 
   abstract onTimer(): void;
+
+  /** Before the first byte of a request is read. */
+  protected beginCapture(): void {
+    const { room, listener, sequence } = this;
+    this.capture = FlowCapture.begin(room, listener.snapshot.capture, sequence, () => {
+      const source = this.head?.endpoints?.source;
+      const peer = this.clientText();
+      return captureNote({
+        ...{ kernel: room.kernel, uniqueName: room.uniqueName, sequence },
+        ...{ listener: listener.snapshot.name, protocol: 'http', fd: this.transport.fd },
+        clientText: source === undefined ? peer : formatAddress(source),
+        via: source === undefined ? undefined : peer,
+        tls: this.tls,
+      });
+    });
+    if (this.capture === undefined) return;
+    this.transport = new CapturedTransport(this.transport, this.capture);
+  }
+
   abstract drain(): void;
   abstract terminate(reason: CloseReason): void;
   abstract onException(error: unknown): void;
@@ -120,6 +142,7 @@ export abstract class ConnectionSession implements Session, TimerOwner {
       tls: describeTls(this.tls),
       upstreamTls: describeTls(tunnelled?.upstreamTls ?? exchange?.link.tls),
       mirror: exchange?.shadow?.status,
+      capture: this.capture?.id,
     };
     if (tunnelled !== undefined) {
       const { up, down, isUpOver, isDownOver, isUpSecure, isDownSecure } = tunnelled.tunnel;

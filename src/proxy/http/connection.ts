@@ -105,6 +105,7 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
     }
     this.greeting = Greeting.of(worker, listener, transport.fd);
     if (this.greeting === undefined) {
+      this.beginCapture();
       this.enter(ConnectionState.reading);
       this.reader.begin(this.startedMs);
     } else {
@@ -211,6 +212,7 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
         return;
       case GreetingResult.Done:
         if (greeting.transport !== undefined) this.transport = greeting.transport;
+        this.beginCapture();
         this.enter(ConnectionState.reading);
         clock.wheel.cancel(this.timer);
         this.reader.begin(clock.nowMs);
@@ -285,6 +287,7 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
     this.dismissExchange(reason);
     worker.clock.wheel.cancel(this.timer);
     this.intake.release();
+    this.capture?.end(reason);
     worker.clock.forget(transport.fd);
     this.greeting?.end();
     if (isClean) transport.close();

@@ -69,6 +69,7 @@ export function exchangeLine(exchange: Exchange, close?: CloseReason): void {
       mirror: exchange.shadow?.status,
       user_agent: note.userAgent,
       referer: note.referer,
+      capture: connection.capture?.id,
       close,
     },
     'request',
