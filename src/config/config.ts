@@ -56,6 +56,7 @@ export function toConfig(file: ConfigFile, files: Files) {
       pipeMemoryBytes: valid(parseSize(String(limits.pipe_memory))),
       headBytes: valid(parseSize(String(limits.head_bytes))),
       headers: limits.headers,
+      cachedFiles: limits.cached_files,
     },
     listeners: Object.entries(file.listeners).map(([name, listener]) => ({
       name,

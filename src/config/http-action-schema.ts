@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { fileServing } from './files-schema.js';
 import { FIELD_NAME, FIELD_NAMES } from './http-match-schema.js';
 import { type Description, integer, optional, reference, text } from './schema-terms.js';
 
@@ -81,6 +82,7 @@ export const httpActions = {
       } satisfies Description,
     ),
   ),
+  files: fileServing,
   redirect: Type.Optional(
     Type.Union(
       [

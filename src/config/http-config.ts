@@ -1,4 +1,5 @@
 import { parseRemovableField } from './field-name.js';
+import { toFileServing } from './files-config.js';
 import { parseTemplate, type Template } from './header-template.js';
 import { parseHostPattern } from './host-pattern.js';
 import { toRouteTimeouts } from './http-timeouts.js';
@@ -183,7 +184,8 @@ function toValue(file: ValueFile) {
   return { kind: 'regex' as const, text: file.regex };
 }
 
-function toAction({ upstream, split, redirect, respond, forward }: RouteFile) {
+function toAction({ upstream, split, redirect, respond, forward, files }: RouteFile) {
+  if (files !== undefined) return toFileServing(files);
   if (forward !== undefined) return toOutbound(forward);
   if (upstream !== undefined) return forwardTo([{ upstream, weight: 1 }]);
   if (split !== undefined) return forwardTo(split);

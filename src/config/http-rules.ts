@@ -36,16 +36,9 @@ function findSameNames(routes: readonly unknown[], pointer: string): Finding[] {
 }
 
 /** Keys that only requests to an upstream have a use for. */
-const FORWARDING_KEYS = [
-  'request_headers',
-  'strip_prefix',
-  'replace_prefix',
-  'host',
-  'retries',
-  'rewrite',
-  'sticky',
-  'mirror',
-];
+const UPSTREAM_KEYS = ['request_headers', 'host', 'retries', 'rewrite', 'sticky', 'mirror'];
+/** And those that files have a use for, too. */
+const FORWARDING_KEYS = [...UPSTREAM_KEYS, 'strip_prefix', 'replace_prefix'];
 
 /** Keys that mean nothing where clients choose the target, and a password that is not asked as proxies ask (407). */
 const REVERSE_KEYS = [
@@ -64,6 +57,12 @@ function findInRoute(route: unknown, pointer: string): Finding[] {
   if (keys.includes('strip_prefix') && keys.includes('replace_prefix')) {
     const message = `${pointerPath(pointer)} has "strip_prefix" and "replace_prefix", expected at most one of them`;
     findings.push(finding(keyPointer(pointer, 'replace_prefix'), message, 'key'));
+  }
+  if (keys.includes('files')) {
+    for (const key of keys.filter((one) => UPSTREAM_KEYS.includes(one))) {
+      const message = `${pointerPath(pointer)} has "${key}" and "files": nothing is forwarded, expected no "${key}"`;
+      findings.push(finding(keyPointer(pointer, key), message, 'key'));
+    }
   }
   const direct = ['redirect', 'respond'].find((key) => keys.includes(key));
   if (direct !== undefined) {

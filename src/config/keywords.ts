@@ -1,8 +1,10 @@
 import type { FuncKeywordDefinition } from 'ajv';
 import { LISTEN_ADDRESS, parseBindAddress, parseListenAddress } from './address.js';
+import { DIRECTORY, parseDirectory } from './directory.js';
 import { ENDPOINT_TARGET, parseEndpointTarget } from './endpoint-target.js';
 import type { JsonSchema } from './expectation.js';
 import { FIELD_PATTERN, parseRemovableField } from './field-name.js';
+import { CANDIDATE, parseCandidate } from './file-candidate.js';
 import { FORWARD_TARGET, parseForwardTarget } from './forward-target.js';
 import { parseTemplate, TEMPLATE } from './header-template.js';
 import { HOST_PATTERN, parseHostPattern } from './host-pattern.js';
@@ -43,6 +45,8 @@ export interface KeywordArguments {
   regularExpression: true;
   template: 'request' | 'response';
   fieldName: 'removable';
+  directory: true;
+  candidate: true;
   passwordHash: true;
   subjectName: true;
   cipherList: CipherListKind;
@@ -143,6 +147,16 @@ const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Nam
     types: ['string'],
     expected: () => PASSWORD_HASH,
     parse: parsePasswordHash,
+  },
+  directory: {
+    types: ['string'],
+    expected: () => DIRECTORY,
+    parse: parseDirectory,
+  },
+  candidate: {
+    types: ['string'],
+    expected: () => CANDIDATE,
+    parse: parseCandidate,
   },
   fieldName: {
     types: ['string'],

@@ -168,6 +168,18 @@ const limits = Type.Object(
         examples: [50],
       }),
     ),
+    cached_files: optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 1_000_000,
+        title: 'most cached files',
+        description:
+          'Files that routes with `files` keep open between requests, over all workers of the process; 0 for none.',
+        default: 1024,
+        unit: 'files',
+        examples: [10_000],
+      }),
+    ),
   },
   {
     title: 'limits',

@@ -6,6 +6,7 @@ import type { Admissions } from './admission.js';
 import type { BoundChange, BoundListeners } from './bound-listeners.js';
 import type { Captures } from './capture/index.js';
 import type { DemoOrigins } from './demo-origins.js';
+import { checkFileRoutes } from './file-routes.js';
 import { bindErrorText, removeListenerFile } from './listening.js';
 import type { LogSink } from './log-sink.js';
 import type { Credentials, PreparedCredentials } from './tls/index.js';
@@ -55,6 +56,7 @@ export async function reload(site: ReloadSite, old: Config, wanted: Config): Pro
   let adminChange: AdminChange;
   let prepared: PreparedCredentials;
   try {
+    checkFileRoutes(config);
     prepared = credentials.prepare(config);
     change = await listeners.prepare(config, admin.claims);
     adminChange = await admin.prepare(config.admin, listeners.claims);

@@ -9,6 +9,7 @@ import { type BoundChange, BoundListeners } from './bound-listeners.js';
 import { Captures } from './capture/index.js';
 import { DemoOrigins } from './demo-origins.js';
 import type { DiscoveryOptions } from './discovery/index.js';
+import { checkFileRoutes } from './file-routes.js';
 import { InheritedListeners } from './inherited-listeners.js';
 import { endFlow, listFlows } from './live-flows.js';
 import { LogSink } from './log-sink.js';
@@ -105,6 +106,7 @@ export class Supervisor {
     let bound: BoundChange | undefined;
     let prepared: PreparedCredentials;
     try {
+      checkFileRoutes(config, kernel);
       adminBound = await admin.prepare(config.admin);
       bound = await listeners.prepare(config);
       prepared = credentials.prepare(config);

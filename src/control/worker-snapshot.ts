@@ -64,6 +64,7 @@ export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapsh
       pipeBytes: PIPE_BYTES,
       headBytes: limits.headBytes,
       headers: limits.headers,
+      cachedFiles: Math.ceil(limits.cachedFiles / workers),
     },
     log: { level: log.level, access: log.access },
   };

@@ -6,7 +6,7 @@ import { describeTls } from './tls-status.js';
  * Which way a direction's bytes went; `mixed` when a transfer began by copying, `userland_tls` when
  * OpenSSL had them in its hands.
  */
-export type PathTaken = 'none' | 'copy' | 'splice' | 'mixed' | 'userland_tls';
+export type PathTaken = 'none' | 'copy' | 'splice' | 'sendfile' | 'mixed' | 'userland_tls';
 
 /** @param isSecure whether the pump's bytes pass OpenSSL */
 export function pathTaken(pump: Pump | undefined, isSecure = false): PathTaken {

@@ -36,6 +36,11 @@ export const counterNames = [
   'capture_copy_bytes',
   'capture_tee_bytes',
   'capture_waiting_bytes_max',
+  'files_open',
+  'files_cache_hits',
+  'files_cache_misses',
+  'files_evicted',
+  'files_changed',
 ] as const;
 export type CounterName = (typeof counterNames)[number];
 
@@ -48,6 +53,7 @@ const gauges: readonly CounterName[] = [
   'buffers_in_use',
   'mirrors_active',
   'captures_active',
+  'files_open',
 ];
 
 /** Position of each single number: `region[Counter.flows_active]++`. */

@@ -68,6 +68,7 @@ export class Gates implements TimerOwner {
     for (const listener of this.listeners.values()) listener.close();
     this.closeRetired();
     this.http?.upstreams.close();
+    this.http?.files.close();
   }
 
   /** Those who were on the way when a listener retired have had their time. */
@@ -95,6 +96,7 @@ export class Gates implements TimerOwner {
       if (listener.http !== undefined) listener.http.service = this.serviceOf(listener.snapshot)!;
     }
     this.http?.upstreams.replaceUpstreams(this.upstreams);
+    this.http?.files.configure();
     this.moveSessions();
   }
 
@@ -111,6 +113,7 @@ export class Gates implements TimerOwner {
     this.listeners = this.makeListeners(listeners, earlier);
     this.contexts.sweep();
     this.http?.upstreams.configure();
+    this.http?.files.configure();
     for (const [fd, listener] of earlier) if (this.listeners.has(fd)) listener.handOver();
     this.open();
     const gone = [...earlier.values()].filter(({ snapshot }) => !this.listeners.has(snapshot.fd));

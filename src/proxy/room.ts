@@ -20,6 +20,8 @@ export interface WorkerRoom extends PumpRoom {
   /** Nothing new is accepted: what has not begun should end soon. */
   readonly isDraining: boolean;
   readonly headLimits: HeadLimits;
+  /** Files that are kept open while nobody asks for them. */
+  readonly cachedFilesMax: number;
   /** Position among the workers. */
   readonly number: number;
   /** Flows of all workers, against the limit of the process. */

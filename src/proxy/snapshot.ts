@@ -160,4 +160,6 @@ export interface LimitsSnapshot {
   /** Bytes of an HTTP message's head, and its fields. */
   readonly headBytes: number;
   readonly headers: number;
+  /** Files that this worker keeps open while nobody asks for them. */
+  readonly cachedFiles: number;
 }

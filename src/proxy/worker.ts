@@ -58,6 +58,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   logsAccess: boolean;
   timeouts: TimeoutsSnapshot;
   readonly headLimits: HeadLimits;
+  cachedFilesMax: number;
   readonly connections: ConnectionLimit;
   readonly uniqueName: string;
   readonly shadows: ShadowSet;
@@ -88,6 +89,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.logsAccess = snapshot.log.access;
     this.timeouts = snapshot.timeouts;
     this.headLimits = snapshot.limits;
+    this.cachedFilesMax = snapshot.limits.cachedFiles;
     const { pipeBytes, pipeMemoryBytes, connectionsMax } = snapshot.limits;
     this.pipes = new PipePool(this.kernel, pipeBytes, pipeMemoryBytes);
     this.connections = new ConnectionLimit(start.shared, connectionsMax, snapshot.worker);
@@ -198,6 +200,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.logsAccess = log.access;
     this.timeouts = timeouts;
     this.connections.max = limits.connectionsMax;
+    this.cachedFilesMax = limits.cachedFiles;
     this.pipes.memoryBytes = limits.pipeMemoryBytes;
     this.gates.configure(snapshot, onDone);
   }

@@ -16,6 +16,7 @@ export const Errno = {
   EBUSY: 16,
   EXDEV: 18,
   EEXIST: 17,
+  EISDIR: 21,
   EINVAL: 22,
   ENFILE: 23,
   EMFILE: 24,

@@ -1,11 +1,6 @@
-import { File } from './constants.js';
-import { NativeMemory } from './memory.js';
+import { type FileStatus, lastStatus, look, statusWords } from './file-status.js';
 import { Statx } from './structs.js';
 import type { Kernel } from './syscalls.js';
-
-const answer = new NativeMemory(Statx.size);
-const words = new Int32Array(answer.bytes.buffer, 0, Statx.size / 4);
-const emptyPath = new NativeMemory(1);
 
 const FIELDS = [
   Statx.inode,
@@ -28,19 +23,21 @@ const IDENTITY_FIELDS = 4;
 export class FileStamp {
   private readonly values = new Int32Array(FIELDS.length);
 
-  /** Takes the stamp of an open file. @returns 0, or a negative error number */
-  take(kernel: Kernel, fd: number): number {
+  /** Takes the stamp of an open file. @returns its status at that moment, or a negative error number */
+  take(kernel: Kernel, fd: number): FileStatus | number {
     const result = look(kernel, fd);
     if (result < 0) return result;
-    for (let index = 0; index < FIELDS.length; index++) this.values[index] = words[FIELDS[index]!]!;
-    return 0;
+    for (let index = 0; index < FIELDS.length; index++) {
+      this.values[index] = statusWords[FIELDS[index]!]!;
+    }
+    return lastStatus();
   }
 
   /** Whether an open file still has this stamp; false also for one that cannot be looked at. */
   isOf(kernel: Kernel, fd: number): boolean {
     if (look(kernel, fd) < 0) return false;
     for (let index = 0; index < FIELDS.length; index++) {
-      if (this.values[index] !== words[FIELDS[index]!]) return false;
+      if (this.values[index] !== statusWords[FIELDS[index]!]) return false;
     }
     return true;
   }
@@ -57,9 +54,4 @@ export class FileStamp {
     }
     return true;
   }
-}
-
-function look(kernel: Kernel, fd: number): number {
-  const { AT_EMPTY_PATH, STATX_BASIC_STATS } = File;
-  return kernel.statx(fd, emptyPath.address, AT_EMPTY_PATH, STATX_BASIC_STATS, answer.address);
 }

@@ -20,6 +20,9 @@ export interface FileStatus {
 const answer = new NativeMemory(Statx.size);
 const emptyPath = new NativeMemory(1);
 
+/** What {@link look} saw last, as 32-bit words. */
+export const statusWords = new Int32Array(answer.bytes.buffer, 0, Statx.size / 4);
+
 /**
  * Looks at an open file (statx(2), Linux 4.11).
  *
@@ -27,14 +30,23 @@ const emptyPath = new NativeMemory(1);
  * @returns its status, or a negative error number
  */
 export function fileStatus(kernel: Kernel, fd: number): FileStatus | number {
-  const { AT_EMPTY_PATH, STATX_BASIC_STATS, S_IFMT, S_IFREG, S_IFDIR } = File;
-  const { bytes, address } = answer;
-  const result = kernel.statx(fd, emptyPath.address, AT_EMPTY_PATH, STATX_BASIC_STATS, address);
-  if (result < 0) return result;
-  const kind = bytes.readUInt16LE(Statx.mode) & S_IFMT;
+  const result = look(kernel, fd);
+  return result < 0 ? result : lastStatus();
+}
+
+/** The same, for whoever reads the words. @returns 0, or a negative error number */
+export function look(kernel: Kernel, fd: number): number {
+  const { AT_EMPTY_PATH, STATX_BASIC_STATS } = File;
+  return kernel.statx(fd, emptyPath.address, AT_EMPTY_PATH, STATX_BASIC_STATS, answer.address);
+}
+
+/** What {@link look} saw last. */
+export function lastStatus(): FileStatus {
+  const { bytes } = answer;
+  const kind = bytes.readUInt16LE(Statx.mode) & File.S_IFMT;
   return {
-    isRegular: kind === S_IFREG,
-    isDirectory: kind === S_IFDIR,
+    isRegular: kind === File.S_IFREG,
+    isDirectory: kind === File.S_IFDIR,
     size: Number(bytes.readBigUInt64LE(Statx.fileSize)),
     modifiedSec: Number(bytes.readBigInt64LE(Statx.modifiedSec)),
     modifiedNsec: bytes.readUInt32LE(Statx.modifiedNsec),

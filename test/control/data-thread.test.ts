@@ -48,6 +48,7 @@ function start(fd: number, address: SocketAddress, endpoint: SocketAddress, line
       pipeBytes: 65536,
       headBytes: 8192,
       headers: 50,
+      cachedFiles: 100,
     },
     log: { level: 'info', access: true },
   };

@@ -114,6 +114,7 @@ export class DataWorker {
         pipeBytes: 256 * 1024,
         headBytes: 32 * 1024,
         headers: 100,
+        cachedFiles: 100,
       },
       log: { level: 'info', access: logsAccess },
     };

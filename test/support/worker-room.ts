@@ -81,6 +81,7 @@ export class TestRoom implements WorkerRoom {
   readonly timeouts: TimeoutsSnapshot;
   isDraining = false;
   readonly number = 0;
+  cachedFilesMax = 100;
   readonly headLimits = { headBytes: 8192, headers: 50 };
   readonly uniqueName = 'test';
   readonly captures = undefined;
@@ -276,6 +277,7 @@ export class TestRoom implements WorkerRoom {
     for (const session of this.sessions()) session.terminate('stopped');
     this.http.upstreams.close();
     this.shadows.close();
+    this.http.files.close();
     this.pipes.releaseIdle();
     return {
       active: this.count('flows_active') + this.shadows.size,

@@ -3,6 +3,7 @@ import type { Build } from './build.js';
 import { captureFamilies } from './capture-families.js';
 import { certificateExpiry, ocspResponseExpiry } from './certificate-expiry.js';
 import { endpointFamilies } from './endpoint-families.js';
+import { fileFamilies } from './file-families.js';
 import { histogramSamples } from './histogram-samples.js';
 import { mirrorFamilies } from './mirror-families.js';
 import { routeFamilies } from './route-families.js';
@@ -149,6 +150,7 @@ export const families: readonly MetricFamily[] = [
   },
   ...routeFamilies,
   ...endpointFamilies,
+  ...fileFamilies,
   ...tlsFamilies,
   ...mirrorFamilies,
   ...captureFamilies,

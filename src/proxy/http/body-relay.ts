@@ -74,6 +74,8 @@ export class BodyRelay {
   private heldEnd = 0;
   /** The memory is this relay's to give back. */
   private ownsHeld = false;
+  /** More follows, by somebody else's hand. */
+  private isHeldOpen = false;
 
   /** Where bytes behind the body go; without it there must be none. */
   surplus: Intake | undefined;
@@ -170,8 +172,14 @@ export class BodyRelay {
   /** Bytes to be passed on of those that {@link admit} took last. */
   admitted = 0;
 
-  /** The sink could not be given these; they come before anything else. @param isOwn the memory goes back to its pool afterwards */
-  hold(memory: NativeMemory, start: number, end: number, isOwn: boolean): void {
+  /**
+   * The sink could not be given these; they come before anything else.
+   *
+   * @param isOwn the memory goes back to its pool afterwards
+   * @param isOpen bytes follow that are not this relay's, at once: the sink may wait for them
+   */
+  hold(memory: NativeMemory, start: number, end: number, isOwn: boolean, isOpen = false): void {
+    this.isHeldOpen = isOpen;
     this.held = memory;
     this.heldStart = start;
     this.heldEnd = end;
@@ -259,7 +267,7 @@ export class BodyRelay {
     const held = this.held!;
     do {
       const length = this.heldEnd - this.heldStart;
-      const written = this.sink.write(held.address + this.heldStart, length);
+      const written = this.sink.write(held.address + this.heldStart, length, this.isHeldOpen);
       if (written === length) {
         this.drop();
         return RelayResult.Ended;

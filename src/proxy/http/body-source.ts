@@ -29,6 +29,8 @@ export interface BodySource {
   readonly bytes: number;
   /** Which way they went. */
   readonly path: PathTaken;
+  /** Bytes follow those that {@link fill} has put there, as soon as the client's socket takes them. */
+  readonly isPending: boolean;
   /**
    * Puts the first bytes right behind the head, where one system call sends both. Called once, before
    * {@link run}, which goes on behind them.

@@ -206,7 +206,7 @@ export class ClientResponse {
     body.begin(Framing.none, 0);
     body.join(client, client);
     body.countCopied(length + filled);
-    body.hold(memory, 0, length + filled, true);
+    body.hold(memory, 0, length + filled, true, source?.isPending);
     return this.push();
   }
 

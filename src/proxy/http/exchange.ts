@@ -217,6 +217,11 @@ export class Exchange implements LinkOwner, Task {
       this.answer.direct();
       return;
     }
+    const files = service.filesOf(route);
+    if (files !== undefined) {
+      this.answer.withFile(files);
+      return;
+    }
     request.body.bytesMax = route.guard.bodyMax;
     const target = policy.choose();
     response.prepare(route, policy);

@@ -66,6 +66,8 @@ export const HeaderName = {
   vary: 57,
   www_authenticate: 58,
   http2_settings: 59,
+  if_range: 60,
+  if_unmodified_since: 61,
 } as const;
 export type HeaderName = (typeof HeaderName)[keyof typeof HeaderName];
 

@@ -1,3 +1,4 @@
+import { FilesRoom } from '../files/index.js';
 import type { WorkerRoom } from '../room.js';
 import { ErrorResponses } from './error-response.js';
 import { Exchange } from './exchange.js';
@@ -21,6 +22,7 @@ export class HttpRoom {
   readonly droppedResponse: ResponseHead;
   readonly buffers: HttpBuffers;
   readonly upstreams: UpstreamPool;
+  readonly files: FilesRoom;
   readonly errors = new ErrorResponses();
   readonly ids = new RequestIds();
   /** For heads, one after the other. */
@@ -37,6 +39,7 @@ export class HttpRoom {
     this.droppedResponse = new ResponseHead(limits);
     this.buffers = new HttpBuffers(limits.headBytes);
     this.upstreams = new UpstreamPool(worker.clock);
+    this.files = new FilesRoom(worker);
   }
 
   /** Made for the first client that names an address. */

@@ -16,7 +16,7 @@ export class HttpRoute {
   readonly split: Split | undefined;
   /** Where its requests may say they go; nothing for a route that knows where they go. */
   readonly outbound: Outbound | undefined;
-  /** What it answers by itself; nothing for a route that forwards. */
+  /** What it always answers; nothing for a route that forwards, and for one that serves files. */
   readonly answer: DirectAnswer | undefined;
   /** Name of the cookie that keeps clients at their endpoints. */
   readonly sticky: string | undefined;
@@ -50,9 +50,9 @@ export class HttpRoute {
     this.split = action.kind === 'forward' ? parts.splitOf(action, worker) : undefined;
     this.outbound = action.kind === 'outbound' ? new Outbound(action) : undefined;
     this.answer =
-      action.kind === 'forward' || action.kind === 'outbound'
-        ? undefined
-        : new DirectAnswer(action, route.responseHeaders, http.hsts);
+      action.kind === 'redirect' || action.kind === 'respond'
+        ? new DirectAnswer(action, route.responseHeaders, http.hsts)
+        : undefined;
     this.counters = new RouteCounters(
       route.counters ?? RouteCounters.createMemory(worker + 1),
       worker,

@@ -1,3 +1,4 @@
+import { FilesRoute } from '../files/index.js';
 import type { Upstream } from '../upstream/index.js';
 import { ErrorResponses, type ErrorText } from './error-response.js';
 import { HashKey } from './hash-key.js';
@@ -11,6 +12,8 @@ import type { Target } from './split.js';
 /** What one listener does with requests: its rules, and the upstreams they lead to. */
 export class HttpService {
   readonly policy: HttpPolicy;
+  /** By position of the route; nothing for one that does not serve files. */
+  private readonly files: readonly (FilesRoute | undefined)[];
   /** Of upstreams that balance by hashing. */
   private readonly keys: readonly (HashKey | undefined)[];
   /** Answers of our own, where the listener has words for them. */
@@ -31,6 +34,11 @@ export class HttpService {
     index: number,
   ) {
     this.policy = new HttpPolicy(http, listener, room.worker.number, room.ids);
+    this.files = http.routes.map((route) =>
+      route.action.kind === 'files'
+        ? new FilesRoute(room.files, route.action, route, http.hsts)
+        : undefined,
+    );
     this.keys = upstreams.map(({ hash }) => (hash === undefined ? undefined : new HashKey(hash)));
     this.errors = errorPages(http.errorPages ?? []);
     this.mirrors = http.routes.map((route) => {
@@ -43,6 +51,11 @@ export class HttpService {
   /** Who gets a copy of the route's requests, if somebody does. */
   mirrorOf({ index }: HttpRoute): RequestMirror | undefined {
     return this.mirrors[index];
+  }
+
+  /** What serves the files of a route; nothing for one that does something else. */
+  filesOf({ index }: HttpRoute): FilesRoute | undefined {
+    return this.files[index];
   }
 
   /** @param target nothing for a request that says itself where it goes, and may go there */

@@ -1,3 +1,4 @@
+import type { FilesSnapshot } from '../files/files-snapshot.js';
 import type { MirrorSnapshot } from '../mirror/index.js';
 import type { Network } from '../network-set.js';
 import type { ErrorText } from './error-response.js';
@@ -130,6 +131,7 @@ export type ValueMatchSnapshot =
   | { readonly kind: 'exact' | 'regex'; readonly text: string };
 
 export type ActionSnapshot =
+  | FilesSnapshot
   | ForwardSnapshot
   | OutboundSnapshot
   | RedirectSnapshot

@@ -1,3 +1,5 @@
+import type { FilesRoute } from '../files/index.js';
+import { isSecurePath } from '../tls-side.js';
 import type { ProducedAnswer } from './body-source.js';
 import type { Exchange } from './exchange.js';
 import { ExchangeState } from './exchange-state.js';
@@ -64,6 +66,14 @@ export class LocalAnswer {
     }
     const { length } = writer;
     exchange.afterResponse(response.sendOwn(connection, answer.status, memory, length, body));
+  }
+
+  /** Answers with a file, or says why there is none, while the request's head is there. */
+  withFile(files: FilesRoute): void {
+    const { service, tls } = this.exchange.connection;
+    const answer = files.answer(service.policy, isSecurePath(undefined, tls));
+    if (typeof answer === 'number') this.refuse(answer, files.refusalFields);
+    else this.produce(answer);
   }
 
   private error(status: number, fields: string, accept: string | undefined): void {

@@ -18,6 +18,10 @@ class Pieces implements BodySource {
   failsAt = Number.POSITIVE_INFINITY;
   private readonly memory: NativeMemory;
 
+  get isPending(): boolean {
+    return this.bytes < this.content.length;
+  }
+
   /** @param filled bytes that go out with the head */
   constructor(
     private readonly content: Buffer,

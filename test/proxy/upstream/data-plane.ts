@@ -202,6 +202,7 @@ export class DataPlane {
           pipeBytes: 1 << 20,
           headBytes: 8192,
           headers: 50,
+          cachedFiles: 100,
         },
         log: { level: 'info', access: true },
       };

@@ -9,8 +9,11 @@ export { RequestIds } from './request-ids.js';
 export { type RequestDelivery, RequestRewriter } from './request-rewriter.js';
 export {
   ConnectionLine,
+  connectionLines,
+  hstsLine,
   type ResponseDelivery,
   type ResponseNotes,
   ResponseRewriter,
 } from './response-rewriter.js';
 export { RewriterCache } from './rewriter-cache.js';
+export { FieldLines } from './template.js';

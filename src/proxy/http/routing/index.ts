@@ -5,4 +5,5 @@
 export { CanonicalPath, rawOffset } from './canonical-path.js';
 export { findCookie } from './cookie.js';
 export { type ConnectionFacts, HttpClient } from './http-client.js';
+export { globSource } from './path-trie.js';
 export { Router, Routing } from './router.js';

@@ -230,7 +230,7 @@ function append(routes: number[], route: number): void {
 }
 
 /** A pattern with `*` and `**` as a regular expression. */
-function globSource(text: string): string {
+export function globSource(text: string): string {
   const source = text.replace(/\/\*\*\/|\*{1,2}|[.+?()[\]{}|^$\\]/g, (part) => {
     switch (part) {
       case '/**/':

@@ -1,0 +1,145 @@
+import { HeaderName } from '../http/header-name.js';
+import { Method } from '../http/method.js';
+import type { RequestHead } from '../http/request-head.js';
+import { type ByteRange, selectRanges } from './byte-ranges.js';
+import type { CachedFile } from './cached-file.js';
+import { type Encoding, EncodingChoice } from './encodings.js';
+import type { AnswerFields, FileAnswer } from './file-answer.js';
+import type { FactSheet } from './file-facts.js';
+import type { FilesRoom } from './files-room.js';
+import { contentRange, Multipart } from './multipart.js';
+import type { OpenFile } from './open-file.js';
+import { evaluate, rangeApplies, Verdict } from './preconditions.js';
+
+/** Fields that make a difference to what is sent of a file. */
+const asked = [
+  HeaderName.range,
+  HeaderName.if_none_match,
+  HeaderName.if_modified_since,
+  HeaderName.if_match,
+  HeaderName.if_unmodified_since,
+];
+
+/** Answers with files that were found: which version of one, whether at all, and which parts. */
+export class FileReply {
+  /** Lines that belong to the last answer that was a status. */
+  refusalFields = '';
+  private readonly encodings: EncodingChoice;
+
+  constructor(
+    private readonly room: FilesRoom,
+    private readonly facts: FactSheet,
+    private readonly own: AnswerFields,
+    private readonly precompressed: readonly Encoding[],
+  ) {
+    this.encodings = new EncodingChoice(precompressed);
+  }
+
+  /** The version of a file that a client gets. */
+  select(file: CachedFile, head: RequestHead): OpenFile {
+    if (file.available === 0) return file.plain;
+    const encoding = this.encodings.choose(fieldOf(head, 'accept-encoding'), file.available);
+    if (encoding === undefined) return file.plain;
+    return file.encoded[this.precompressed.indexOf(encoding)]!;
+  }
+
+  /**
+   * Answers a GET or HEAD.
+   *
+   * @param isSecure the bytes pass OpenSSL
+   * @param nowMs wall-clock time, ms since 1970
+   * @returns the answer, or 412 or 416
+   */
+  with(file: OpenFile, head: RequestHead, isSecure: boolean, nowMs: number): FileAnswer | number {
+    if (!asked.some((name) => head.has(name))) return this.whole(200, file, head, isSecure);
+    const { facts } = file;
+    const conditions = {
+      ifMatch: fieldOf(head, 'if-match'),
+      ifUnmodifiedSince: fieldOf(head, 'if-unmodified-since'),
+      ifNoneMatch: fieldOf(head, 'if-none-match'),
+      ifModifiedSince: fieldOf(head, 'if-modified-since'),
+    };
+    const verdict = evaluate(conditions, facts, nowMs);
+    if (verdict === Verdict.failed) return this.refuse(412, '');
+    if (verdict === Verdict.not_modified) {
+      return this.room.answer.begin(304, facts.validatorLines, this.own, undefined);
+    }
+    // RFC 9110 §14.2: for other methods than GET it means nothing.
+    const range = head.method === Method.GET ? fieldOf(head, 'range') : undefined;
+    if (range === undefined) return this.whole(200, file, head, isSecure);
+    const ifRange = fieldOf(head, 'if-range');
+    if (ifRange !== undefined && !rangeApplies(ifRange, facts, nowMs)) {
+      return this.whole(200, file, head, isSecure);
+    }
+    const ranges = selectRanges(range, facts.size);
+    if (ranges === 'whole') return this.whole(200, file, head, isSecure);
+    if (ranges === 'unsatisfiable') {
+      return this.refuse(416, `Content-Range: bytes */${facts.size}\r\n`);
+    }
+    return ranges.length === 1
+      ? this.part(file, ranges[0]!, isSecure)
+      : this.parts(file, ranges, isSecure);
+  }
+
+  /** All of a file. @param status 200, or that of the error that the file tells of */
+  whole(status: number, file: OpenFile, head: RequestHead, isSecure: boolean): FileAnswer {
+    const { room, own } = this;
+    const { wholeLines, size } = file.facts;
+    const body =
+      head.method === Method.HEAD ? undefined : room.takeBody().begin(file, 0, size, isSecure);
+    return room.answer.begin(status, wholeLines, own, body);
+  }
+
+  private part(file: OpenFile, range: ByteRange, isSecure: boolean): FileAnswer {
+    const { room, own, facts } = this;
+    const { start, end } = range;
+    const { size, contentType, encodingLines, validatorLines } = file.facts;
+    const lines = Buffer.concat([
+      Buffer.from(
+        `Content-Length: ${end - start}\r\nContent-Range: ${contentRange(range, size)}\r\n`,
+        'latin1',
+      ),
+      facts.lines([['Content-Type', contentType]]),
+      encodingLines,
+      validatorLines,
+    ]);
+    const body = room.takeBody().begin(file, start, end, isSecure);
+    return room.answer.begin(206, lines, own, body);
+  }
+
+  private parts(file: OpenFile, ranges: readonly ByteRange[], isSecure: boolean): FileAnswer {
+    const { room, own } = this;
+    const { size, contentType, encodingLines, validatorLines } = file.facts;
+    const multipart = new Multipart(ranges, size, contentType);
+    const lines = Buffer.concat([
+      Buffer.from(
+        `Content-Length: ${multipart.length}\r\nContent-Type: ${multipart.contentType}\r\n`,
+        'latin1',
+      ),
+      encodingLines,
+      validatorLines,
+    ]);
+    const body = room.takeBody().begin(file, 0, 0, isSecure).continueWith(multipart.stretches);
+    return room.answer.begin(206, lines, own, body);
+  }
+
+  private refuse(status: number, fields: string): number {
+    this.refusalFields = fields;
+    return status;
+  }
+}
+
+/** Fields that are lists, as one value (RFC 9110 §5.3). Of others two lines are a mistake, and no value. */
+const lists = new Set(['if-match', 'if-none-match', 'accept-encoding']);
+
+function fieldOf(head: RequestHead, name: string): string | undefined {
+  const index = head.findNamed(name);
+  if (index < 0) return undefined;
+  let value = head.value(index);
+  for (let next = head.findNamed(name, index + 1); next >= 0; ) {
+    if (!lists.has(name)) return undefined;
+    value += `, ${head.value(next)}`;
+    next = head.findNamed(name, next + 1);
+  }
+  return value;
+}

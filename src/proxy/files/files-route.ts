@@ -1,0 +1,254 @@
+import Negotiator from 'negotiator';
+import { type DirectoryEntry, Errno, File, fileStatus, readDirectory } from '../../splice/index.js';
+import type { HttpRouteSnapshot } from '../http/http-snapshot.js';
+import { Method } from '../http/method.js';
+import { FieldLines, hstsLine, type RequestContext } from '../http/rewriting/index.js';
+import type { CachedFile } from './cached-file.js';
+import { DirectoryListing } from './directory-listing.js';
+import type { AnswerFields, FileAnswer } from './file-answer.js';
+import { FactSheet } from './file-facts.js';
+import { FileFinder } from './file-finder.js';
+import { FilePath } from './file-path.js';
+import { FileReply } from './file-reply.js';
+import type { FilesRoom } from './files-room.js';
+import type { FilesSnapshot } from './files-snapshot.js';
+import { PathPattern } from './path-pattern.js';
+import type { RootDirectory } from './root-directory.js';
+import { TextBody } from './text-body.js';
+
+const METHODS = 'GET, HEAD, OPTIONS';
+/** A listing shows no more. */
+const LISTED_MAX = 10_000;
+/** A file that changes this often while it is looked at is not served. */
+const CHANGES_MAX = 3;
+
+const HTML = 'text/html';
+const JSON_TYPE = 'application/json';
+
+const SLASH = 0x2f;
+const DOT = 0x2e;
+
+/**
+ * A route that serves files.
+ *
+ * ```
+ *   path ──▶ below the root ──▶ each of try_files ──▶ a file ──▶ version ──▶ preconditions ──▶ ranges ──▶ answer
+ *             │ no name           │ none                  ▲
+ *             ▼                   ▼                       │
+ *            404 ◀──────────── not_found ─────────────────┘
+ * ```
+ */
+export class FilesRoute {
+  private readonly root: RootDirectory;
+  private readonly paths: FilePath;
+  private readonly finder: FileFinder;
+  private readonly reply: FileReply;
+  private readonly own: AnswerFields;
+  private readonly facts: FactSheet;
+  /** Lines that belong to the last answer that was a status. */
+  refusalFields = '';
+
+  /** @param hsts value of Strict-Transport-Security, for requests by HTTPS */
+  constructor(
+    private readonly room: FilesRoom,
+    private readonly files: FilesSnapshot,
+    { prefix, responseHeaders }: Pick<HttpRouteSnapshot, 'prefix' | 'responseHeaders'>,
+    hsts: string | null,
+  ) {
+    const { set, add } = responseHeaders;
+    const patterns = files.cacheControl.map(({ paths }) =>
+      paths.map((one) => new PathPattern(one)),
+    );
+    this.root = room.cache.rootOf(files.root);
+    this.paths = new FilePath(prefix, files.dotfiles);
+    this.own = { fields: new FieldLines([...set, ...add]), hsts: hstsLine(hsts) };
+    this.facts = new FactSheet(files, patterns, responseHeaders);
+    const { precompressed, revalidateMs } = files;
+    this.finder = new FileFinder(room, this.root, this.facts, precompressed, revalidateMs);
+    this.reply = new FileReply(room, this.facts, this.own, precompressed);
+  }
+
+  /**
+   * Answers a request, while its head is there.
+   *
+   * @param isSecure what is sent passes OpenSSL
+   * @returns an answer, to be written before the next one is asked for, or the status of an error
+   */
+  answer(context: RequestContext, isSecure: boolean): FileAnswer | number {
+    const { method } = context.head;
+    this.refusalFields = '';
+    if (method === Method.OPTIONS) return this.allow();
+    if (method !== Method.GET && method !== Method.HEAD) {
+      this.refusalFields = `Allow: ${METHODS}\r\n`;
+      return 405;
+    }
+    const { revalidateMs, tryFiles } = this.files;
+    this.root.refresh(this.room.worker.clock.nowMs, revalidateMs);
+    const path = this.paths.of(context.path);
+    if (path === undefined) return this.notFound(404, context, isSecure);
+    let status = 404;
+    let last = '';
+    for (const parts of tryFiles) {
+      const candidate = candidateOf(parts, path);
+      if (candidate === last) continue;
+      last = candidate;
+      const found = candidate.endsWith('/')
+        ? this.directory(candidate, path, context, isSecure)
+        : this.file(candidate, context, isSecure);
+      if (typeof found !== 'number') return found;
+      if (found > 0) return found;
+      status = statusOf(-found, status);
+    }
+    return this.notFound(status, context, isSecure);
+  }
+
+  /** @returns an answer, the status of a refusal, or a negative error number: there is no such file */
+  private file(path: string, context: RequestContext, isSecure: boolean): FileAnswer | number {
+    const found = this.finder.find(path);
+    return typeof found === 'number' ? found : this.send(found, context, isSecure);
+  }
+
+  private send(found: CachedFile, context: RequestContext, isSecure: boolean): FileAnswer | number {
+    const { finder, reply } = this;
+    const { head } = context;
+    let file = found;
+    for (let changes = 0; ; changes++) {
+      const version = reply.select(file, head);
+      if (finder.isUnchanged(version)) {
+        const answer = reply.with(version, head, isSecure, Date.now());
+        finder.settle(file);
+        this.refusalFields = reply.refusalFields;
+        return answer;
+      }
+      if (changes === CHANGES_MAX) break;
+      const again = finder.findAgain(file);
+      if (typeof again === 'number') return again;
+      file = again;
+    }
+    finder.settle(file);
+    return 503;
+  }
+
+  /**
+   * @param path ends in a slash
+   * @param asked the path that was asked for
+   */
+  private directory(
+    path: string,
+    asked: string,
+    context: RequestContext,
+    isSecure: boolean,
+  ): FileAnswer | number {
+    const { bytes, end } = context.path;
+    // Links in its index would lead elsewhere if the client took it for a file.
+    if (bytes[end - 1] !== SLASH && path === slashed(asked)) return this.redirect(path, context);
+    let error = -Errno.ENOENT;
+    for (const name of this.files.index) {
+      const found = this.file(path + name, context, isSecure);
+      if (typeof found !== 'number' || found > 0) return found;
+      if (found === -Errno.EACCES) error = found;
+    }
+    return this.files.listing ? this.list(path, context) : error;
+  }
+
+  private redirect(path: string, { head, path: asked }: RequestContext): FileAnswer | number {
+    const fd = this.root.open(path, File.O_PATH | File.O_DIRECTORY);
+    if (fd < 0) return fd;
+    this.room.worker.kernel.close(fd);
+    const query = head.query === '' ? '' : `?${head.query}`;
+    const lines = `Location: ${asked.string}/${query}\r\nContent-Length: 0\r\n`;
+    return this.room.answer.begin(301, Buffer.from(lines, 'latin1'), this.own, undefined);
+  }
+
+  private list(path: string, context: RequestContext): FileAnswer | number {
+    const { kernel } = this.room.worker;
+    const fd = this.root.open(path, File.O_RDONLY | File.O_DIRECTORY);
+    if (fd < 0) return fd;
+    const entries = readDirectory(kernel, fd, LISTED_MAX + 1);
+    kernel.close(fd);
+    if (typeof entries === 'number') return entries;
+    const listing = new DirectoryListing(
+      path,
+      entries.slice(0, LISTED_MAX).flatMap((entry) => this.listed(path, entry)),
+      entries.length > LISTED_MAX,
+    );
+    const { accept = '*/*' } = context.head;
+    const types = [HTML, JSON_TYPE];
+    const isJson = new Negotiator({ headers: { accept } }).mediaType(types) === JSON_TYPE;
+    const text = isJson ? listing.json() : listing.html();
+    const lines = Buffer.concat([
+      Buffer.from(`Content-Length: ${text.length}\r\n`, 'latin1'),
+      this.facts.lines([
+        ['Content-Type', isJson ? JSON_TYPE : `${HTML}; charset=utf-8`],
+        ['Cache-Control', 'no-cache'],
+        ['Vary', 'Accept'],
+      ]),
+    ]);
+    const body = context.head.method === Method.HEAD ? undefined : new TextBody(text);
+    return this.room.answer.begin(200, lines, this.own, body);
+  }
+
+  /** What is shown of an entry: a link as what it leads to, if that could be asked for. */
+  private listed(path: string, entry: DirectoryEntry): DirectoryEntry[] {
+    const { name, isDirectory, isRegular, isLink } = entry;
+    if (name[0] === DOT && !this.files.dotfiles) return [];
+    if (isDirectory || isRegular) return [entry];
+    if (!isLink) return [];
+    const { kernel } = this.room.worker;
+    const fd = this.root.open(path + name.toString('latin1'), File.O_PATH);
+    if (fd < 0) return [];
+    const status = fileStatus(kernel, fd);
+    kernel.close(fd);
+    if (typeof status === 'number' || !(status.isRegular || status.isDirectory)) return [];
+    return [{ ...entry, ...status }];
+  }
+
+  private allow(): FileAnswer {
+    const lines = Buffer.from(`Allow: ${METHODS}\r\n`, 'latin1');
+    return this.room.answer.begin(204, lines, this.own, undefined);
+  }
+
+  private notFound(
+    status: number,
+    { head }: RequestContext,
+    isSecure: boolean,
+  ): FileAnswer | number {
+    const { notFound } = this.files;
+    if (notFound === null || status !== 404) return status;
+    const page = this.finder.find(notFound);
+    if (typeof page === 'number') return status;
+    const version = this.reply.select(page, head);
+    const answer = this.reply.whole(404, version, head, isSecure);
+    this.finder.settle(page);
+    return answer;
+  }
+}
+
+/** The path stands between the parts. */
+function candidateOf(parts: readonly string[], path: string): string {
+  if (parts.length === 2 && parts[0] === '' && parts[1] === '') return path;
+  return parts.join(path).replaceAll('//', '/');
+}
+
+function slashed(path: string): string {
+  return path.endsWith('/') ? path : `${path}/`;
+}
+
+/** @param errno why there is no such file @param otherwise what the answer was to be so far */
+function statusOf(errno: number, otherwise: number): number {
+  switch (errno) {
+    case Errno.EACCES:
+    case Errno.EPERM:
+      return 403;
+    case Errno.EMFILE:
+    case Errno.ENFILE:
+    case Errno.ENOMEM:
+    case Errno.EAGAIN:
+      return 503;
+    case Errno.ENOSYS:
+    case Errno.EIO:
+      return 500;
+    default:
+      return otherwise;
+  }
+}
