@@ -20,6 +20,10 @@ const suites: Record<string, Suite> = {
     summary: 'TLS termination: handshakes, resumed ones, bulk, small requests',
     load: () => import('./tls.js'),
   },
+  files: {
+    summary: 'Static files of 1 KiB to 1 GiB, in the clear and over TLS',
+    load: () => import('./files.js'),
+  },
   'kernel-tls': {
     summary:
       'TLS in the kernel and in userland: system calls and bytes that enter the process, per MB',

@@ -7,6 +7,8 @@ export interface Requests {
   perSecond: number;
   p50Us: number;
   p99Us: number;
+  /** Heads included; to about three digits. */
+  readBytes: number;
   commandLine: string;
 }
 
@@ -84,7 +86,15 @@ function parseWrk(report: string, complaint: string): Omit<Requests, 'commandLin
   const count = Number(/^\s*(\d+) requests in/m.exec(report)?.[1]);
   const perSecond = Number(/^Requests\/sec:\s+([\d.]+)/m.exec(report)?.[1]);
   if (!(count > 0)) throw new Error(`wrk made no request: ${complaint || report}`);
-  return { count, perSecond, p50Us: percentileUs(report, 50), p99Us: percentileUs(report, 99) };
+  const [, amount, unit] = /([\d.]+)(B|[KMGT]B) read$/m.exec(report) ?? [];
+  const readBytes = Number(amount) * 1024 ** ['B', 'KB', 'MB', 'GB', 'TB'].indexOf(unit ?? '');
+  return {
+    count,
+    perSecond,
+    readBytes,
+    p50Us: percentileUs(report, 50),
+    p99Us: percentileUs(report, 99),
+  };
 }
 
 function percentileUs(report: string, percent: number): number {

@@ -5,6 +5,7 @@ import { packageVersion, root } from '../machine.js';
 import { type Child, startUntil } from '../process.js';
 import {
   type Availability,
+  type FileServing,
   type Forward,
   type HttpForward,
   type Peer,
@@ -42,7 +43,25 @@ function startHttp(forward: HttpForward): Promise<Child> {
   return startConfigured(forward, httpConfiguration(forward));
 }
 
-function startConfigured(forward: Forward, configuration: string): Promise<Child> {
+function startFiles(serving: FileServing): Promise<Child> {
+  const { listenPort, root, tls } = serving;
+  return startConfigured(
+    serving,
+    `log: { access: false }
+listeners:
+  bench:
+    bind: "${loopback}:${listenPort}"
+${tlsConfiguration(tls)}    http:
+      routes:
+        - files: { root: ${root} }
+`,
+  );
+}
+
+function startConfigured(
+  forward: Omit<Forward, 'upstreamPort'>,
+  configuration: string,
+): Promise<Child> {
   const file = `${forward.directory}/headgate-${forward.listenPort}.yaml`;
   writeFileSync(file, configuration);
   const listen = `${loopback}:${forward.listenPort}`;
@@ -100,4 +119,4 @@ function tlsConfiguration(tls: Termination | undefined): string {
 `;
 }
 
-export const headgate: Peer = { name: 'headgate', availability, startTcp, startHttp };
+export const headgate: Peer = { name: 'headgate', availability, startTcp, startHttp, startFiles };

@@ -10,6 +10,8 @@ import type { Peer } from './peer.js';
 export const tcpPeers: readonly Peer[] = [headgate, haproxy, haproxySplice, nginx, nodePipe];
 /** What terminates TLS. */
 export const tlsPeers: readonly Peer[] = [headgate, haproxy, nginx];
+/** What serves files. */
+export const filePeers: readonly Peer[] = [headgate, nginx];
 export const httpPeers: readonly Peer[] = [headgate, haproxy, nginx, httpProxy];
 /** The peer the targets are stated for. */
 export const subject = headgate.name;

@@ -4,6 +4,7 @@ import { isListening, loopback } from '../loopback.js';
 import { type Child, firstLine, startUntil } from '../process.js';
 import {
   type Availability,
+  type FileServing,
   type Forward,
   type HttpForward,
   type Peer,
@@ -119,6 +120,51 @@ ${locations.join('')}  }
 `;
 }
 
+/** Files stay open as long as ours do. */
+async function startFiles({ listenPort, root, directory, cpus, tls }: FileServing): Promise<Child> {
+  const prefix = `${directory}/nginx-files-${listenPort}`;
+  mkdirSync(prefix);
+  writeFileSync(
+    `${prefix}/nginx.conf`,
+    `daemon off;
+worker_processes 1;
+pid ${prefix}/nginx.pid;
+error_log stderr crit;
+# As the user who made the directory, or nobody could read the files.
+${process.getuid?.() === 0 ? 'user root;' : ''}
+
+events { worker_connections 20000; }
+
+http {
+  access_log off;
+  keepalive_requests 1000000000;
+  keepalive_timeout 1h;
+  client_body_temp_path ${prefix}/client-body;
+  proxy_temp_path ${prefix}/proxy;
+  fastcgi_temp_path ${prefix}/fastcgi;
+  uwsgi_temp_path ${prefix}/uwsgi;
+  scgi_temp_path ${prefix}/scgi;
+
+  sendfile on;
+  sendfile_max_chunk 512k;
+  tcp_nopush on;
+  open_file_cache max=1024;
+  open_file_cache_valid 1s;
+
+  server {
+    listen ${loopback}:${listenPort} backlog=4096${tls ? ' ssl' : ''};
+${tlsDirectives(tls)}    root ${root};
+  }
+}
+`,
+  );
+  return startUntil(
+    () => isListening(listenPort),
+    { program: 'nginx', args: ['-e', 'stderr', '-c', `${prefix}/nginx.conf`], cpus },
+    startTimeoutMs,
+  );
+}
+
 /** No session cache: sessions are in tickets, as they are everywhere here. */
 function tlsDirectives(tls: Termination | undefined): string {
   if (tls === undefined) return '';
@@ -134,4 +180,4 @@ function tlsDirectives(tls: Termination | undefined): string {
 `;
 }
 
-export const nginx: Peer = { name: 'nginx', availability, startTcp, startHttp };
+export const nginx: Peer = { name: 'nginx', availability, startTcp, startHttp, startFiles };

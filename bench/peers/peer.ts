@@ -41,6 +41,11 @@ export interface HttpForward extends Forward {
   routes: number;
 }
 
+/** Serve the files of a directory. */
+export interface FileServing extends Omit<Forward, 'upstreamPort'> {
+  root: string;
+}
+
 export interface Peer {
   readonly name: string;
   availability(): Promise<Availability>;
@@ -48,6 +53,8 @@ export interface Peer {
   startTcp?(forward: Forward): Promise<Child>;
   /** Starts the peer as a reverse proxy for HTTP that keeps connections to the upstream. */
   startHttp?(forward: HttpForward): Promise<Child>;
+  /** Starts the peer as a web server for files. */
+  startFiles?(serving: FileServing): Promise<Child>;
 }
 
 /** How long a peer may take until it accepts. */

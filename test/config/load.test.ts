@@ -40,6 +40,7 @@ t.test('load: everything left out has its default', async (t) => {
         pipeMemoryBytes: 64 * 2 ** 20,
         headBytes: 32 * 1024,
         headers: 100,
+        cachedFiles: 1024,
       },
       listeners: [
         {
