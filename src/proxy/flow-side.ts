@@ -1,7 +1,7 @@
-import { Epoll, type Pump, type Transport } from '../splice/index.js';
+import type { Pump, Transport } from '../splice/index.js';
+import { Ear } from './ear.js';
 import type { EventHandler, EventLoop } from './event-loop.js';
 import type { Session } from './session.js';
-import { MUTED_EVENTS, SOCKET_EVENTS } from './socket-events.js';
 
 /** Whom a side's events are for. */
 export interface SideOwner {
@@ -12,16 +12,12 @@ export interface SideOwner {
   onException(error: unknown): void;
 }
 
-/** A flow's ear at one of its two sockets. */
+/** A flow's part in the events of one of its two sockets. */
 export class FlowSide implements EventHandler {
   generation = 0;
   /** The pump that reads from this side, once there is one. */
   pump: Pump | undefined;
-  /**
-   * Arriving bytes raise no events. While the other side takes nothing each of them would wake the
-   * worker in vain, which a receiver slower than its sender turns into a wake-up per segment.
-   */
-  private isMuted = false;
+  private readonly ear: Ear;
 
   constructor(
     private readonly loop: EventLoop,
@@ -29,7 +25,9 @@ export class FlowSide implements EventHandler {
     /** Another one, once TLS is agreed on. */
     public transport: Transport,
     private readonly isClient: boolean,
-  ) {}
+  ) {
+    this.ear = new Ear(loop, this);
+  }
 
   /** A flow is there from its first registration to its last: its client's side stands for it. */
   get session(): Session | undefined {
@@ -38,12 +36,12 @@ export class FlowSide implements EventHandler {
 
   /** @returns 0, or a negative error number */
   register(): number {
-    return this.loop.register(this.transport.fd, SOCKET_EVENTS, this);
+    return this.ear.register();
   }
 
   onEvents(events: number): void {
     this.transport.notice(events);
-    if ((events & Epoll.EPOLLIN) !== 0 && this.pump?.isHolding && !this.isMuted) this.mute();
+    if (this.pump?.isHolding) this.ear.ignore(events);
     if (this.isClient) this.flow.onClientEvents(events);
     else this.flow.onUpstreamEvents(events);
   }
@@ -52,11 +50,9 @@ export class FlowSide implements EventHandler {
     this.flow.onException(error);
   }
 
-  /** After pumping: a side that was read dry must hear of the next byte. */
+  /** After pumping. */
   listenAgain(): void {
-    if (!this.isMuted || this.transport.readable) return;
-    this.isMuted = false;
-    this.loop.modify(this.transport.fd, SOCKET_EVENTS, this);
+    this.ear.listenAgain();
   }
 
   /** For good. @param isOrderly with a FIN; with an RST otherwise */
@@ -64,10 +60,5 @@ export class FlowSide implements EventHandler {
     this.loop.forget(this.transport.fd);
     if (isOrderly) this.transport.close();
     else this.transport.reset();
-  }
-
-  private mute(): void {
-    this.isMuted = true;
-    this.loop.modify(this.transport.fd, MUTED_EVENTS, this);
   }
 }

@@ -1,11 +1,11 @@
 import { Epoll, PlainTransport, type SocketAddress } from '../../splice/index.js';
 import { type CloseReason, orderlyReasons } from '../counters.js';
+import { Ear } from '../ear.js';
 import type { EventHandler } from '../event-loop.js';
 import type { FlowHead } from '../flow-head.js';
 import type { Listener } from '../listener.js';
 import type { WorkerRoom } from '../room.js';
 import { silenceEndsMs } from '../silence.js';
-import { SOCKET_EVENTS } from '../socket-events.js';
 import type { TlsSide } from '../tls-side.js';
 import type { TunnelOwner } from '../tunnel-task.js';
 import { ConnectionSession } from './connection-session.js';
@@ -38,6 +38,7 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   private readonly http: HttpRoom;
   /** What came before the first request; nothing where nothing was wanted. */
   private greeting: Greeting | undefined;
+  private readonly ear: Ear;
   private readonly reader: RequestReader;
   /** While lingering. */
   private farewell: Farewell | undefined;
@@ -59,6 +60,7 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
     super(worker, listener, new PlainTransport(worker.kernel, clientFd, isTcp), peer);
     this.http = gate.room;
     this.worker = worker;
+    this.ear = new Ear(worker.clock, this);
     this.reader = new RequestReader(this, gate);
   }
 
@@ -99,7 +101,7 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   begin(): void {
     const { worker, listener, transport } = this;
     worker.counters.countAccepted(listener.snapshot.index);
-    if (worker.clock.register(transport.fd, SOCKET_EVENTS, this) < 0) {
+    if (this.ear.register() < 0) {
       this.terminate('error');
       return;
     }
@@ -125,8 +127,12 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
         this.reader.serve();
         return;
       case ConnectionState.exchanging:
-        if ((events & BROKEN_EVENTS) !== 0) this.terminate('client_reset');
-        else this.exchange!.onClientEvents();
+        if ((events & BROKEN_EVENTS) !== 0) {
+          this.terminate('client_reset');
+          return;
+        }
+        if (!this.exchange!.takesBody) this.ear.ignore(events);
+        this.exchange!.onClientEvents();
         return;
       case ConnectionState.lingering:
         this.farewell!.discard();
@@ -183,8 +189,14 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   openTunnel(link: EndpointLink): void {
     this.enter(ConnectionState.tunnelling);
     this.expectBy(this.worker.clock.nowMs + this.exchange!.patience.tunnelMs);
+    this.ear.open();
     this.tunnelled = new HttpTunnel(this, link.surrender());
     this.tunnelled.begin();
+  }
+
+  /** Something may have been read: what was not listened to while nobody took it is heard again. */
+  listenAgain(): void {
+    if (this.state !== ConnectionState.closed) this.ear.listenAgain();
   }
 
   terminate(reason: CloseReason): void {

@@ -211,6 +211,7 @@ export class EndpointLink implements DialOwner {
   surrender(): UpstreamConnection {
     const connection = this.connection!;
     this.connection = undefined;
+    connection.ear.open();
     return connection;
   }
 
@@ -226,9 +227,14 @@ export class EndpointLink implements DialOwner {
     if (connection !== undefined) {
       this.connection = undefined;
       const { upstream } = dial!.attempts;
-      if (isCut) connection.reset();
-      else if (this.isInOrder(connection, upstream)) this.room.upstreams.give(connection, upstream);
-      else connection.close();
+      if (isCut) {
+        connection.reset();
+      } else if (this.isInOrder(connection, upstream)) {
+        connection.ear.open();
+        this.room.upstreams.give(connection, upstream);
+      } else {
+        connection.close();
+      }
     }
     dial!.end();
   }

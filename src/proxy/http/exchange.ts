@@ -93,12 +93,18 @@ export class Exchange implements LinkOwner, Task {
     if (this.state === ExchangeState.dialling) return;
     if (this.state !== ExchangeState.answering) this.forwarding.onClientEvents();
     else if (this.response.isPending) this.afterResponse(this.response.push());
+    this.listenAgain();
   }
 
   onUpstreamEvents(events: number): void {
     this.connection.lastActivityMs = this.room.worker.clock.nowMs;
-    if (this.state === ExchangeState.dialling) this.link.onDialEvents(events);
-    else this.forwarding.progress();
+    if (this.state === ExchangeState.dialling) {
+      this.link.onDialEvents(events);
+      return;
+    }
+    if (this.response.body.isHolding) this.link.connection?.ear.ignore(events);
+    this.forwarding.progress();
+    this.listenAgain();
   }
 
   runTask(): void {
@@ -108,6 +114,7 @@ export class Exchange implements LinkOwner, Task {
     this.connection.lastActivityMs = this.room.worker.clock.nowMs;
     if (this.state !== ExchangeState.answering) this.forwarding.progress();
     else if (this.response.isPending) this.afterResponse(this.response.push());
+    this.listenAgain();
   }
 
   get connectTimeoutMs(): number {
@@ -117,6 +124,14 @@ export class Exchange implements LinkOwner, Task {
   schedule(deadlineMs: number): void {
     const { wheel } = this.room.worker.clock;
     wheel.schedule(this.connection.timer, this.patience.atMost(deadlineMs));
+  }
+
+  /** Bytes of the client are of use now. */
+  get takesBody(): boolean {
+    const { body } = this.request;
+    const isForwarding =
+      this.state === ExchangeState.awaiting || this.state === ExchangeState.responding;
+    return isForwarding && !body.isOver && !body.isHolding;
   }
 
   /** The client may send its body: it does not wait for a 100 (Continue) any more. */
@@ -182,6 +197,12 @@ export class Exchange implements LinkOwner, Task {
 
   enter(state: ExchangeState): void {
     this.state = transition(exchangeSuccessorBits, this.state, state, 'exchange');
+  }
+
+  /** Either side may have been read dry; by now the connection may serve another exchange. */
+  private listenAgain(): void {
+    this.connection.listenAgain();
+    this.link.connection?.ear.listenAgain();
   }
 
   private late(lateness: Exclude<Lateness, 0>): void {

@@ -59,6 +59,7 @@ export class Farewell {
       break;
     }
     if (this.isOver) connection.terminate(this.reason);
+    else connection.listenAgain();
   }
 
   onTimer(): void {

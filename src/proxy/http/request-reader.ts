@@ -69,6 +69,7 @@ export class RequestReader {
     } finally {
       this.isServing = false;
     }
+    this.connection.listenAgain();
   }
 
   /** The time is up, or it was when the timer was set. */

@@ -1,6 +1,6 @@
 import { Epoll, NativeMemory, Outcome, type Transport } from '../../splice/index.js';
+import { Ear } from '../ear.js';
 import type { EventHandler, EventLoop } from '../event-loop.js';
-import { SOCKET_EVENTS } from '../socket-events.js';
 import type { TlsSide } from '../tls-side.js';
 import type { Endpoint } from '../upstream/index.js';
 
@@ -56,6 +56,7 @@ export class UpstreamConnection implements EventHandler {
   /** The endpoint has said its last, or broken off. */
   hasEnded = false;
   idleSinceMs = 0;
+  readonly ear: Ear;
   /** Neighbours among the idle ones of an endpoint. */
   older: UpstreamConnection | undefined;
   newer: UpstreamConnection | undefined;
@@ -69,11 +70,12 @@ export class UpstreamConnection implements EventHandler {
     this.transport = transport;
     this.user = user;
     this.epoch = keeper.epoch;
+    this.ear = new Ear(loop, this);
   }
 
   /** @returns 0, or a negative error number */
   register(): number {
-    return this.loop.register(this.transport.fd, SOCKET_EVENTS, this);
+    return this.ear.register();
   }
 
   onEvents(events: number): void {
