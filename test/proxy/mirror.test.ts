@@ -313,6 +313,25 @@ socketTest('mirror: a sample is as large as it is said to be', async (t, kit) =>
   }
 });
 
+socketTest('mirror: a bug of ours in it costs the flow nothing', async (t, kit) => {
+  const rig = new MirrorRig(kit).connect();
+  const { room, upstream } = rig;
+  rig.send(payload(16, 100));
+  room.libc.script('tee', () => {
+    throw new Error('a bug');
+  });
+  rig.send(payload(17, 300_000), false);
+  t.same(rig.cuts(), { failed: 1 });
+  t.equal(room.count('exceptions'), 1);
+  t.equal(room.shadows.size, 0);
+  rig.send(payload(18, 300_000), false);
+  const all = [payload(16, 100), payload(17, 300_000), payload(18, 300_000)];
+  t.ok(upstream.received.equals(Buffer.concat(all)));
+  rig.end();
+  t.equal(room.closed('done'), 1);
+  rig.finish(t);
+});
+
 socketTest('mirror: no more at a time than may be', async (t, kit) => {
   const rig = new MirrorRig(kit, { mirror: { concurrentMax: 2 } });
   const { room } = rig;

@@ -33,7 +33,7 @@ import {
 } from '#src/splice/index.js';
 import type { ClientTlsSettings, ServerTlsSettings } from '#src/tls/index.js';
 import type { FaultPlan } from './fault-plan.js';
-import { plainUpstream } from './upstream-snapshot.js';
+import { plainUpstreams, wholeMirror } from './upstream-snapshot.js';
 
 export interface DataWorkerOptions {
   readonly endpoints: readonly SocketAddress[];
@@ -50,6 +50,8 @@ export interface DataWorkerOptions {
   readonly upstreamTls?: ClientTlsSettings | undefined;
   /** Names of the listener's routes; all of them lead to the endpoints. */
   readonly serverNames?: readonly string[];
+  /** Connections are mirrored there. */
+  readonly shadows?: readonly SocketAddress[];
   /** Faults to inject; without a plan the worker is the one of production. */
   readonly plan?: FaultPlan;
 }
@@ -70,14 +72,18 @@ export class DataWorker {
 
   constructor(options: DataWorkerOptions) {
     const { endpoints, timeouts, connectionsMax = 1000, logsAccess = false, plan } = options;
-    const { tls, upstreamTls, serverNames, http, acceptProxyFrom } = options;
+    const { tls, upstreamTls, serverNames, http, acceptProxyFrom, shadows } = options;
     const fd = openListener(
       this.kernel,
       new Sockaddr({ family: 'inet', host: '127.0.0.1', port: 0 }),
       { backlog: 128, reusePort: false, ipv6Only: false },
     );
     this.address = localAddress(this.kernel, fd);
-    const { snapshot: origin, endpointTable } = plainUpstream('origin', endpoints);
+    const { snapshots, endpointTable } = plainUpstreams({
+      origin: endpoints,
+      ...(shadows && { shadow: shadows }),
+    });
+    const [origin, shadow] = snapshots;
     const snapshot: WorkerSnapshot = {
       worker: 0,
       core: -1,
@@ -89,13 +95,14 @@ export class DataWorker {
           address: formatAddress(this.address),
           family: 'inet',
           upstream: 0,
+          ...(shadow && { mirror: wholeMirror }),
           tls,
           ...(http && { http }),
           ...(acceptProxyFrom && { acceptProxyFrom }),
           ...(serverNames && { routes: [{ names: serverNames, upstream: 0 }] }),
         },
       ],
-      upstreams: [{ ...origin, tls: upstreamTls }],
+      upstreams: [{ ...origin!, tls: upstreamTls }, ...(shadow === undefined ? [] : [shadow])],
       endpointTable,
       timeouts: {
         connectMs: 1000,

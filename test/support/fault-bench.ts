@@ -18,21 +18,25 @@ export class FaultBench {
     readonly plan: FaultPlan,
     readonly worker: DataWorker,
     readonly origin: ExchangeOrigin,
+    /** Where exchanges are mirrored to, if they are. */
+    readonly shadow: ExchangeOrigin | undefined,
     /** Descriptors while nothing happens and no pipe is pooled. */
     private readonly quiet: Descriptors,
   ) {}
 
-  static async start(): Promise<FaultBench> {
+  static async start(isMirrored = false): Promise<FaultBench> {
     const origin = await ExchangeOrigin.start();
+    const shadow = isMirrored ? await ExchangeOrigin.start() : undefined;
     const plan = new FaultPlan();
     const worker = new DataWorker({
       endpoints: [origin.address],
+      ...(shadow && { shadows: [shadow.address] }),
       // Long enough for a busy machine, short enough for a test that runs into them.
       timeouts: { connectMs: 1000, headMs: 1000, tlsHandshakeMs: 1000, idleMs: 2500 },
       plan,
     });
     await worker.ready;
-    return new FaultBench(plan, worker, origin, descriptors());
+    return new FaultBench(plan, worker, origin, shadow, descriptors());
   }
 
   /** Begins to count turns and operations. */
@@ -80,6 +84,7 @@ export class FaultBench {
     this.plan.follow([]);
     const how = await this.worker.stop();
     await this.origin.close();
+    await this.shadow?.close();
     if (how !== 0) throw new Error(`the worker ended with ${how}`);
   }
 
@@ -93,11 +98,19 @@ export class FaultBench {
 
   private left(): string[] {
     const left: string[] = [];
-    for (const name of ['flows_active', 'pipes_in_use', 'buffers_in_use'] as const) {
+    for (const name of [
+      'flows_active',
+      'mirrors_active',
+      'pipes_in_use',
+      'buffers_in_use',
+    ] as const) {
       const count = this.worker.count(name);
       if (count !== 0) left.push(`${name} ${count}`);
     }
     if (this.origin.open !== 0) left.push(`${this.origin.open} connections at the origin`);
+    if (this.shadow !== undefined && this.shadow.open !== 0) {
+      left.push(`${this.shadow.open} connections at the shadow`);
+    }
     const open = descriptors();
     const pooled = 2 * this.worker.count('pipes_pooled');
     const expected: Descriptors = { ...this.quiet, pipe: (this.quiet.pipe ?? 0) + pooled };

@@ -136,9 +136,15 @@ export const possibleFaults: readonly (readonly [SyscallName, Side, readonly Fau
   ['close', 'any', ['EINTR', 'EIO']],
 ];
 
+/** The same for calls that are made for a shadow only. */
+export const shadowFaults: typeof possibleFaults = [
+  ['tee', 'any', ['EAGAIN', 'EINTR', 'short', 'ENOMEM', ...refusals]],
+  ['write', 'any', ['EAGAIN', 'EINTR', 'short', 'ENOMEM']],
+];
+
 /** Any fault of a call, for random schedules. */
 export function anyFault(call: SyscallName, side: Side, random: Random): Fault | undefined {
-  const faults = possibleFaults.flatMap(([name, of, faults]) =>
+  const faults = [...possibleFaults, ...shadowFaults].flatMap(([name, of, faults]) =>
     name === call && (of === 'any' || of === side) ? faults : [],
   );
   return faults.length === 0 ? undefined : random.pick(faults);

@@ -24,6 +24,8 @@ const lengthArgument: Partial<Record<SyscallName, number>> = {
   recv: 2,
   send: 2,
   read: 2,
+  write: 2,
+  tee: 2,
   splice: 4,
 };
 

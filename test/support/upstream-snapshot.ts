@@ -1,10 +1,20 @@
 import {
   EndpointSlots,
   EndpointTable,
+  type MirrorSnapshot,
   type UpstreamSnapshot,
   upstreamDefaults,
 } from '#src/proxy/index.js';
 import { formatAddress, type SocketAddress } from '#src/splice/index.js';
+
+/** A mirror to the second upstream, of all connections or requests. */
+export const wholeMirror: MirrorSnapshot = {
+  upstream: 1,
+  sample: 1,
+  concurrentMax: 1024,
+  bufferBytes: 512 * 1024,
+  timeoutMs: 1000,
+};
 
 /** An upstream of which nothing is said but its endpoints, and the table they have slots in. */
 export function plainUpstream(

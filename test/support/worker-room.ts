@@ -39,7 +39,7 @@ import {
 import { RawPeer } from './raw-peer.js';
 import { ScriptedLibc } from './scripted-libc.js';
 import { pause, type SocketKit } from './socket-kit.js';
-import { plainUpstreams } from './upstream-snapshot.js';
+import { plainUpstreams, wholeMirror } from './upstream-snapshot.js';
 
 export interface RoomOptions {
   readonly timeouts?: Partial<TimeoutsSnapshot>;
@@ -287,15 +287,6 @@ export class TestRoom implements WorkerRoom {
     };
   }
 }
-
-/** What is not said of a mirror. All connections, and as much as the defaults of the configuration have. */
-export const wholeMirror: MirrorSnapshot = {
-  upstream: 1,
-  sample: 1,
-  concurrentMax: 1024,
-  bufferBytes: 512 * 1024,
-  timeoutMs: 1000,
-};
 
 /** What {@link TestRoom.finish} must answer. */
 export const nothingLeft = { active: 0, buffersInUse: 0, pipesInUse: 0, timers: 0 };

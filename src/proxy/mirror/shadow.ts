@@ -1,5 +1,5 @@
 import type { Pipe, PumpTap, Transport } from '../../splice/index.js';
-import type { CloseReason } from '../counters.js';
+import { type CloseReason, Counter } from '../counters.js';
 import { Dial, type DialOwner, DialState } from '../dial.js';
 import type { Task } from '../event-loop.js';
 import { introduce, type ProxiedClient } from '../proxy-sender.js';
@@ -99,30 +99,42 @@ export abstract class Shadow implements PumpTap, DialOwner, TimerOwner, Task {
   /** Connects; bytes may come at once. */
   begin(): void {
     this.room.shadows.add(this);
-    this.dial.begin();
-    this.checkDial();
+    try {
+      this.dial.begin();
+      this.checkDial();
+    } catch (error) {
+      this.threw(error);
+    }
   }
 
   spliced(pipe: Pipe, bytes: number): void {
     if (this.state === ShadowState.over) return;
-    this.stream.spliced(pipe, bytes);
-    if (this.stream.cutBy !== undefined) this.cut(this.stream.cutBy);
+    try {
+      this.stream.spliced(pipe, bytes);
+      if (this.stream.cutBy !== undefined) this.cut(this.stream.cutBy);
+    } catch (error) {
+      this.threw(error);
+    }
   }
 
   copied(address: number, bytes: number): void {
     if (this.state === ShadowState.over) return;
-    this.stream.copied(address, bytes);
-    if (this.stream.cutBy !== undefined) this.cut(this.stream.cutBy);
+    try {
+      this.stream.copied(address, bytes);
+      if (this.stream.cutBy !== undefined) this.cut(this.stream.cutBy);
+    } catch (error) {
+      this.threw(error);
+    }
   }
 
   ended(isWhole: boolean): void {
     if (this.state === ShadowState.over) return;
-    if (!isWhole) {
-      this.drop();
-      return;
+    try {
+      if (isWhole) this.endedWhole();
+      else this.drop();
+    } catch (error) {
+      this.threw(error);
     }
-    this.hasAll = true;
-    this.sentAll();
   }
 
   /** The upstream was replaced. */
@@ -172,6 +184,12 @@ export abstract class Shadow implements PumpTap, DialOwner, TimerOwner, Task {
     this.cut('unconnected');
   }
 
+  /** The client has said everything. */
+  protected endedWhole(): void {
+    this.hasAll = true;
+    this.sentAll();
+  }
+
   /** Hands over what epoll reported for the connection, after its transport has noticed. */
   protected onConnectionEvents(events: number): void {
     if (this.state === ShadowState.dialling) {
@@ -186,7 +204,7 @@ export abstract class Shadow implements PumpTap, DialOwner, TimerOwner, Task {
   /** Drops what has come. */
   protected abstract readAnswer(transport: Transport): void;
 
-  /** Every byte has been sent. */
+  /** Every byte has been sent, and there will be no more. */
   protected abstract finishSending(transport: Transport): void;
 
   /** The timer went off, and no dial had set it. */
@@ -216,6 +234,12 @@ export abstract class Shadow implements PumpTap, DialOwner, TimerOwner, Task {
     this.closeConnection(isOrderly);
     this.dial.end();
     this.room.shadows.delete(this);
+  }
+
+  /** A bug of ours, in a call of somebody whom it must not hurt. */
+  private threw(error: unknown): void {
+    this.room.counters.values[Counter.exceptions]!++;
+    this.onException(error);
   }
 
   private serve(): void {

@@ -5,7 +5,8 @@ import { type ExchangeRig, exchangeTest, GET, OK } from '#test/support/exchange-
 import { plainHttp } from '#test/support/http-snapshot.js';
 import { payload, Random } from '#test/support/random.js';
 import type { RawPeer } from '#test/support/raw-peer.js';
-import { type RoomOptions, wholeMirror } from '#test/support/worker-room.js';
+import { wholeMirror } from '#test/support/upstream-snapshot.js';
+import type { RoomOptions } from '#test/support/worker-room.js';
 import { routeOf } from './requests.js';
 
 const target = { name: 'shadow', hostName: 'shadow.test', host: null };

@@ -37,8 +37,8 @@ export class RequestShadow extends Shadow implements UpstreamUser {
     this.onConnectionEvents(events);
   }
 
-  override ended(isWhole: boolean): void {
-    super.ended(isWhole);
+  protected override endedWhole(): void {
+    super.endedWhole();
     const { state } = this;
     if (state === ShadowState.following || state === ShadowState.ending) this.startDeadline();
   }
