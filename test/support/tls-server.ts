@@ -5,6 +5,7 @@ import type { Test } from 'tap';
 import { createKernel, localAddress, openListener, Sockaddr } from '#src/splice/index.js';
 import {
   type ContextUse,
+  canRenewKernelKeys,
   type HandshakeFailure,
   type KernelTlsRefusal,
   type ServerTlsSettings,
@@ -21,6 +22,8 @@ export interface TlsThreadStart {
   readonly greeting: number;
   /** For the handshake. */
   readonly timeoutMs: number;
+  /** The kernel can change keys. */
+  readonly canRenewKeys: boolean;
 }
 
 export type ToTlsThread =
@@ -58,6 +61,9 @@ const WAIT_MS = 10_000;
  * otherwise.
  */
 export const isKernelExpected = process.env.HEADGATE_KERNEL_TLS === '1';
+
+/** Asked before any test counts sockets. */
+export const canRenewKeys = isKernelExpected && canRenewKernelKeys(createKernel());
 
 /** What most tests do not care about. */
 export const plainSettings: Omit<ServerTlsSettings, 'certificates'> = {
@@ -103,7 +109,9 @@ export class TlsServer {
     const options = { backlog: 1024, reusePort: false, ipv6Only: false };
     const fd = openListener(calls, wanted, options);
     const address = localAddress(calls, fd);
-    const workerData: TlsThreadStart = { fd, settings, use: { kernel }, greeting, timeoutMs };
+    const workerData: TlsThreadStart = {
+      ...{ fd, settings, use: { kernel }, greeting, timeoutMs, canRenewKeys },
+    };
     const thread = new Worker(new URL('./tls-thread.js', import.meta.url), { workerData });
     const server = new TlsServer(thread, address.family === 'unix' ? 0 : address.port);
     t.teardown(async () => {

@@ -23,7 +23,8 @@ import {
 } from '#src/tls/index.js';
 import type { TlsThreadStart, ToTlsThread } from './tls-server.js';
 
-const { fd: listener, settings, use, greeting, timeoutMs } = workerData as TlsThreadStart;
+const start = workerData as TlsThreadStart;
+const { fd: listener, settings, use, greeting, timeoutMs, canRenewKeys } = start;
 const EVENTS = (Epoll.EPOLLIN | Epoll.EPOLLOUT | Epoll.EPOLLRDHUP | Epoll.EPOLLET) >>> 0;
 
 const port = parentPort!;
@@ -74,7 +75,7 @@ class Connection {
     const lengths = [secrets?.client, secrets?.server, secrets?.master].map(
       (secret) => secret?.length ?? 0,
     );
-    const { transport, tx, rx } = takeOver(handshake, settings.kernel, false);
+    const { transport, tx, rx } = takeOver(handshake, settings.kernel, canRenewKeys);
     const said = { session, ticketRecords, secretLengths: lengths, tx, rx };
     if (transport === undefined) {
       this.failed(handshake);
