@@ -122,3 +122,27 @@ testWith(missing, 'tls choice: the protocol is the server’s preference', timeo
     ['http/1.1', 'postgresql', 'http/1.1', undefined],
   );
 });
+
+testWith(missing, 'tls choice: who asks gets the OCSP response', timeout, async (t) => {
+  authority();
+  kit.issue('stapled', { issuer: 'authority', names: ['DNS:stapled.test'] });
+  kit.ocsp('stapled.ocsp', 'stapled', 'authority');
+  const [cert, key] = [kit.path('stapled.pem'), kit.path('stapled.key')];
+  const certificates = [{ cert, key, ocsp: kit.path('stapled.ocsp') }, served(['bare.test'])];
+  const { headgate } = await start(t, { certificates });
+  for (const [servername, expected] of [
+    ['stapled.test', Buffer.from(kit.text('stapled.ocsp'), 'latin1')],
+    ['bare.test', null],
+  ] as const) {
+    for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+      const only = { minVersion: version, maxVersion: version };
+      const place = { host: '127.0.0.1', port: headgate.port, servername };
+      // Node's types do not know `requestOCSP` here.
+      const options = { ...place, ...only, ca: authority(), requestOCSP: true };
+      const socket = connect(options);
+      t.teardown(() => socket.destroy());
+      const [response] = await within(5_000, 'a response', once(socket, 'OCSPResponse'));
+      t.strictSame(response, expected, `${servername}, ${version}`);
+    }
+  }
+});

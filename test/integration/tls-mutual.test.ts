@@ -22,8 +22,12 @@ function stranger(): { chain: string; key: string } {
   return { chain: kit.text('stranger.pem'), key: kit.text('stranger.key') };
 }
 
-/** A list of what the authority has revoked: the certificates given. */
-function revocationList(...revoked: readonly { chain: string }[]): string {
+/**
+ * A list of what the authority has revoked.
+ *
+ * @param until when the next one is due, as openssl-ca(1) wants it; in 30 days unless said
+ */
+function revocationList(revoked: readonly { chain: string }[], until?: string): string {
   kit.write('index.txt', '');
   kit.write('crlnumber', '01\n');
   const section = 'database=index.txt\ncrlnumber=crlnumber\ndefault_md=sha256\ndefault_crl_days=30';
@@ -33,7 +37,9 @@ function revocationList(...revoked: readonly { chain: string }[]): string {
     kit.write('revoked.pem', chain);
     kit.openssl('ca', ...by, '-revoke', 'revoked.pem');
   }
-  kit.openssl('ca', ...by, '-gencrl', '-out', 'crl.pem');
+  const dates =
+    until === undefined ? [] : ['-crl_lastupdate', '20200101000000Z', '-crl_nextupdate', until];
+  kit.openssl('ca', ...by, '-gencrl', '-out', 'crl.pem', ...dates);
   return kit.path('crl.pem');
 }
 
@@ -58,7 +64,7 @@ for (const mode of ['request', 'require'] as const) {
     const good = certificate(['good.test']);
     const revoked = certificate(['revoked.test']);
     const expired = certificate(['late.test'], 'ec:P-256', -1);
-    const headgate = await start(t, mode, revocationList(revoked));
+    const headgate = await start(t, mode, revocationList([revoked]));
     const unknown = stranger();
     let flows = 0;
     for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
@@ -88,6 +94,16 @@ for (const mode of ['request', 'require'] as const) {
     }
   });
 }
+
+testWith(missing, 'tls mutual: a list that is out of date lets nobody in', timeout, async (t) => {
+  authority();
+  const good = certificate(['good.test']);
+  const headgate = await start(t, 'require', revocationList([], '20200201000000Z'));
+  const heard = await speak(headgate.port, { cert: good.chain, key: good.key });
+  t.match(heard, /alert|ECONNRESET/i);
+  const [line] = await headgate.flowsEnded(1);
+  t.match(line, { tls: { failure: 'verify_failed:revocation_list_expired' } });
+});
 
 /** Says hello. @returns the echo, or the error instead */
 async function speak(port: number, options: ConnectionOptions): Promise<string> {
