@@ -68,10 +68,10 @@ export class FlowOpening {
    * needed, is waited for no longer than a moment.
    */
   drain(): void {
-    const { state, startedMs, timer, room } = this.flow;
+    const { state, lastActivityMs, timer, room } = this.flow;
     if (state !== FlowState.readingHead && state !== FlowState.securing) return;
     const { clock } = room;
-    clock.wheel.schedule(timer, silenceEndsMs(startedMs, timer.deadlineMs, clock.nowMs));
+    clock.wheel.schedule(timer, silenceEndsMs(lastActivityMs, timer.deadlineMs, clock.nowMs));
   }
 
   private readHead(): void {

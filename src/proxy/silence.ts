@@ -4,10 +4,10 @@ const SILENCE_MS = 1000;
 /**
  * The proxy is stopping: when a client is let go that has to speak first and has not said a word.
  *
- * @param startedMs when it connected
+ * @param quietSinceMs when it connected, or last did anything, such as to say a PROXY header
  * @param deadlineMs when its time would be up otherwise
  * @returns not before now, so that its events of this turn are seen
  */
-export function silenceEndsMs(startedMs: number, deadlineMs: number, nowMs: number): number {
-  return Math.max(Math.min(startedMs + SILENCE_MS, deadlineMs), nowMs);
+export function silenceEndsMs(quietSinceMs: number, deadlineMs: number, nowMs: number): number {
+  return Math.max(Math.min(quietSinceMs + SILENCE_MS, deadlineMs), nowMs);
 }

@@ -19,7 +19,7 @@ import {
   mirrorCuts,
   type TimeoutsSnapshot,
 } from '#src/proxy/index.js';
-import { Listener } from '#src/proxy/listener.js';
+import { Listener, type ListenerTls } from '#src/proxy/listener.js';
 import { Mirror, ShadowSet } from '#src/proxy/mirror/index.js';
 import type { ProxySenderSnapshot } from '#src/proxy/proxy-sender.js';
 import { ConnectionLimit, type WorkerRoom } from '#src/proxy/room.js';
@@ -59,6 +59,8 @@ export interface RoomOptions {
   readonly http?: HttpSnapshot;
   /** Connections are mirrored to {@link TestRoom.shadow}. */
   readonly mirror?: Partial<MirrorSnapshot>;
+  /** The listener speaks TLS; the contexts stay the caller's to release. */
+  readonly tls?: ListenerTls;
   /** Who may connect; everybody, by default. */
   readonly admission?: AdmissionSnapshot;
 }
@@ -174,7 +176,7 @@ export class TestRoom implements WorkerRoom {
       : [];
     const [service] = this.services;
     const gate = service && new HttpGate(this.http, service);
-    this.listener = new Listener(this, snapshot, upstream, head, undefined, gate);
+    this.listener = new Listener(this, snapshot, upstream, head, options.tls, gate);
     const mirror = { ...wholeMirror, ...options.mirror };
     if (options.mirror !== undefined) this.listener.mirror = new Mirror(this, mirror, shadows, 0);
     this.listener.open();

@@ -204,12 +204,14 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   }
 
   drain(): void {
-    if (this.state === ConnectionState.greeting) {
-      const { nowMs } = this.worker.clock;
-      this.expectBy(silenceEndsMs(this.startedMs, this.greeting!.deadlineMs, nowMs));
-    } else if (this.state === ConnectionState.reading) {
-      this.reader.drain();
-    }
+    if (this.state === ConnectionState.greeting) this.expectBy(this.silenceEndsMs());
+    else if (this.state === ConnectionState.reading) this.reader.drain();
+  }
+
+  /** Until when a client is waited for that has not begun to speak. */
+  private silenceEndsMs(): number {
+    const { deadlineMs } = this.greeting!;
+    return silenceEndsMs(this.lastActivityMs, deadlineMs, this.worker.clock.nowMs);
   }
 
   private greet(events: number): void {
@@ -217,7 +219,8 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
     const { clock } = this.worker;
     switch (greeting.advance(events)) {
       case GreetingResult.Waiting:
-        clock.wheel.schedule(this.timer, greeting.deadlineMs);
+        // The timer may have been set for an earlier time: it will look again.
+        this.expectBy(greeting.deadlineMs);
         return;
       case GreetingResult.Failed:
         this.terminate(greeting.failure);
@@ -237,12 +240,17 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   /** The time is up, or the proxy is stopping and the client was silent for a while. */
   private greetingDue(): void {
     const greeting = this.greeting!;
-    const isLate = this.worker.clock.nowMs >= greeting.deadlineMs;
+    const { clock, isDraining } = this.worker;
+    if (clock.nowMs >= greeting.deadlineMs) {
+      this.terminate(greeting.expire());
+      return;
+    }
     // What came this very moment counts: its event is not here yet.
-    if (!isLate) this.greet(0);
-    if (this.state !== ConnectionState.greeting) return;
-    if (isLate) this.terminate(greeting.expire());
-    else if (!greeting.hasBegun) this.terminate('drained');
+    this.greet(0);
+    if (this.state !== ConnectionState.greeting || !isDraining || greeting.hasBegun) return;
+    const dueMs = this.silenceEndsMs();
+    if (clock.nowMs >= dueMs) this.terminate('drained');
+    else this.expectBy(dueMs);
   }
 
   /** A head was read. @param beganMs when its first byte came */
