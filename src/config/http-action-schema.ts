@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { fileServing } from './files-schema.js';
 import { FIELD_NAME, FIELD_NAMES } from './http-match-schema.js';
-import { type Description, integer, optional, reference, text } from './schema-terms.js';
+import { type Description, integer, networks, optional, reference, text } from './schema-terms.js';
 
 const status = {
   minimum: 200,
@@ -69,9 +69,17 @@ export const httpActions = {
           minItems: 1,
           title: 'allow',
           description:
-            'Where clients may go: names, each with its port, and networks, with a port or `*`. A name must be whole: it is looked up all the time, as endpoints are, and no other name ever is. Networks are for targets that clients write as addresses; what a name resolves to is not compared with them.',
-          examples: [['api.example.com:443', '10.0.0.0/8:80', '[2001:db8::/32]:*']],
+            'Where clients may go: names, each with its port, and networks, with a port or `*`. A whole name is looked up all the time, as endpoints are. `*.internal:443` is every name that ends so, at whatever depth, looked up when it is asked for. Networks are for targets that clients write as addresses; what a name resolves to is not compared with them.',
+          examples: [
+            ['api.example.com:443', '*.internal:443', '10.0.0.0/8:80', '[2001:db8::/32]:*'],
+          ],
         } satisfies Description),
+        resolves_to: networks({
+          title: 'resolves to',
+          description:
+            'Where names may lead that a wildcard allows; other addresses are not connected to, whatever the name (502). Unless set, the public Internet: not this machine, nor link-local, private, shared or multicast networks.',
+          examples: [['10.0.0.0/8']],
+        }),
       },
       {
         title: 'forward',

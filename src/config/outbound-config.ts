@@ -1,7 +1,8 @@
 import { withDefaults } from './defaults.js';
-import { withoutDot } from './endpoint-name.js';
+import { type HostName, withoutDot } from './endpoint-name.js';
 import type { Files } from './files.js';
-import { type ForwardTarget, parseForwardTarget } from './forward-target.js';
+import { parseForwardTarget } from './forward-target.js';
+import { parseNetwork } from './network.js';
 import { valid } from './parsed.js';
 import type { ConfigFile } from './schema.js';
 import { toUpstream } from './upstream-config.js';
@@ -11,16 +12,22 @@ type HttpFile = NonNullable<ConfigFile['listeners'][string]['http']>;
 type ForwardFile = NonNullable<NonNullable<HttpFile['routes']>[number]['forward']>;
 
 /** Where a route lets clients go that say themselves where. */
-export function toOutbound({ allow }: ForwardFile) {
+export function toOutbound({ allow, resolves_to }: ForwardFile) {
   const targets = allow.map((text) => valid(parseForwardTarget(text)));
   return {
     kind: 'outbound' as const,
     /** Names without a dot at the end, each with the upstream that is made for it. */
     names: targets.flatMap((target) =>
-      target.kind === 'network'
-        ? []
-        : [{ host: withoutDot(target.host), port: target.port, upstream: nameOf(target) }],
+      target.kind === 'host'
+        ? [{ host: withoutDot(target.host), port: target.port, upstream: nameOf(target) }]
+        : [],
     ),
+    /** Ends of names that are looked up when they are asked for. Port 0 is any. */
+    wildcards: targets.flatMap((target) =>
+      target.kind === 'wildcard' ? [{ suffix: target.suffix, port: target.port }] : [],
+    ),
+    /** Where those may lead; null: to the public Internet. */
+    resolvesTo: resolves_to?.map((text) => valid(parseNetwork(text))) ?? null,
     /** Port 0 is any. */
     networks: targets.flatMap((target) =>
       target.kind === 'network' ? [{ network: target.network, port: target.port }] : [],
@@ -46,6 +53,6 @@ export function toOutboundUpstreams({ listeners }: ConfigFile, files: Files) {
 }
 
 /** The colon keeps it apart from the names of the file. */
-function nameOf({ host, port }: Exclude<ForwardTarget, { kind: 'network' }>): string {
+function nameOf({ host, port }: HostName): string {
   return `${host}:${port}`;
 }

@@ -11,6 +11,7 @@ import {
   type FlowList,
   type FlowQuery,
   type FromWorker,
+  type NameAnswer,
   type ToWorker,
   type UpstreamSnapshot,
   type WorkerSnapshot,
@@ -33,6 +34,8 @@ export interface DataThreadOptions {
   readonly entry?: URL | undefined;
   /** Its way to the capture thread, its own. */
   readonly captureLane?: CaptureLaneMemory | undefined;
+  /** Looks up names that clients ask for; nobody does, by default. Never rejects. */
+  readonly lookUp?: ((name: string) => Promise<NameAnswer>) | undefined;
 }
 
 /** A thread that has only been started looks at its messages when its modules are loaded. */
@@ -59,6 +62,7 @@ export class DataThread {
   private readonly port: MessagePort;
   private readonly bell: EventFd;
   private readonly questions: Questions;
+  private readonly lookUp: DataThreadOptions['lookUp'];
   private readonly logBacklog = new SharedArrayBuffer(4);
 
   /** @param shared numbers that all workers write */
@@ -67,9 +71,10 @@ export class DataThread {
     public snapshot: WorkerSnapshot,
     shared: SharedArrayBuffer,
     private readonly sink: LogSink,
-    { memory = createMemory(), entry = WORKER_MAIN, captureLane }: DataThreadOptions = {},
+    { memory = createMemory(), entry = WORKER_MAIN, captureLane, lookUp }: DataThreadOptions = {},
   ) {
     this.counters = new Counters(memory.counters);
+    this.lookUp = lookUp;
     this.flowsLostBefore = this.counters.flowsLost;
     this.bell = EventFd.open(kernel);
     this.questions = new Questions(`worker ${snapshot.worker}`);
@@ -167,6 +172,9 @@ export class DataThread {
       case 'log':
         this.sink.writeLines(message.lines);
         Atomics.sub(new Int32Array(this.logBacklog), 0, message.bytes);
+        return;
+      case 'lookUp':
+        void this.lookUp?.(message.name).then((answer) => this.send({ type: 'lookedUp', answer }));
         return;
       case 'flows':
       case 'flowEnded':

@@ -145,7 +145,8 @@ export class Supervisor {
       tls: credentials.settings,
       captures: captures.configure(config),
     };
-    const surroundings = { kernel, shared, admissions, sink, captures, entry };
+    const lookUp = (name: string) => upstreams.lookUp(name);
+    const surroundings = { kernel, shared, admissions, sink, captures, entry, lookUp };
     for (let worker = 0; worker < count; worker++) {
       workers.push(new WorkerSlot(surroundings, makeSnapshot(parts, worker)));
     }

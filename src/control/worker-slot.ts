@@ -5,6 +5,7 @@ import {
   EndpointTable,
   type FlowList,
   type FlowQuery,
+  type NameAnswer,
   type UpstreamSnapshot,
   type WorkerSnapshot,
 } from '../proxy/index.js';
@@ -25,6 +26,8 @@ export interface WorkerSurroundings {
   readonly sink: LogSink;
   /** Absent where nothing is captured, ever. */
   readonly captures?: Captures | undefined;
+  /** Looks up names that clients ask for. */
+  readonly lookUp?: ((name: string) => Promise<NameAnswer>) | undefined;
   /** Module the threads run, when it is not the one of production. */
   readonly entry?: URL | undefined;
 }
@@ -154,12 +157,12 @@ export class WorkerSlot {
   }
 
   private fill(snapshot: WorkerSnapshot): DataThread {
-    const { kernel, shared, sink, entry, captures } = this.surroundings;
+    const { kernel, shared, sink, entry, captures, lookUp } = this.surroundings;
     // A predecessor may have died before it closed what is not in the configuration any more.
     this.ledger.closeLent(kernel, new Set(snapshot.listeners.map(({ fd }) => fd)));
     this.lend(snapshot);
     const lane = captures?.makeLane();
-    const options = { memory: this.memory, entry, captureLane: lane?.memory };
+    const options = { memory: this.memory, entry, captureLane: lane?.memory, lookUp };
     const thread = new DataThread(kernel, snapshot, shared, sink, options);
     const bornMs = performance.now();
     void thread.gone.then((failure) => {

@@ -3,6 +3,7 @@ import { sessionsOf } from './flow-report.js';
 import { HeadPolicy } from './head-policy.js';
 import { HttpGate, HttpRoom, HttpService } from './http/index.js';
 import { Listener } from './listener.js';
+import type { NameAnswer } from './messages.js';
 import { Mirror } from './mirror/index.js';
 import type { WorkerRoom } from './room.js';
 import type { ListenerSnapshot, UpstreamSnapshot } from './snapshot.js';
@@ -51,6 +52,11 @@ export class Gates implements TimerOwner {
 
   open(): void {
     for (const listener of this.listeners.values()) listener.open();
+  }
+
+  /** A name was looked up that a client has asked for. */
+  nameFound(answer: NameAnswer): void {
+    this.http?.outbound.names.answer(answer);
   }
 
   /** There is room again: for the listener, or for the one that has its socket now. */

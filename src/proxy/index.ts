@@ -60,7 +60,7 @@ export {
   type StatusClass,
   statusClasses,
 } from './http/route-counters.js';
-export type { FromWorker, ToWorker, WorkerAnswer, WorkerStart } from './messages.js';
+export type { FromWorker, NameAnswer, ToWorker, WorkerAnswer, WorkerStart } from './messages.js';
 export type { MirrorSnapshot, MirrorStatus } from './mirror/index.js';
 export { type MirrorCut, mirrorCuts } from './mirror/mirror-cut.js';
 export type { Network } from './network-set.js';

@@ -21,6 +21,16 @@ export interface WorkerStart {
   readonly captureLane?: CaptureLaneMemory | undefined;
 }
 
+/** What a name leads to that a worker has asked for. */
+export interface NameAnswer {
+  readonly name: string;
+  /** IPv4 first; empty where the name leads nowhere, or nobody could say. */
+  readonly ips: readonly string[];
+  /** How long this holds, good or bad. */
+  readonly ttlMs: number;
+  readonly outcome: 'answered' | 'not_found' | 'timeout' | 'failed';
+}
+
 /** Control thread to worker. */
 export type ToWorker =
   /** Accept what is queued, close the listeners, let flows end, at most this long. */
@@ -29,6 +39,8 @@ export type ToWorker =
   | { readonly type: 'upstreams'; readonly upstreams: readonly UpstreamSnapshot[] }
   /** Another configuration, whole; flows go on. Answered by `configured` with the same id. */
   | { readonly type: 'configure'; readonly id: number; readonly snapshot: WorkerSnapshot }
+  /** Answers `lookUp`. */
+  | { readonly type: 'lookedUp'; readonly answer: NameAnswer }
   /** End every flow and return. */
   | { readonly type: 'stop' }
   /** Describe live flows; answered by `flows` with the same id. */
@@ -50,6 +62,8 @@ export type FromWorker =
   | { readonly type: 'ready' }
   /** Whole log lines, newlines included. */
   | { readonly type: 'log'; readonly lines: string; readonly bytes: number }
+  /** Where does this name lead? In lower case, without a dot at its end; answered by `lookedUp`. */
+  | { readonly type: 'lookUp'; readonly name: string }
   /** No new client finds a listener any more. */
   | { readonly type: 'draining' }
   /** The loop has ended and every descriptor of the worker is closed. */

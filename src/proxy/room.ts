@@ -36,6 +36,8 @@ export interface WorkerRoom extends PumpRoom {
   nextFlowSequence(): number;
   /** The upstream of the same name as it is now: it may have been replaced while a head was read. */
   currentUpstream(upstream: Upstream): Upstream;
+  /** Asks the control thread where a name leads; `OutboundNames` hears the answer. */
+  lookUp(name: string): void;
   /** A flow has ended and its descriptors are free again. */
   flowEnded(listener: Listener): void;
 }

@@ -131,6 +131,10 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     return this.counters.nextFlowSequence();
   }
 
+  lookUp(name: string): void {
+    this.send({ type: 'lookUp', name });
+  }
+
   flowEnded(listener: Listener): void {
     this.gates.resume(listener);
     if (this.isDraining) this.endIfIdle();
@@ -166,6 +170,9 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
         return;
       case 'configure':
         this.configure(message.snapshot, () => this.send({ type: 'configured', id: message.id }));
+        return;
+      case 'lookedUp':
+        this.gates.nameFound(message.answer);
         return;
       case 'stop':
         this.isDraining = true;

@@ -37,6 +37,7 @@ t.test('http: one upstream is one route with every default', async (t) => {
         name: '0',
         match: anything,
         action: forwardedTo('app'),
+        mirror: null,
         requestHeaders: noEdits,
         responseHeaders: noEdits,
         prefix: null,

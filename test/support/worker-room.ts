@@ -190,6 +190,13 @@ export class TestRoom implements WorkerRoom {
     return upstream;
   }
 
+  /** Names that were asked for; the test answers, or does not. */
+  readonly lookedUp: string[] = [];
+
+  lookUp(name: string): void {
+    this.lookedUp.push(name);
+  }
+
   flowEnded(listener: Listener): void {
     this.flowsEnded++;
     listener.resume();

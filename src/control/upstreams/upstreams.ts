@@ -4,13 +4,14 @@ import {
   EndpointSlots,
   type EndpointTable,
   endpointStateNames,
+  type NameAnswer,
   type SlotReading,
   type UpstreamSnapshot,
 } from '../../proxy/index.js';
 import { errnoName, formatAddress } from '../../splice/index.js';
 import type { EndpointOrder, UpstreamStatus } from '../admin/index.js';
 import { connectOptions } from '../connect-options.js';
-import { Discovery, type DiscoveryOptions } from '../discovery/index.js';
+import { Discovery, type DiscoveryOptions, NamesOnDemand } from '../discovery/index.js';
 import { HealthMonitor } from '../health/index.js';
 import { clientSettings } from '../tls/index.js';
 import { LiveEndpoint, treatmentOf } from './live-endpoint.js';
@@ -57,6 +58,7 @@ export class Upstreams {
   private readonly slots: EndpointSlots;
   private readonly monitor: HealthMonitor;
   private discovery: Discovery | undefined;
+  private onDemand: NamesOnDemand | undefined;
   private isHeld = true;
   private isChanged = false;
   private isStopped = false;
@@ -195,6 +197,13 @@ export class Upstreams {
     for (const one of this.live) one.stop();
     this.monitor.stop();
     this.discovery?.stop();
+    this.onDemand?.stop();
+  }
+
+  /** Looks up a name that no upstream has. Never rejects. */
+  lookUp(name: string): Promise<NameAnswer> {
+    this.onDemand ??= new NamesOnDemand(this.options.discovery);
+    return this.onDemand.ask(name);
   }
 
   private names(): Discovery {

@@ -1,4 +1,5 @@
 import { type ExchangeNote, noteOf } from './exchange-note.js';
+import type { Refusal } from './guarding/index.js';
 import type { HttpPolicy } from './http-policy.js';
 import { type Lateness, type LatenessName, latenessNames } from './lateness.js';
 import type { RouteCounters } from './route-counters.js';
@@ -33,6 +34,11 @@ export class ExchangeRecord {
   /** There is a response, or an answer of our own. */
   answered(nowMs: number): void {
     this.answeredMs = nowMs;
+  }
+
+  /** Its route has let it in, and then could not serve it. */
+  refused(refusal: Refusal): void {
+    this.counters!.countRefused(refusal);
   }
 
   /** It has taken too long. */

@@ -1,6 +1,6 @@
 import type { CloseReason } from '../counters.js';
 import type { Task } from '../event-loop.js';
-import { type Attempts, processMs } from '../upstream/index.js';
+import { type Attempts, processMs, type Upstream } from '../upstream/index.js';
 import { ClientResponse } from './client-response.js';
 import type { HttpConnection } from './connection.js';
 import { EndpointLink, type LinkOwner } from './endpoint-link.js';
@@ -18,6 +18,7 @@ import { LocalAnswer } from './local-answer.js';
 import type { RequestShadow } from './mirroring/index.js';
 import { Patience } from './patience.js';
 import { RelayResult } from './relay-result.js';
+import { TargetLookup } from './target-lookup.js';
 import { transition } from './transition.js';
 import { UpstreamRequest } from './upstream-request.js';
 
@@ -38,6 +39,7 @@ export class Exchange implements LinkOwner, Task {
   readonly answer: LocalAnswer;
   readonly patience: Patience;
   private readonly forwarding: Forwarding;
+  private readonly lookup: TargetLookup;
   /** The route's guard has let the request in. */
   private isEntered = false;
   private isDeferred = false;
@@ -49,6 +51,7 @@ export class Exchange implements LinkOwner, Task {
     this.answer = new LocalAnswer(room, this);
     this.patience = new Patience(room.worker, this);
     this.forwarding = new Forwarding(room, this);
+    this.lookup = new TargetLookup(room, this);
   }
 
   /** Endpoints tried, and the one the request goes to; nothing before it is known where. */
@@ -144,6 +147,7 @@ export class Exchange implements LinkOwner, Task {
     const { patience, connection } = this;
     const lateness = patience.check();
     if (lateness !== Lateness.none) this.late(lateness);
+    else if (this.lookup.isWaiting) this.lookup.expire();
     else if (this.state === ExchangeState.dialling) this.link.onTimer();
     else connection.expectBy(patience.dueMs);
   }
@@ -177,6 +181,7 @@ export class Exchange implements LinkOwner, Task {
   /** Gives everything back; what became of the exchange can still be asked. */
   release(): void {
     const { request, response, link } = this;
+    this.lookup.cancel();
     const isCut = request.wasSent && !request.isOver;
     if (response.hasSurplus) link.isKept = false;
     request.release();
@@ -186,6 +191,12 @@ export class Exchange implements LinkOwner, Task {
     if (this.isEntered) this.route!.guard.leave();
     this.isEntered = false;
     this.enter(ExchangeState.idle);
+  }
+
+  /** It is known where the name leads that was asked for. */
+  forwardTo(upstream: Upstream): void {
+    this.connection.lastActivityMs = this.room.worker.clock.nowMs;
+    this.link.begin(upstream, 0, this.response.isConnect);
   }
 
   /** Goes on next turn, without an event. */
@@ -208,6 +219,7 @@ export class Exchange implements LinkOwner, Task {
   private late(lateness: Exclude<Lateness, 0>): void {
     const { request, patience, record, state } = this;
     record.late(lateness);
+    this.lookup.cancel();
     patience.stopCounting();
     if (state === ExchangeState.dialling) {
       this.answer.replace(504);
@@ -255,7 +267,9 @@ export class Exchange implements LinkOwner, Task {
     }
     this.forwarding.retriesLeft = route.retries;
     this.enter(ExchangeState.dialling);
-    this.link.begin(service.upstreamOf(target), service.keyOf(target), response.isConnect);
+    const upstream = service.upstreamOf(target);
+    if ('resolvesTo' in upstream) this.lookup.begin(upstream);
+    else this.link.begin(upstream, service.keyOf(target), response.isConnect);
   }
 
   private finish(): void {

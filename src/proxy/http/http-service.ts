@@ -7,6 +7,7 @@ import type { HttpRoom } from './http-room.js';
 import type { HttpRoute } from './http-route.js';
 import type { ErrorPageSnapshot, HttpSnapshot } from './http-snapshot.js';
 import { RequestMirror } from './mirroring/index.js';
+import type { OutboundName } from './outbound.js';
 import type { Target } from './split.js';
 
 /** What one listener does with requests: its rules, and the upstreams they lead to. */
@@ -59,13 +60,15 @@ export class HttpService {
   }
 
   /** @param target nothing for a request that says itself where it goes, and may go there */
-  upstreamOf(target: Target | undefined): Upstream {
+  upstreamOf(target: Target | undefined): Upstream | OutboundName {
     if (target !== undefined) return this.upstreams[target.upstream]!;
     const { route, head } = this.policy;
     const found = route!.outbound!.find(head)!;
-    return typeof found === 'number'
-      ? this.upstreams[found]!
-      : this.room.outbound.upstreamFor(found);
+    if (typeof found === 'number') return this.upstreams[found]!;
+    if ('resolvesTo' in found) return found;
+    const { family, host, port } = found;
+    const text = family === 'inet' ? host : `[${host}]`;
+    return this.room.outbound.upstreamFor(`${text}:${port}`, [found]);
   }
 
   /** What the request that the policy has taken up shares with those that belong to it. */

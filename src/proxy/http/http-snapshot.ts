@@ -166,6 +166,10 @@ export interface OutboundSnapshot {
   }[];
   /** Port 0 is any. */
   readonly networks: readonly { readonly network: Network; readonly port: number }[];
+  /** Names that end so, with at least a letter before it, are looked up when they are asked for; port 0 is any. */
+  readonly wildcards?: readonly { readonly suffix: string; readonly port: number }[];
+  /** Where those may lead; null or absent: to the public Internet. */
+  readonly resolvesTo?: readonly Network[] | null;
 }
 
 export interface RedirectSnapshot {

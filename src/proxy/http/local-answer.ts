@@ -25,9 +25,9 @@ export class LocalAnswer {
     this.error(status, fields, this.room.request.accept);
   }
 
-  /** Answers in the place of an endpoint. */
-  replace(status: number): void {
-    this.error(status, '', this.exchange.request.accept());
+  /** Answers in the place of an endpoint. @param fields whole lines */
+  replace(status: number, fields = ''): void {
+    this.error(status, fields, this.exchange.request.accept());
   }
 
   /** Answers as the route says, while the request's head is there. */

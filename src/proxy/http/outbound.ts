@@ -4,6 +4,7 @@ import type { OutboundSnapshot } from './http-snapshot.js';
 import { Method } from './method.js';
 import type { RequestHead } from './request-head.js';
 import { Scheme, TargetForm } from './request-target.js';
+import { ResolvedNetworks } from './resolved-networks.js';
 
 const ANY_PORT = 0;
 const HTTP_PORT = 80;
@@ -20,13 +21,30 @@ export interface OutboundAddress {
   readonly port: number;
 }
 
+/** A target that was written as a name nobody has listed. */
+export interface OutboundName {
+  readonly host: string;
+  readonly port: number;
+  /** Where it may lead. */
+  readonly resolvesTo: ResolvedNetworks;
+}
+
+/** What is looked up is a name, whatever else clients write (RFC 1123 §2.1; the underscore is everywhere). */
+const NAME =
+  /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/;
+
 /** Where a route lets requests go that say themselves where: CONNECT, and targets in absolute form. */
 export class Outbound {
   /** Positions of upstreams by `host:port`. */
   private readonly names: ReadonlyMap<string, number>;
   private readonly networks: ReadonlyMap<number, NetworkSet>;
 
-  constructor({ names, networks }: OutboundSnapshot) {
+  private readonly wildcards: NonNullable<OutboundSnapshot['wildcards']>;
+  private readonly resolvesTo: ResolvedNetworks;
+
+  constructor({ names, networks, wildcards = [], resolvesTo = null }: OutboundSnapshot) {
+    this.wildcards = wildcards;
+    this.resolvesTo = new ResolvedNetworks(resolvesTo);
     this.names = new Map(names.map(({ host, port, upstream }) => [`${host}:${port}`, upstream]));
     const ports = new Set(networks.map(({ port }) => port));
     this.networks = new Map(
@@ -39,9 +57,9 @@ export class Outbound {
 
   /**
    * Where a request goes.
-   * @returns the position of an upstream, an address, or nothing: it must not go there, or does not say where
+   * @returns the position of an upstream, an address, a name that is still to be looked up, or nothing: it must not go there, or does not say where
    */
-  find(head: RequestHead): number | OutboundAddress | undefined {
+  find(head: RequestHead): number | OutboundAddress | OutboundName | undefined {
     const { target, method, hostName } = head;
     const isTunnel = method === Method.CONNECT;
     // For https a client has to ask for a tunnel: only it can know whom to trust.
@@ -50,7 +68,9 @@ export class Outbound {
     const port = target.authority.port < 0 ? HTTP_PORT : target.authority.port;
     const isInet6 = hostName.startsWith('[');
     const host = isInet6 ? hostName.slice(1, -1) : hostName;
-    if (!isInet6 && !readIPv4(host, scratch, 0)) return this.names.get(`${host}:${port}`);
+    if (!isInet6 && !readIPv4(host, scratch, 0)) {
+      return this.names.get(`${host}:${port}`) ?? this.findName(host, port);
+    }
     if (isInet6 && !readIPv6(host, scratch, 0)) return undefined;
     const isMapped = isInet6 && scratch.compare(MAPPED, 0, MAPPED.length, 0, MAPPED.length) === 0;
     const offset = isMapped ? MAPPED.length : 0;
@@ -60,6 +80,14 @@ export class Outbound {
     }
     if (length === 16) return { family: 'inet6', host, port };
     return { family: 'inet', host: scratch.subarray(offset, offset + 4).join('.'), port };
+  }
+
+  private findName(host: string, port: number): OutboundName | undefined {
+    const fits = this.wildcards.some(
+      (one) => host.endsWith(one.suffix) && (one.port === ANY_PORT || one.port === port),
+    );
+    if (!fits || !NAME.test(host)) return undefined;
+    return { host, port, resolvesTo: this.resolvesTo };
   }
 
   private reaches(port: number, offset: number, length: 4 | 16): boolean {

@@ -34,12 +34,16 @@ interface Gate {
   readonly port: number;
 }
 
-/** @param allow what the route's `forward` allows, by the origin's port */
+/**
+ * @param allow what the route's `forward` allows, by the origin's port
+ * @param resolvesTo where names below a wildcard may lead
+ */
 async function startGate(
   t: Test,
   allow: (port: number) => string[],
   origin = http.createServer(mirror),
   route: object = {},
+  resolvesTo?: string[],
 ): Promise<Gate> {
   await new Promise<void>((resolve) => origin.listen(0, '127.0.0.1', resolve));
   t.teardown(() => {
@@ -47,7 +51,8 @@ async function startGate(
     origin.close();
   });
   const { port } = origin.address() as net.AddressInfo;
-  const routes = [{ name: 'gate', forward: { allow: allow(port) }, ...route }];
+  const forward = { allow: allow(port), ...(resolvesTo && { resolves_to: resolvesTo }) };
+  const routes = [{ name: 'gate', forward, ...route }];
   const configured = await startConfigured(t, {
     admin: { bind: '127.0.0.1:0' },
     listeners: { gate: { bind: '127.0.0.1:0', http: { forwarded: 'off', routes } } },
@@ -88,6 +93,46 @@ testWith(missingProgram(['curl']), 'http forward: curl -x', timeout, async (t) =
   });
   const other = `http://other.example:${gate.port}/`;
   await t.rejects(run(...status, '-p', other), { message: /exit 56[\s\S]*000 403/ });
+  await finish(gate);
+});
+
+// RFC 6761 §6.3: names below localhost lead to this machine, whoever is asked.
+testWith(missingProgram(['curl']), 'http forward: names below a wildcard', timeout, async (t) => {
+  const gate = await startGate(t, (port) => [`*.localhost:${port}`], undefined, {}, [
+    '127.0.0.0/8',
+  ]);
+  const url = `http://a.b.localhost:${gate.port}/x`;
+  const agent = new HttpProxyAgent(gate.proxy);
+  for (let round = 0; round < 3; round++) {
+    const { status, url: seen } = answered(await request(url, { agent }));
+    t.strictSame([status, seen], [200, '/x']);
+  }
+  const many = await Promise.all(
+    Array.from({ length: 40 }, (_, index) =>
+      request(`http://n${index % 10}.localhost:${gate.port}/`, { agent }),
+    ),
+  );
+  t.ok(many.every(({ status }) => status === 200));
+  const words = [findProgram('curl')!, '--silent', '--max-time', '15', '-x', gate.proxy, '-p'];
+  const status = ['-o', '/dev/null', '-w', '%{http_code} %{http_connect}'];
+  const tunnelled = await runProgram([...words, ...status, url], 20_000);
+  t.equal(`${tunnelled.stdout}`, '200 200', 'CONNECT');
+  for (const target of [`localhost:${gate.port}`, 'a.localhost:1', `127.0.0.1:${gate.port}`]) {
+    t.equal((await request(`http://${target}/`, { agent })).status, 403, target);
+  }
+  agent.destroy();
+  await finish(gate);
+});
+
+t.test('http forward: a name that leads to this machine is no hole', timeout, async (t) => {
+  const gate = await startGate(t, () => ['*:*']);
+  const agent = new HttpProxyAgent(gate.proxy);
+  const answer = await request(`http://a.localhost:${gate.port}/`, { agent });
+  t.equal(answer.status, 502);
+  t.equal(answer.headers['proxy-status'], 'headgate; error=destination_ip_prohibited');
+  const direct = await request(`http://${gate.address}/`, { agent });
+  t.equal(direct.status, 403, 'a wildcard is for names');
+  agent.destroy();
   await finish(gate);
 });
 

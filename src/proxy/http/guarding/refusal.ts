@@ -19,6 +19,8 @@ export const Refusal = {
   target_denied: 7,
   /** CONNECT, and the route is no forward proxy: 501. */
   connect_refused: 8,
+  /** The name that was asked for leads to an address where it must not: 502. */
+  address_denied: 9,
 } as const;
 export type Refusal = (typeof Refusal)[keyof typeof Refusal];
 
@@ -37,6 +39,8 @@ const statuses: Readonly<Record<Refusal, number>> = {
   [Refusal.body_too_large]: 413,
   [Refusal.target_denied]: 403,
   [Refusal.connect_refused]: 501,
+  // RFC 9209 §2.3.5.
+  [Refusal.address_denied]: 502,
 };
 
 /** The status that tells a client. */
