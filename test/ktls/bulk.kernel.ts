@@ -74,10 +74,12 @@ function bulkTest(
       ...(isSecure && { upstreamTls }),
     });
     await worker.ready;
-    const length = await body(t, worker);
-    await until(5000, 'every flow ends', () => worker.count('flows_active') === 0);
-    await worker.stop();
-    await new Promise((resolve) => server.close(resolve));
+    const areAllOver = () => worker.count('flows_active') === 0;
+    const length = await body(t, worker).finally(async () => {
+      await until(5000, 'every flow ends', areAllOver).catch((error) => t.fail(error));
+      await worker.stop();
+      server.close();
+    });
     const { up, down, secureUp, secureDown } = worker.counters;
     for (const [way, meter] of [
       ['up', up],

@@ -17,7 +17,7 @@ import { until, within } from '#test/support/deadline.js';
 import { descriptors } from '#test/support/descriptors.js';
 import { plainHttp } from '#test/support/http-snapshot.js';
 import { payload } from '#test/support/random.js';
-import { authority, certificate } from '#test/support/tls-kit.js';
+import { authority, certificate, dial } from '#test/support/tls-kit.js';
 import { tlsStat } from '#test/support/tls-machine.js';
 
 const timeout = { timeout: 30_000 };
@@ -154,7 +154,8 @@ class Rig {
   async stop(t: Test): Promise<void> {
     const { worker, origin } = this;
     this.agent.destroy();
-    await until(5000, 'every connection ends', () => worker.count('flows_active') === 0);
+    const areAllOver = () => worker.count('flows_active') === 0;
+    await until(5000, 'every connection ends', areAllOver).catch((error) => t.fail(error));
     await worker.stop();
     await new Promise((resolve) => {
       origin.close(resolve);
@@ -194,8 +195,7 @@ function httpTest(name: string, body: (t: Test, rig: Rig) => Promise<void>): voi
       const before = JSON.stringify(descriptors());
       const statBefore = tlsStat();
       const rig = await Rig.start(isSecure);
-      await body(t, rig);
-      await rig.stop(t);
+      await body(t, rig).finally(() => rig.stop(t));
       const stat = tlsStat();
       // One of its own the worker has asked whether keys can be changed.
       const connections = 2 + (isSecure ? rig.connections : 0);
@@ -231,6 +231,30 @@ httpTest('a kept connection, bodies of every size both ways', async (t, rig) => 
     t.equal(answer.toString(), told, 'sent in chunks');
   }
   t.equal(rig.connections, 1);
+});
+
+httpTest('heads cut into records, and several of them in one', async (t, rig) => {
+  const socket = await dial(rig.worker.tcpPort, { ALPNProtocols: ['http/1.1'] });
+  let said = '';
+  socket.on('data', (chunk: Buffer) => {
+    said += chunk.toString('latin1');
+  });
+  // A head follows the body before it without a break.
+  const answers = () => [...said.matchAll(/HTTP\/1\.1 200 /g)].length;
+  const get = 'GET /length/5 HTTP/1.1\r\nHost: a.test\r\n\r\n';
+  // Each write is a record of its own.
+  for (const byte of get) await new Promise((resolve) => socket.write(byte, resolve));
+  await until(5000, 'the answer', () => answers() === 1);
+  socket.write(get.repeat(3));
+  await until(5000, 'three more answers', () => answers() === 4);
+  const post = 'POST /upload HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\n';
+  socket.write(`${post}Content-Length: 70000\r\n\r\n`);
+  await until(5000, 'leave to go on', () => said.includes('HTTP/1.1 100 '));
+  const body = bodyAt('/70000');
+  socket.write(body);
+  await until(5000, 'the answer', () => said.includes(`70000 ${sha(body)}`));
+  t.equal(answers(), 5);
+  socket.destroy();
 });
 
 httpTest('a long body down is spliced', async (t, rig) => {

@@ -139,6 +139,8 @@ function sClient(t: Test, port: number) {
   const args = ['s_client', '-connect', `127.0.0.1:${port}`, '-servername', 'a.test', '-tls1_3'];
   const child = spawn(findProgram('openssl')!, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   t.teardown(() => child.kill('SIGKILL'));
+  // It may have ended before it is told everything.
+  child.stdin.on('error', () => {});
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (chunk: Buffer) => {
