@@ -1,10 +1,11 @@
 import { formatProblem, readConfig } from '../config/index.js';
+import { captureChecks } from '../control/index.js';
 import { parseOptions, UsageError } from './options.js';
 
 const usage = `headgate check -c FILE
 
 Validates a configuration and prints every problem as FILE:LINE:COLUMN: what is wrong, what was
-expected. Exit code 0 when there is none, 1 otherwise.
+expected. Exit code 0 when there is none, 1 otherwise. Warns of directories that cannot be captured to.
 `;
 
 export async function check(args: readonly string[]): Promise<number> {
@@ -20,6 +21,9 @@ export async function check(args: readonly string[]): Promise<number> {
   const loaded = readConfig(values.config);
   if (loaded.ok) {
     process.stdout.write(`${values.config}: ok\n`);
+    for (const { name, state, detail } of captureChecks(loaded.config)) {
+      if (state !== 'ok') process.stderr.write(`${values.config}: warning: ${name}: ${detail}\n`);
+    }
     return 0;
   }
   for (const problem of loaded.problems) process.stderr.write(`${formatProblem(problem)}\n`);

@@ -1,5 +1,5 @@
-import { loadConfig, readConfig } from '../config/index.js';
-import { type Check, diagnose } from '../control/index.js';
+import { type Config, loadConfig, readConfig } from '../config/index.js';
+import { type Check, captureChecks, diagnose } from '../control/index.js';
 import { parseOptions, UsageError } from './options.js';
 
 const usage = `headgate doctor [-c FILE] [--json]
@@ -7,7 +7,8 @@ const usage = `headgate doctor [-c FILE] [--json]
 Tries what Headgate would use of this machine and says what there is. Exit code 1 when something is
 missing that it cannot do without.
 
-  -c, --config FILE   compare limits with this configuration instead of the defaults
+  -c, --config FILE   compare limits with this configuration instead of the defaults, and look at
+                      the directories it captures to
       --json          for other programs
 `;
 
@@ -29,7 +30,8 @@ export async function doctor(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (positionals.length > 0) throw new UsageError(`unexpected "${positionals[0]}"`);
-  const checks = diagnose(connectionsMax(values.config));
+  const config = configOf(values.config);
+  const checks = [...diagnose(config.limits.connectionsMax), ...captureChecks(config)];
   const isWell = checks.every(({ state }) => state !== 'missing');
   const time = new Date().toISOString();
   process.stdout.write(
@@ -41,7 +43,7 @@ export async function doctor(args: readonly string[]): Promise<number> {
 }
 
 /** @throws UsageError when the file is not valid: `headgate check` says why */
-function connectionsMax(path: string | undefined): number {
+function configOf(path: string | undefined): Config {
   const loaded =
     path === undefined
       ? loadConfig(
@@ -49,7 +51,7 @@ function connectionsMax(path: string | undefined): number {
         )
       : readConfig(path);
   if (!loaded.ok) throw new UsageError(`${path} is not valid; headgate check -c ${path} says why`);
-  return loaded.config.limits.connectionsMax;
+  return loaded.config;
 }
 
 function asText(checks: readonly Check[], time: string): string {

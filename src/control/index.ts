@@ -11,6 +11,7 @@ export type {
 } from './admin/index.js';
 export {
   type CaptureChunk,
+  captureChecks,
   capturePath,
   chunksOf,
   exportRaw,

@@ -34,8 +34,9 @@ export class LaneRig implements LaneListener {
   constructor(
     t: Test,
     readonly kernel: Kernel = createKernel(),
+    opener: Kernel = createKernel(),
   ) {
-    this.lane.open(createKernel());
+    this.lane.open(opener);
     t.teardown(() => this.lane.close());
     const bell = RecorderBell.createMemory();
     this.worker = new CaptureLane(kernel, { lane: this.lane.memory, bell });

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { MessageChannel, type MessagePort, Worker as Thread } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import type { Config } from '../../config/index.js';
@@ -52,7 +53,7 @@ export class Captures {
   private readonly bell = new RecorderBell(this.bellMemory);
   private readonly counterMemory = createRecorderCounters();
   private readonly counters = new Float64Array(this.counterMemory);
-  private readonly delay = new RestartDelay();
+  private readonly restartDelay = new RestartDelay();
   /** By directory. */
   private readonly stores = new Map<string, StoreSettings>();
   /** Of workers that live, and of those whose captures are still being written. */
@@ -133,16 +134,17 @@ export class Captures {
       this.closeLanes();
       return;
     }
-    const exit = once(thread, 'exit');
+    const exit = once(thread, 'exit').then(() => true);
     this.send({ type: 'stop' });
-    const timer = setTimeout(() => {
-      // It stands in a system call, where nothing can end it; the process need not wait for it.
-      thread.unref();
-      thread.emit('exit');
-      this.logger.error('capture: the disk does not answer; what was on the way to it is lost');
-    }, STOP_TIMEOUT_MS);
-    await exit;
-    clearTimeout(timer);
+    const giveUp = new AbortController();
+    const late = delay(STOP_TIMEOUT_MS, false, { signal: giveUp.signal }).catch(() => false);
+    if (await Promise.race([exit, late])) {
+      giveUp.abort();
+      return;
+    }
+    // It stands in a system call, where nothing can end it. Its pipes stay as they are.
+    thread.unref();
+    this.logger.error('capture: the disk does not answer; what was on the way to it is lost');
   }
 
   private storeOf(directory: string, limits: StoreSettings['limits']): number {
@@ -192,7 +194,7 @@ export class Captures {
       this.closeLanes();
       return;
     }
-    const delayMs = this.delay.next(livedMs);
+    const delayMs = this.restartDelay.next(livedMs);
     const fields = { err, replaced_in_ms: delayMs };
     this.logger.error(fields, 'the capture thread died; captures under way are incomplete');
     this.restart = setTimeout(() => this.replaceThread(), delayMs);

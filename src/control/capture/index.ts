@@ -8,4 +8,5 @@ export { exportRaw, pcapngBytes, rawBytes } from './capture-export.js';
 export { type CaptureFileKind, capturePath, isCaptureId } from './capture-files.js';
 export type { CaptureChunk, CaptureEnd, CaptureHead } from './capture-record.js';
 export { type CaptureStatistics, Captures } from './captures.js';
+export { captureChecks } from './directory-check.js';
 export { chunksOf, listCaptures, readCapture, type StoredCapture } from './stored-capture.js';

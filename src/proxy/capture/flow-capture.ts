@@ -117,6 +117,8 @@ export class FlowCapture {
     const close = closeReasons.indexOf(reason);
     const timeMs = processMs(room.clock.nowMs);
     lane.end(slot, sequence, cut, close, this.clientBytes, this.upstreamBytes, timeMs);
+    // Its slot may be somebody else's by now.
+    this.cut = Incomplete.interrupted;
   }
 
   /** Counts what passes. @returns how much of it is to be captured */

@@ -6,7 +6,7 @@ import { Errno } from '#src/splice/index.js';
 import { ByteStream } from '#test/support/bytes.js';
 import { missingRoot, testWith } from '#test/support/capability.js';
 import { CaptureRig, chunkBytes, verifyCapture } from '#test/support/capture-rig.js';
-import { until, within } from '#test/support/deadline.js';
+import { sleep, until, within } from '#test/support/deadline.js';
 import { lastWords } from '#test/support/last-words.js';
 import { temporaryDirectory } from '#test/support/rig.js';
 
@@ -122,6 +122,8 @@ for (const [call, errno, reason] of [
       ];
       await within(20_000, 'the flow goes on', Promise.all(moves));
       sent += MIB;
+      // The capture thread keeps up, or the flow would be cut before the fault.
+      await sleep(10);
     }
     t.ok(rig.isObeyed);
     peer.end();
@@ -253,6 +255,22 @@ t.test(
     );
   },
 );
+
+t.test('captures: a disk that never answers holds nobody up', timeout, async (t) => {
+  const rig = await CaptureRig.start(t);
+  await rig.flow(1, 1000);
+  await rig.ended(1);
+  rig.order('slow 60000');
+  await rig.flow(2, 1000);
+  const startMs = performance.now();
+  await within(15_000, 'the proxy ends', rig.supervisor.close());
+  t.ok(performance.now() - startMs >= 4000, 'the disk had its time');
+  t.match(
+    rig.logs().find(({ level }) => level === 50),
+    { msg: /the disk does not answer/ },
+  );
+  t.equal(rig.stored().filter(({ end }) => end !== undefined).length, 1);
+});
 
 testWith(missingRoot(), 'captures: a full file system', timeout, async (t) => {
   const directory = temporaryDirectory(t);

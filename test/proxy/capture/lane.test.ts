@@ -204,3 +204,35 @@ t.test('capture lane: its pipes are opened and closed, and nothing else', async 
   rig.lane.close();
   t.same(descriptors(), before);
 });
+
+t.test('capture lane: without pipes what is copied goes on', async (t) => {
+  const before = descriptors();
+  const libc = new ScriptedLibc({ pipe2: () => -Errno.EMFILE });
+  const none = new LaneRig(t, createKernel(), createKernel(libc));
+  t.same(descriptors(), before);
+  const slot = none.worker.begin(1, 0, '{}', 0);
+  const word = memoryOf(Buffer.from('hello'));
+  t.equal(none.worker.copied(slot, 1, 0, word.address, 5, 0), Taken.All);
+  const pipe = none.pipeWith(t, Buffer.from('hello'));
+  t.equal(none.worker.spliced(slot, 1, 0, pipe, 5, 0), Taken.NoRoom);
+  none.takeAll();
+  t.equal(none.text(slot, 0).toString(), 'hello');
+});
+
+t.test('capture lane: pipes of one page are not used, two pipes are', async (t) => {
+  const small = new ScriptedLibc({ fcntl: (args, real) => real(args[0]!, args[1]!, 4096) });
+  const one = new LaneRig(t, createKernel(), createKernel(small));
+  const slot = one.worker.begin(1, 0, '{}', 0);
+  t.equal(one.worker.spliced(slot, 1, 0, one.pipeWith(t, Buffer.from('a')), 1, 0), Taken.NoRoom);
+  const libc = new ScriptedLibc();
+  libc.script('pipe2', (args, real) => (libc.count('pipe2') < 2 ? real(...args) : -Errno.EMFILE));
+  const two = new LaneRig(t, createKernel(), createKernel(libc));
+  const other = two.worker.begin(1, 0, '{}', 0);
+  const stream = new ByteStream(1);
+  let taken = 0;
+  const next = () => two.pipeWith(t, stream.slice(taken * 700_000, 700_000));
+  while (two.worker.spliced(other, 1, 0, next(), 700_000, 0) === Taken.All) taken++;
+  t.equal(taken, 2);
+  two.takeAll();
+  stream.verify(two.text(other, 0), 0);
+});
