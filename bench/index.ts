@@ -24,6 +24,10 @@ const suites: Record<string, Suite> = {
     summary: 'Static files of 1 KiB to 1 GiB, in the clear and over TLS',
     load: () => import('./files.js'),
   },
+  mirror: {
+    summary: 'Mirroring: what a shadow costs, and one that takes nothing',
+    load: () => import('./mirror.js'),
+  },
   'kernel-tls': {
     summary:
       'TLS in the kernel and in userland: system calls and bytes that enter the process, per MB',

@@ -24,10 +24,13 @@ export async function runIperf3(options: {
   port: number;
   streams: number;
   seconds: number;
+  /** Of each stream; as fast as it goes unless said. */
+  gbitPerSecond?: number | undefined;
   cpus: string | undefined;
 }): Promise<Transfer> {
-  const { port, streams, seconds, cpus } = options;
+  const { port, streams, seconds, cpus, gbitPerSecond = 0 } = options;
   const args = ['-c', loopback, '-p', port, '-t', seconds, '-P', streams, '--json'].map(String);
+  if (gbitPerSecond > 0) args.push('-b', `${gbitPerSecond}G`);
   const finished = await run({ program: 'iperf3', args, cpus }, seconds * 1000 + overheadMs);
   if (finished.stdout === '') throw new Error(`iperf3 said nothing: ${finished.stderr}`);
   const result = JSON.parse(finished.stdout);

@@ -58,7 +58,8 @@ ${tlsConfiguration(tls)}    http:
   );
 }
 
-function startConfigured(
+/** Starts it with a configuration that listens at the port. */
+export function startConfigured(
   forward: Omit<Forward, 'upstreamPort'>,
   configuration: string,
 ): Promise<Child> {

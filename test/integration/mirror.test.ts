@@ -1,14 +1,18 @@
 // Mirrored connections of a whole proxy: two workers, TLS on either side, reloads, the end.
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
 import net from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import tls from 'node:tls';
 import t, { type Test } from 'tap';
+import { capturePath, listCaptures } from '#src/control/index.js';
 import { type Headgate, start } from '#src/index.js';
 import { missingProgram, testWith } from '#test/support/capability.js';
 import { sleep, until, within } from '#test/support/deadline.js';
 import { addressOf, connect, echoOrigin, says } from '#test/support/live-proxy.js';
 import { payload } from '#test/support/random.js';
+import { temporaryDirectory } from '#test/support/rig.js';
 import { authority, certificate, kit } from '#test/support/tls-kit.js';
 
 const timeout = { timeout: 30_000 };
@@ -220,6 +224,50 @@ t.test(
     );
   },
 );
+
+/** Reads each request to its end and answers it. */
+async function webOrigin(t: Test): Promise<string> {
+  const server = http.createServer((request, response) => {
+    request.on('end', () => response.end('fine')).resume();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `127.0.0.1:${(server.address() as net.AddressInfo).port}`;
+}
+
+for (const kind of ['tcp', 'http'] as const) {
+  t.test(`mirror: beside a capture, both have everything (${kind})`, timeout, async (t) => {
+    const directory = temporaryDirectory(t);
+    const app = kind === 'tcp' ? (await echoOrigin(t)).address : await webOrigin(t);
+    const shadow = await Shadow.listen(t);
+    const listener = `${kind}: { upstream: app, mirror: { upstream: shadow, timeout: 500ms }, capture: { directory: "${directory}" } }`;
+    const headgate = await started(t, config(app, shadow.address, listener));
+    const client = connect(t, addressOf(headgate, 'in'));
+    client.resume();
+    const body = payload(8, 3_000_000);
+    const head = `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n`;
+    client.write(head);
+    client.write(body);
+    await until(5_000, 'all of it', () => {
+      const { mirror_teed_bytes, mirror_copied_bytes } = headgate.stats().totals;
+      return mirror_teed_bytes + mirror_copied_bytes >= head.length + body.length;
+    });
+    client.end();
+    await until(5_000, 'the copy', () => headgate.stats().totals.mirrors_active === 0);
+    const captured = () => listCaptures(directory).find(({ end }) => end !== undefined);
+    const { head: record } = await until(10_000, 'the capture', captured);
+    const bytes = readFileSync(capturePath(directory, record.id, 'client'));
+    t.ok(bytes.equals(Buffer.concat([Buffer.from(head), body])));
+    const copy = await shadow.streams[0]!.catch(() => Buffer.alloc(0));
+    if (kind === 'tcp') t.ok(copy.equals(bytes));
+    t.ok(headgate.stats().totals.mirror_teed_bytes > 1_000_000);
+    t.equal(headgate.stats().listeners.in!.mirrorsCut.full, undefined);
+  });
+}
 
 t.test('mirror: the admin interface shows it', timeout, async (t) => {
   const [app, shadow] = [await echoOrigin(t), await Shadow.listen(t)];
