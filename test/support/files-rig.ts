@@ -117,6 +117,11 @@ export class FilesRig {
     this.t.equal(this.client.receivedBytes, this.heard);
   }
 
+  /** The client goes away. */
+  hangUp(): void {
+    this.client.close();
+  }
+
   /** The connection was reset. */
   expectReset(): void {
     const { client } = this;
