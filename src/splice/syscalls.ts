@@ -230,7 +230,7 @@ export function createKernel(library: Libc = loadLibc(), onFailure?: FailureObse
 
   // The calls of every event are written out: each has its own call site, which V8 keeps
   // monomorphic, and no array of arguments.
-  const { recv, send, read, write, splice, sendfile } = calls;
+  const { recv, send, read, write, splice, sendfile, pread, statx } = calls;
   const { epoll_wait, epoll_ctl, accept4, close, connect } = calls;
   const settime = retried('timerfd_settime');
   const copyFileRange = retried('copy_file_range');
@@ -268,6 +268,20 @@ export function createKernel(library: Libc = loadLibc(), onFailure?: FailureObse
       for (;;) {
         let result = splice(fdIn, 0, fdOut, 0, length, flags);
         if (result < 0) result = failed('splice');
+        if (result !== -Errno.EINTR) return result;
+      }
+    },
+    pread(fd, buffer, length, offset) {
+      for (;;) {
+        let result = pread(fd, buffer, length, offset);
+        if (result < 0) result = failed('pread');
+        if (result !== -Errno.EINTR) return result;
+      }
+    },
+    statx(directory, path, flags, mask, answer) {
+      for (;;) {
+        let result = statx(directory, path, flags, mask, answer);
+        if (result < 0) result = failed('statx');
         if (result !== -Errno.EINTR) return result;
       }
     },
@@ -322,10 +336,8 @@ export function createKernel(library: Libc = loadLibc(), onFailure?: FailureObse
     vmsplice: retried('vmsplice'),
     copy_file_range: (fdIn, offsetIn, fdOut, offsetOut, length) =>
       copyFileRange(fdIn, offsetIn, fdOut, offsetOut, length, 0),
-    pread: retried('pread'),
     pwrite: retried('pwrite'),
     lseek: retried('lseek'),
-    statx: retried('statx'),
     pipe2: retried('pipe2'),
     fcntl: retried('fcntl'),
     ioctl: retried('ioctl'),

@@ -131,7 +131,7 @@ export class FileBody implements BodySource {
 
   run(client: Transport): RelayResult {
     if (this.isRead) return RelayResult.Ended;
-    if (this.hasChanged || !this.isUnchanged()) return this.changed();
+    if (this.hasChanged || !this.wasUnchanged()) return this.changed();
     let budget = TURN_BYTES;
     for (;;) {
       if (this.offset === this.end && !this.goOn()) {
@@ -224,6 +224,16 @@ export class FileBody implements BodySource {
     const { down, secureDown } = this.keeper.worker.counters;
     (this.isSecure ? secureDown : down)[PumpSlot.SinkBlocked]!++;
     return RelayResult.Waiting;
+  }
+
+  /** Before anything is sent one look a turn is enough, for all who send this file. */
+  private wasUnchanged(): boolean {
+    const { file } = this;
+    const { nowMs } = this.keeper.worker.clock;
+    if (file.seenMs === nowMs) return true;
+    if (!this.isUnchanged()) return false;
+    file.seenMs = nowMs;
+    return true;
   }
 
   private isUnchanged(): boolean {

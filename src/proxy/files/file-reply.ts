@@ -11,15 +11,6 @@ import { contentRange, Multipart } from './multipart.js';
 import type { OpenFile } from './open-file.js';
 import { evaluate, rangeApplies, Verdict } from './preconditions.js';
 
-/** Fields that make a difference to what is sent of a file. */
-const asked = [
-  HeaderName.range,
-  HeaderName.if_none_match,
-  HeaderName.if_modified_since,
-  HeaderName.if_match,
-  HeaderName.if_unmodified_since,
-];
-
 /** Answers with files that were found: which version of one, whether at all, and which parts. */
 export class FileReply {
   /** Lines that belong to the last answer that was a status. */
@@ -51,7 +42,7 @@ export class FileReply {
    * @returns the answer, or 412 or 416
    */
   with(file: OpenFile, head: RequestHead, isSecure: boolean, nowMs: number): FileAnswer | number {
-    if (!asked.some((name) => head.has(name))) return this.whole(200, file, head, isSecure);
+    if (!asksMore(head)) return this.whole(200, file, head, isSecure);
     const { facts } = file;
     const conditions = {
       ifMatch: fieldOf(head, 'if-match'),
@@ -127,6 +118,17 @@ export class FileReply {
     this.refusalFields = fields;
     return status;
   }
+}
+
+/** Whether any field makes a difference to what is sent of a file. */
+function asksMore(head: RequestHead): boolean {
+  return (
+    head.has(HeaderName.range) ||
+    head.has(HeaderName.if_none_match) ||
+    head.has(HeaderName.if_modified_since) ||
+    head.has(HeaderName.if_match) ||
+    head.has(HeaderName.if_unmodified_since)
+  );
 }
 
 /** Fields that are lists, as one value (RFC 9110 §5.3). Of others two lines are a mistake, and no value. */
