@@ -1,58 +1,24 @@
-// What the program captures, and what `headgate capture` makes of it.
+// What the program captures: byte for byte what its clients sent and got.
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import t, { type Test } from 'tap';
-import { capturePath, listCaptures, type StoredCapture } from '#src/control/index.js';
+import { listCaptures } from '#src/control/index.js';
 import { ByteStream } from '#test/support/bytes.js';
 import { missingProgram, testWith } from '#test/support/capability.js';
+import { bytesOf, ended } from '#test/support/captures-found.js';
 import { startConfigured } from '#test/support/configured.js';
 import { until, within } from '#test/support/deadline.js';
-import { type Headgate, programPath } from '#test/support/headgate.js';
 import { echo, Origin } from '#test/support/origin.js';
 import { Peer } from '#test/support/peer.js';
-import { runProgram } from '#test/support/program.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import { expectCleanExit, temporaryDirectory } from '#test/support/rig.js';
 import { authority, certificate, kit } from '#test/support/tls-kit.js';
 
 const timeout = { timeout: 60_000 };
 const MIB = 1024 * 1024;
-
-interface Listed {
-  readonly id: string;
-  readonly state: string;
-  readonly listener: string;
-  readonly incomplete?: string;
-  readonly captured: { client: number; upstream: number };
-  readonly [key: string]: unknown;
-}
-
-/** Runs `headgate capture ARGS…`. */
-async function capture(...args: string[]): Promise<Buffer> {
-  const program = [process.execPath, programPath, 'capture'];
-  return (await runProgram([...program, ...args], 20_000)).stdout;
-}
-
-async function list(directory: string, ...args: string[]): Promise<Listed[]> {
-  const lines = (await capture('list', directory, '--json', ...args)).toString().trim();
-  return lines === '' ? [] : lines.split('\n').map((line) => JSON.parse(line));
-}
-
-/** The captures of a directory, once `count` of them have ended. */
-function ended(directory: string, count: number, headgate: Headgate): Promise<StoredCapture[]> {
-  const found = () => {
-    const all = existsSync(directory) ? listCaptures(directory) : [];
-    return all.filter(({ end }) => end !== undefined).length >= count ? all : undefined;
-  };
-  return until(15_000, `${count} captures`, found, headgate.context);
-}
-
-function bytesOf({ directory, head }: StoredCapture, direction: 'client' | 'upstream'): Buffer {
-  return readFileSync(capturePath(directory, head.id, direction));
-}
 
 const hash = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
@@ -135,10 +101,10 @@ async function converse(client: Recorded): Promise<void> {
   await within(5000, 'the end', once(client.socket, 'close'));
 }
 
-const httpListener = (directory: string): object => ({
+const httpListener = (directory: string, more: readonly object[] = []): object => ({
   bind: '127.0.0.1:0',
   http: {
-    routes: [{ match: { host: 'a' }, upstream: 'origin' }],
+    routes: [{ match: { host: 'a' }, upstream: 'origin' }, ...more],
     capture: { directory },
   },
 });
@@ -159,6 +125,33 @@ t.test('capture: an HTTP connection, as its client sent and got it', timeout, as
   t.equal(hash(bytesOf(one!, 'client')), hash(sent));
   t.equal(hash(bytesOf(one!, 'upstream')), hash(heard));
   await finish();
+});
+
+t.test('capture: files that are sent from the page cache', timeout, async (t) => {
+  const home = temporaryDirectory(t);
+  const [small, large] = [new ByteStream(1).slice(0, 500), new ByteStream(2).slice(0, 5_000_001)];
+  writeFileSync(`${home}/small`, small);
+  writeFileSync(`${home}/large`, large);
+  const directory = `${home}/c`;
+  const { headgate } = await startConfigured(t, {
+    listeners: { web: httpListener(directory, [{ files: { root: home } }]) },
+    upstreams: { origin: { demo: true } },
+  });
+  const client = new Recorded(net.connect(headgate.port, '127.0.0.1'));
+  for (const [name, bytes] of Object.entries({ small, large })) {
+    client.send(`GET /${name} HTTP/1.1\r\nHost: files\r\n\r\n`);
+    await client.hears(bytes.subarray(-20).toString('latin1'));
+  }
+  client.send('GET /large HTTP/1.1\r\nHost: files\r\nRange: bytes=4000000-4099999\r\n\r\n');
+  await client.hears(large.subarray(4_099_980, 4_100_000).toString('latin1'));
+  client.socket.end();
+  await within(5000, 'the end', once(client.socket, 'close'));
+  const [one] = await ended(directory, 1, headgate);
+  t.equal(one!.state, 'complete', JSON.stringify(one!.end));
+  t.equal(hash(bytesOf(one!, 'client')), hash(Buffer.concat(client.sent)));
+  t.equal(hash(bytesOf(one!, 'upstream')), hash(Buffer.concat(client.heard)));
+  // Files stay open in a cache for a while.
+  await expectCleanExit(t, headgate);
 });
 
 testWith(missingProgram(['openssl']), 'capture: the plaintext of TLS', timeout, async (t) => {
@@ -185,71 +178,6 @@ testWith(missingProgram(['openssl']), 'capture: the plaintext of TLS', timeout, 
   await finish();
 });
 
-t.test('capture: list, show and export', timeout, async (t) => {
-  const home = temporaryDirectory(t);
-  const directory = `${home}/c`;
-  const origin = await Origin.listen('127.0.0.1:0', echo);
-  t.teardown(() => origin.close());
-  const { headgate, finish } = await startConfigured(t, {
-    listeners: {
-      a: {
-        bind: '127.0.0.1:0',
-        tcp: { upstream: 'u', capture: { directory, max_bytes: 4 * MIB } },
-      },
-    },
-    upstreams: { u: { endpoints: [origin.address] } },
-  });
-  for (const length of [100, 3 * MIB]) {
-    const peer = await Peer.connect(headgate.address);
-    const stream = new ByteStream(length);
-    await Promise.all([peer.sendStream(stream, length), peer.receiveStream(stream, length)]);
-    peer.end();
-    await peer.receiveEnd();
-  }
-  await ended(directory, 2, headgate);
-  const [small, large] = await list(directory);
-  t.same([small!.state, large!.state, large!.incomplete], ['complete', 'incomplete', 'max_bytes']);
-  t.equal((await list(directory, '--incomplete')).length, 1);
-  t.equal((await list(directory, '--listener', 'b')).length, 0);
-  t.equal((await list(directory, '--client', '127.0.0.1', '--since', '1h')).length, 2);
-  t.equal((await list(directory, '--since', '2100-01-01')).length, 0);
-  t.match(
-    (await capture('list', directory)).toString(),
-    /ID +LISTENER.*\n.*complete\n.*max_bytes\n$/,
-  );
-  const shown = (await capture('show', small!.id, '-d', directory)).toString();
-  t.match(shown, /^id +\S+\nlistener +a\n/);
-  t.match(shown, /> client {2}\+0\.\d{6}s {2}100 bytes\n {2}000000( {1,2}[0-9a-f]{2}){16} {2}/);
-  const file = `${home}/out`;
-  const exports = [
-    'export',
-    large!.id,
-    '-d',
-    directory,
-    '--format',
-    'raw',
-    '--direction',
-    'client',
-  ];
-  await capture(...exports, '-o', file);
-  new ByteStream(3 * MIB).verify(readFileSync(file), 0);
-  t.equal(readFileSync(file).length, large!.captured.client);
-  t.equal(statSync(file).mode & 0o777, 0o600);
-  await t.rejects(capture(...exports, '-o', file), /is there; --force replaces it/);
-  await capture(...exports, '-o', file, '--force');
-  for (const [args, problem] of [
-    [['show', '../../etc/passwd', '-d', directory], /is not the id of a capture/],
-    [['show', 'a-0-0', '-d', directory], /no capture "a-0-0"/],
-    [['list', `${home}/nowhere`], /no directory/],
-    [['export', small!.id, '-d', directory, '--format', 'raw'], /needs --direction/],
-    [['export', small!.id, '-d', directory], /--format must be/],
-    [['list', directory, '--since', 'soon'], /is no time/],
-  ] as const) {
-    await t.rejects(capture(...args), problem);
-  }
-  await finish();
-});
-
 t.test('capture: after kill -9 everything that was written is there', timeout, async (t) => {
   const home = temporaryDirectory(t);
   const directory = `${home}/c`;
@@ -270,14 +198,12 @@ t.test('capture: after kill -9 everything that was written is there', timeout, a
   await ended(directory, 1, headgate);
   const isThere = () => listCaptures(directory).some(({ upstreamBytes }) => upstreamBytes === MIB);
   await until(5000, 'the other is being captured', isThere);
-  t.equal((await list(directory))[1]!.state, 'open');
+  t.equal(listCaptures(directory)[1]!.state, 'open');
   await headgate.kill();
-  const [first, second] = await list(directory);
+  const [first, second] = listCaptures(directory);
   t.equal(first!.state, 'complete');
   t.equal(second!.state, 'incomplete');
   stream.verify(bytesOf(listCaptures(directory)[1]!, 'client'), 0);
-  const packets = await capture('export', second!.id, '-d', directory, '--format', 'pcapng');
-  t.ok(packets.length > 2 * MIB);
   const again = await startConfigured(t, config);
   const marked = () => listCaptures(directory)[1]!.end?.incomplete === 'interrupted';
   await until(5000, 'the next process writes the end', marked);
@@ -314,73 +240,3 @@ t.test('capture: beside a mirror', timeout, async (t) => {
   shadow.close();
   await finish();
 });
-
-const families = {
-  IPv4: '127.0.0.1:0',
-  IPv6: '[::1]:0',
-  unix: (t: Test) => `unix:${temporaryDirectory(t)}/s`,
-};
-
-for (const [family, bind] of Object.entries(families)) {
-  testWith(
-    missingProgram(['tshark']),
-    `capture: Wireshark reads what is exported, ${family}`,
-    timeout,
-    async (t) => {
-      const home = temporaryDirectory(t);
-      const directory = `${home}/c`;
-      const origin = await Origin.listen('127.0.0.1:0', echo);
-      t.teardown(() => origin.close());
-      const { headgate, finish } = await startConfigured(t, {
-        listeners: {
-          a: {
-            bind: typeof bind === 'string' ? bind : bind(t),
-            tcp: { upstream: 'u', capture: { directory } },
-          },
-        },
-        upstreams: { u: { endpoints: [origin.address] } },
-      });
-      const peer = await Peer.connect(headgate.address);
-      const stream = new ByteStream(8);
-      // Odd numbers of bytes, and one that is spliced.
-      const lengths = [1, 1459, 1461, 200_001, MIB];
-      let sent = 0;
-      for (const length of lengths) {
-        await Promise.all([
-          peer.sendStream(stream, length, undefined, sent),
-          peer.receiveStream(stream, length, undefined, sent),
-        ]);
-        sent += length;
-      }
-      peer.end();
-      await peer.receiveEnd();
-      const [one] = await ended(directory, 1, headgate);
-      const file = `${home}/flow.pcapng`;
-      await capture('export', one!.head.id, '-d', directory, '--format', 'pcapng', '-o', file);
-      const checks = ['-o', 'tcp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE'];
-      const tshark = (...args: string[]) =>
-        runProgram(['tshark', '-n', '-r', file, ...checks, ...args], 30_000);
-      const wrong =
-        '_ws.malformed || tcp.analysis.flags || tcp.checksum.status != "Good" || ip.checksum.status == "Bad"';
-      t.equal((await tshark('-Y', wrong)).stdout.toString(), '', 'nothing to complain about');
-      const ends = (await tshark('-Y', 'tcp.flags.syn==1 || tcp.flags.fin==1')).stdout.toString();
-      t.equal(ends.trim().split('\n').length, 4, 'a beginning and an end');
-      const [client, upstream] = followed((await tshark('-q', '-z', 'follow,tcp,raw,0')).stdout);
-      stream.verify(client, 0);
-      stream.verify(upstream, 0);
-      t.same([client.length, upstream.length], [sent, sent]);
-      await finish();
-    },
-  );
-}
-
-/** What `follow,tcp,raw` says: a line of hex for each segment, behind a tab what the second end sent. */
-function followed(output: Buffer): [Buffer, Buffer] {
-  const sides: [string[], string[]] = [[], []];
-  for (const line of output.toString().split('\n')) {
-    const [, tab, hex] = /^(\t?)([0-9a-f]+)$/.exec(line) ?? [];
-    if (hex !== undefined) sides[tab === '' ? 0 : 1].push(hex);
-  }
-  const [client, upstream] = sides.map((lines) => Buffer.from(lines.join(''), 'hex'));
-  return [client!, upstream!];
-}
