@@ -65,7 +65,8 @@ export const Counter = Object.fromEntries(
  * Why a flow ended. `done`: both sides had said all they wanted; the `connect_…` reasons say what
  * became of the last attempt; `no_endpoint`: there was none to try; `drained`: the proxy is stopping,
  * and the client had said nothing yet; `denied`: the listener's networks say no; `source_limit`: the
- * client has as many as it may; `queue_…`: all endpoints were full; `head_…`: what routing needs was
+ * client has as many as it may; `file_failed`: a file was written while it was sent, or could not be
+ * read; `queue_…`: all endpoints were full; `head_…`: what routing needs was
  * wrong, or did not come in time; `request_timeout`, `response_timeout` and `body_too_slow`: a request took too
  * long when there could be no answer any more; `tls_…`: so did the TLS handshake; `upstream_tls_failed`: no endpoint
  * was left with which TLS succeeded; `worker_died`: its worker met a bug outside of any flow.
@@ -78,6 +79,7 @@ export const closeReasons = [
   'tls_failed',
   'tls_timeout',
   'upstream_reset',
+  'file_failed',
   'connect_refused',
   'connect_timeout',
   'connect_unreachable',

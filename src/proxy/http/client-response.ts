@@ -85,6 +85,11 @@ export class ClientResponse {
     return this.source === undefined ? this.body.path : this.source.path;
   }
 
+  /** Its body is made here. */
+  get isProduced(): boolean {
+    return this.source !== undefined;
+  }
+
   /** Some of it waits for the client. */
   get isHolding(): boolean {
     return this.body.isHolding;

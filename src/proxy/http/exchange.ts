@@ -174,7 +174,7 @@ export class Exchange implements LinkOwner, Task {
       case RelayResult.SourceFailed:
       case RelayResult.Malformed:
         // The client must not take what it has for the whole.
-        this.connection.terminate('upstream_reset');
+        this.connection.terminate(this.response.isProduced ? 'file_failed' : 'upstream_reset');
     }
   }
 

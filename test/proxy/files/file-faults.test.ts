@@ -131,7 +131,7 @@ for (const [what, change] of [
       change(path);
       rig.expectReset();
       t.equal(rig.room.count('files_changed'), 1);
-      t.equal(rig.room.closed('upstream_reset'), 1);
+      t.equal(rig.room.closed('file_failed'), 1);
       rig.again().room.nowMs += 1;
       t.equal(rig.ask('/large').status, 200, 'the next one gets what it has become');
     },
