@@ -77,10 +77,10 @@ t.test('mirror: many connections at a time', timeout, async (t) => {
   const address = addressOf(headgate, 'in');
   const heard = await Promise.all(sent.map((bytes) => echoed(connect(t, address), bytes)));
   t.ok(heard.every(Boolean));
-  const copies = await within(5_000, 'all copies', Promise.all(shadow.streams));
+  const copies = await within(10_000, 'all copies', Promise.all(shadow.streams));
   const byLength = (one: Buffer, other: Buffer) => one.length - other.length;
   t.ok(Buffer.concat(copies.sort(byLength)).equals(Buffer.concat(sent)));
-  await until(3_000, 'nothing is left', () => headgate.stats().totals.mirrors_active === 0);
+  await until(10_000, 'nothing is left', () => headgate.stats().totals.mirrors_active === 0);
   const { mirrored, mirrorsCut } = headgate.stats().listeners.in!;
   t.same([mirrored, mirrorsCut], [40, {}]);
   t.equal(headgate.stats().totals.pipes_in_use, 0);
@@ -103,9 +103,9 @@ testWith(missingProgram(['openssl']), 'mirror: plaintext where TLS ends', timeou
     const ca = authority();
     const client = tls.connect({ host, port: Number(port), servername: 'a.test', ca });
     t.teardown(() => client.destroy());
-    await within(3_000, 'a handshake', once(client, 'secureConnect'));
+    await within(10_000, 'a handshake', once(client, 'secureConnect'));
     t.ok(await echoed(client, bytes));
-    await until(3_000, 'the shadow', () => shadow.streams.length === 1);
+    await until(10_000, 'the shadow', () => shadow.streams.length === 1);
     const copy = await within(5_000, 'the copy', shadow.streams[0]!);
     t.ok(copy.equals(bytes), isSecret ? 'by TLS of its own' : 'in the clear');
     t.same(headgate.stats().listeners.in!.mirrorsCut, {});
@@ -131,10 +131,10 @@ testWith(
     const raw = connect(t, addressOf(headgate, 'in'));
     raw.write('PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n');
     const client = tls.connect({ socket: raw, servername: 'a.test', ca: authority() });
-    await within(3_000, 'a handshake', once(client, 'secureConnect'));
+    await within(10_000, 'a handshake', once(client, 'secureConnect'));
     t.ok(await says(client, 'hello'));
     client.end();
-    await until(3_000, 'the shadow', () => shadow.streams.length === 1);
+    await until(10_000, 'the shadow', () => shadow.streams.length === 1);
     const copy = await within(5_000, 'the copy', shadow.streams[0]!);
     t.equal(copy[0], 22, 'a handshake record: the PROXY header was for us');
     t.ok(copy.includes('a.test'));
@@ -154,8 +154,8 @@ t.test('mirror: a shadow that comes and goes', timeout, async (t) => {
   const into = addressOf(headgate, 'in');
   for (let round = 0; round < 3; round++) {
     t.ok(await echoed(connect(t, into), bytes), 'while it is there');
-    await until(3_000, 'its copy', () => shadow.streams.length > 0);
-    t.ok((await within(3_000, 'the copy', shadow.streams[0]!)).equals(bytes));
+    await until(10_000, 'its copy', () => shadow.streams.length > 0);
+    t.ok((await within(10_000, 'the copy', shadow.streams[0]!)).equals(bytes));
     // It goes with a connection open.
     const client = connect(t, into);
     t.ok(await says(client, 'one'));
@@ -192,7 +192,7 @@ t.test(
       t.ok(await says(one, `more ${index}`));
     t.equal(shadow.streams.length, 1);
     for (const one of [first, second, third]) one.end();
-    t.equal((await within(3_000, 'the copy', shadow.streams[0]!)).toString(), 'secondmore 1');
+    t.equal((await within(10_000, 'the copy', shadow.streams[0]!)).toString(), 'secondmore 1');
   },
 );
 
@@ -217,7 +217,7 @@ t.test(
     t.ok(await echoed(client, payload(5, 100_000)));
     await sleep(50);
     t.equal(headgate.stats().totals.mirrors_active, 1);
-    await within(4_000, 'the end', headgate.drain());
+    await within(10_000, 'the end', headgate.drain());
     t.equal(
       received.reduce((sum, length) => sum + length, 0),
       100_000,
@@ -248,7 +248,7 @@ for (const kind of ['tcp', 'http'] as const) {
     const headgate = await started(t, config(app, shadow.address, listener));
     const client = connect(t, addressOf(headgate, 'in'));
     client.resume();
-    const body = payload(8, 3_000_000);
+    const body = payload(8, 10_000_000);
     const head = `POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n`;
     client.write(head);
     client.write(body);

@@ -51,7 +51,7 @@ export class FlowShadow extends Shadow implements EventHandler {
 
   protected finishSending(transport: Transport): void {
     transport.shutdownWrite();
-    if (this.hasEnded) this.end(true);
+    this.endIfBothHave(transport);
   }
 
   protected readAnswer(transport: Transport): void {
@@ -71,7 +71,7 @@ export class FlowShadow extends Shadow implements EventHandler {
           return;
       }
     }
-    if (this.hasEnded && this.state === ShadowState.ending && !transport.isClosing) this.end(true);
+    this.endIfBothHave(transport);
   }
 
   protected onDeadline(): void {
@@ -88,6 +88,12 @@ export class FlowShadow extends Shadow implements EventHandler {
     this.room.clock.forget(transport.fd);
     if (isOrderly) transport.close();
     else transport.reset();
+  }
+
+  /** Both have said their last: with TLS ours may still wait for room. */
+  private endIfBothHave(transport: Transport): void {
+    const isOver = this.hasEnded && this.state === ShadowState.ending;
+    if (isOver && !transport.isClosing) this.end(true);
   }
 
   private broke(): void {

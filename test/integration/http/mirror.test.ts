@@ -71,7 +71,7 @@ const two = (app: Server, shadow: Server, more = '') =>
 
 const cutsOf = (headgate: Headgate) => headgate.stats().listeners.web!.mirrorsCut;
 const quiet = (headgate: Headgate) =>
-  until(5_000, 'nothing is mirrored any more', () => headgate.stats().totals.mirrors_active === 0);
+  until(10_000, 'nothing is mirrored any more', () => headgate.stats().totals.mirrors_active === 0);
 
 t.test('mirror: every request with its body, on a few connections', timeout, async (t) => {
   const [app, shadow] = [await Server.listen(t), await Server.listen(t, answerAtLength)];
@@ -228,7 +228,7 @@ upstreams: ${two(app, shadow)}`);
   t.teardown(() => headgate.close());
   t.equal((await request(`http://${addressOf(headgate, 'web')}/`)).status, 200);
   const begun = Date.now();
-  await within(5_000, 'the end', headgate.drain());
+  await within(10_000, 'the end', headgate.drain());
   t.ok(Date.now() - begun >= 300, 'the shadow had its time');
   t.same(cutsOf(headgate), {});
 });
