@@ -9,6 +9,7 @@ import {
   spliceToFile,
 } from '../../splice/index.js';
 import { type CaptureFile, OpenFiles } from './open-files.js';
+import { WriteBlocks } from './write-blocks.js';
 
 const BUFFER_BYTES = 64 * 1024;
 /** asm-generic/errno.h: a quota is a full disk to whoever has it. */
@@ -23,6 +24,7 @@ export type DiskFault = 'disk_full' | 'disk_error';
 export class DiskWriter {
   readonly kernel: Kernel;
   readonly files = new OpenFiles();
+  readonly blocks = new WriteBlocks();
   /** Bytes written so far. */
   written = 0;
   private readonly buffer = new NativeMemory(BUFFER_BYTES);

@@ -12,6 +12,7 @@ import {
 import type { CaptureStore } from './capture-store.js';
 import type { DiskWriter } from './disk-writer.js';
 import type { CaptureFile } from './open-files.js';
+import { BLOCK_BYTES, type WriteBlock } from './write-blocks.js';
 
 /** Lines of a record are written together: this many characters, or what there is once in a while. */
 const LINES_LENGTH_MAX = 8 * 1024;
@@ -26,6 +27,8 @@ export class FlowWriter {
   private record: CaptureFile | undefined;
   private client: CaptureFile | undefined;
   private upstream: CaptureFile | undefined;
+  /** What was copied and is not written yet. */
+  private readonly blocks: { client?: WriteBlock; upstream?: WriteBlock } = {};
   private lines = '';
   /** When the last bytes came. */
   lastMs: number;
@@ -74,17 +77,33 @@ export class FlowWriter {
     this.flush();
   }
 
+  /** Small messages wait for {@link settle}, or for as much as is worth a system call. */
   copied(isClient: boolean, address: number, length: number, timeMs: number): void {
     const file = this.fileFor(isClient, length);
     if (file === undefined) return;
-    this.wrote(this.writer.append(file, address, length), isClient, length, timeMs);
+    const kind = isClient ? 'client' : 'upstream';
+    if (!(this.blocks[kind]?.hasRoomFor(length) ?? true)) this.settleOne(kind);
+    if (length <= BLOCK_BYTES) {
+      this.blocks[kind] ??= this.writer.blocks.take();
+      this.blocks[kind].add(address, length);
+      this.wrote(undefined, isClient, length, timeMs);
+    } else {
+      this.wrote(this.writer.append(file, address, length), isClient, length, timeMs);
+    }
   }
 
   /** What could not be written is left in the pipe. */
   spliced(isClient: boolean, pipe: Pipe, length: number, timeMs: number): void {
     const file = this.fileFor(isClient, length);
-    if (file === undefined) return;
+    this.settleOne(isClient ? 'client' : 'upstream');
+    if (file === undefined || this.incomplete !== 'none') return;
     this.wrote(this.writer.appendPipe(file, pipe, length), isClient, length, timeMs);
+  }
+
+  /** Writes the messages that wait. */
+  settle(): void {
+    this.settleOne('client');
+    this.settleOne('upstream');
   }
 
   /** Writes the lines that wait. */
@@ -109,6 +128,7 @@ export class FlowWriter {
   /** @returns false when the disk has no room for the end: try again later */
   end({ incomplete, ...facts }: Omit<CaptureEnd, 'duration_us' | 'end'>, timeMs: number): boolean {
     if (this.record === undefined) return true;
+    this.settle();
     const reason = this.incomplete === 'none' ? incomplete : this.incomplete;
     this.lines += endLine({
       end: new Date().toISOString(),
@@ -137,13 +157,23 @@ export class FlowWriter {
     return true;
   }
 
+  private settleOne(kind: 'client' | 'upstream'): void {
+    const block = this.blocks[kind];
+    if (block === undefined) return;
+    const fault = this.writer.append(this[kind]!, block.address, block.length);
+    this.writer.blocks.give(block);
+    delete this.blocks[kind];
+    if (fault !== undefined) this.fail(fault);
+  }
+
   /** The file is there, and may grow. */
   private fileFor(isClient: boolean, length: number): CaptureFile | undefined {
     if (this.incomplete !== 'none') return undefined;
     const kind = isClient ? 'client' : 'upstream';
     this[kind] ??= this.create(kind);
     const file = this[kind];
-    if (file === undefined || this.store.grow(this.id, file.bytes, length)) return file;
+    const waiting = this.blocks[kind]?.length ?? 0;
+    if (file === undefined || this.store.grow(this.id, file.bytes + waiting, length)) return file;
     this.fail('no_room');
     return undefined;
   }

@@ -31,6 +31,8 @@ export class LaneRecording implements LaneListener {
   /** Its worker is gone: when it is empty it is over. */
   isRetired = false;
   private readonly flows = new Map<number, RecordedFlow>();
+  /** Slots of flows with messages that wait to be written. */
+  private readonly unsettled = new Set<number>();
 
   constructor(
     readonly id: number,
@@ -58,6 +60,7 @@ export class LaneRecording implements LaneListener {
 
   copied(slot: number, direction: number, address: number, length: number, timeMs: number): void {
     this.flows.get(slot)?.writer.copied(direction === 0, address, length, timeMs);
+    this.unsettled.add(slot);
     this.look(slot);
   }
 
@@ -87,6 +90,17 @@ export class LaneRecording implements LaneListener {
     flow?.writer.fail('disk_error');
     this.look(slot);
     this.room.complain(flow?.writer.id ?? '', 'disk_error', String(error));
+  }
+
+  /** Deals with what has come. @param most entries @returns how many there were */
+  take(most: number): number {
+    const taken = this.reader.take(most);
+    for (const slot of this.unsettled) {
+      this.flows.get(slot)?.writer.settle();
+      this.look(slot);
+    }
+    this.unsettled.clear();
+    return taken;
   }
 
   /** Writes the lines that wait. */

@@ -17,7 +17,7 @@ const TICK_MS = 1000;
 /** Others may write to a directory, too. */
 const SCAN_MS = 60_000;
 /** Entries of one lane in a row. */
-const TURN_ENTRIES = 1024;
+const TURN_ENTRIES = 4096;
 /** What goes wrong again and again is said once in this time. */
 const COMPLAINT_MS = 60_000;
 
@@ -159,7 +159,7 @@ export class Recorder implements RecordingRoom {
   private takeAll(): boolean {
     let hasTaken = false;
     for (const lane of this.lanes.values()) {
-      if (lane.reader.take(TURN_ENTRIES) > 0) hasTaken = true;
+      if (lane.take(TURN_ENTRIES) > 0) hasTaken = true;
       if (lane.reader.isBroken) this.giveUp(lane);
       else if (lane.isRetired && lane.reader.isEmpty) this.finish(lane, 'worker_died');
     }

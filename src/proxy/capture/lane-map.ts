@@ -28,7 +28,7 @@ export const EntryKind = {
 /** The numbers of an entry. */
 export const ENTRY_SLOTS = 8;
 /** A power of two, so that counts may wrap around. */
-export const ENTRIES = 8192;
+export const ENTRIES = 32_768;
 export const LANE_BYTES = 4 * 1024 * 1024;
 /** Flows of one worker that may be captured at a time. */
 export const CAPTURES_MAX = 2048;
