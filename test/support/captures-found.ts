@@ -8,13 +8,13 @@ import type { Headgate } from './headgate.js';
 export function ended(
   directory: string,
   count: number,
-  headgate: Headgate,
+  headgate?: Headgate,
 ): Promise<StoredCapture[]> {
   const found = () => {
     const all = existsSync(directory) ? listCaptures(directory) : [];
     return all.filter(({ end }) => end !== undefined).length >= count ? all : undefined;
   };
-  return until(15_000, `${count} captures`, found, headgate.context);
+  return until(15_000, `${count} captures`, found, headgate?.context);
 }
 
 export function bytesOf(
