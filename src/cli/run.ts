@@ -11,6 +11,7 @@ const usage = `headgate run [-c FILE] [--workers N]
 
 SIGTERM or SIGINT drains: nothing new is accepted and flows may end; a second one ends at once.
 SIGHUP reads the configuration again: established connections go on, an invalid file changes nothing.
+SIGUSR1 opens the file of access lines anew.
 `;
 
 export async function run(args: readonly string[]): Promise<number> {

@@ -35,6 +35,9 @@ export async function serve(
       if (signals === 0) manager?.ready(result.ok ? 'reloaded' : 'not reloaded: the log says why');
     });
   };
+  // Node would listen for a debugger.
+  const onReopen = (): void => supervisor.reopenLogs();
+  process.on('SIGUSR1', onReopen);
   process.on('SIGHUP', onHangUp);
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
@@ -53,6 +56,7 @@ export async function serve(
     return 1;
   } finally {
     manager?.stopWatchdog();
+    process.off('SIGUSR1', onReopen);
     process.off('SIGHUP', onHangUp);
     process.off('SIGTERM', onSignal);
     process.off('SIGINT', onSignal);

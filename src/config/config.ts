@@ -40,7 +40,7 @@ export function toConfig(file: ConfigFile, files: Files) {
     user: file.user ?? null,
     group: file.group ?? null,
     noNewPrivs: file.no_new_privs,
-    log: file.log,
+    log: toLog(file.log),
     admin: file.admin === undefined ? null : toAdmin(file.admin),
     timeouts: {
       connectMs: valid(parseDuration(timeouts.connect)),
@@ -95,6 +95,17 @@ function toAdmission({ allow, deny, limits }: ConfigFile['listeners'][string]) {
       connectionsMax: limits?.connections ?? null,
       connectionsPerSourceMax: limits?.connections_per_source ?? null,
     },
+  };
+}
+
+function toLog({ level, format, access }: ConfigFile['log']) {
+  const accessFile = typeof access === 'boolean' ? null : access;
+  return {
+    level,
+    format,
+    access: access !== false,
+    /** Where access lines go, and how; null: into the log. */
+    accessFile,
   };
 }
 

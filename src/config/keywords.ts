@@ -1,5 +1,6 @@
 import type { FuncKeywordDefinition } from 'ajv';
 import { LISTEN_ADDRESS, parseBindAddress, parseListenAddress } from './address.js';
+import { APPENDED_FILE, readAppendedFile } from './appended-file.js';
 import { DIRECTORY, parseDirectory } from './directory.js';
 import { ENDPOINT_TARGET, parseEndpointTarget } from './endpoint-target.js';
 import type { JsonSchema } from './expectation.js';
@@ -34,7 +35,7 @@ export interface KeywordArguments {
   network: true;
   host: true;
   statuses: 'http';
-  file: 'certificates';
+  file: 'certificates' | 'appended';
   /** The top-level key whose keys are the names that may be referred to. */
   reference: string;
   serverName: true;
@@ -67,6 +68,11 @@ const addressParsers = {
   endpoint: parseEndpointTarget,
 } as const;
 
+const fileKinds = {
+  certificates: { expected: CERTIFICATE_FILE, parse: readCertificateFile },
+  appended: { expected: APPENDED_FILE, parse: readAppendedFile },
+} as const;
+
 const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Name]> } = {
   duration: {
     types: ['string'],
@@ -90,8 +96,8 @@ const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Nam
   },
   file: {
     types: ['string'],
-    expected: () => CERTIFICATE_FILE,
-    parse: readCertificateFile,
+    expected: (kind) => fileKinds[kind].expected,
+    parse: (path, kind) => fileKinds[kind].parse(path),
   },
   network: {
     types: ['string'],

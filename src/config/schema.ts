@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox';
 import { httpProxying } from './http-schema.js';
 import { requestTimeouts } from './http-timeout-schema.js';
 import { admissionKeys, listenerSocket } from './listener-schema.js';
+import { log } from './log-schema.js';
 import {
   account,
   address,
@@ -20,43 +21,6 @@ const NAME = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$' });
 const NAMES = 'letters, digits, "_", "." and "-", at most 63, the first a letter or a digit';
 
 const HOST_AND_PORT = '^([A-Za-z0-9_.-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]+)?$';
-
-const log = Type.Object(
-  {
-    level: optional(
-      Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
-        title: 'log level',
-        description: 'The least important messages that are logged.',
-        default: 'info',
-        examples: ['debug'],
-      }),
-    ),
-    access: optional(
-      Type.Boolean({
-        title: 'access log',
-        description: 'Whether each connection is logged when it ends.',
-        default: true,
-        examples: [false],
-      }),
-    ),
-    format: optional(
-      Type.Enum(['auto', 'json', 'pretty'], {
-        title: 'log format',
-        description:
-          '`json` is one object a line; `pretty` is for people; `auto` is `pretty` on a terminal.',
-        default: 'auto',
-        examples: ['json'],
-      }),
-    ),
-  },
-  {
-    title: 'logging',
-    description: 'What is logged, and how.',
-    additionalProperties: false,
-    default: {},
-    examples: [{ level: 'warn', access: false }],
-  } satisfies Description,
-);
 
 const timeouts = Type.Object(
   {

@@ -176,6 +176,10 @@ export class DataThread {
       case 'lookUp':
         void this.lookUp?.(message.name).then((answer) => this.send({ type: 'lookedUp', answer }));
         return;
+      case 'access':
+        this.sink.access.write(message.lines);
+        Atomics.sub(new Int32Array(this.logBacklog), 0, message.bytes);
+        return;
       case 'flows':
       case 'flowEnded':
       case 'configured':

@@ -1,6 +1,7 @@
 import { isatty } from 'node:tty';
 import { type DestinationStream, type Logger, pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
+import { AccessFile } from './access-file.js';
 
 /** The log is bounded in memory: what a reader has not taken by then is dropped and counted. */
 const UNWRITTEN_BYTES_MAX = 16 * 1024 * 1024;
@@ -22,8 +23,11 @@ export class LogSink implements DestinationStream {
   /** Lines that were given up because the reader was too far behind. */
   linesDropped = 0;
   readonly logger: Logger;
+  /** Where access lines go that have a file of their own. */
+  readonly access: AccessFile;
   private readonly destination;
   private readonly prettify: ((line: string) => string) | undefined;
+  private isClosing = false;
   private isClosed = false;
   /** The reader had its time: what is left is not tried again. */
   private isGivenUp = false;
@@ -48,6 +52,7 @@ export class LogSink implements DestinationStream {
       }) as (line: string) => string;
     }
     this.logger = pino({ level: options.level, base: null }, this);
+    this.access = new AccessFile(this.logger);
   }
 
   /** @param line one JSON line with its newline */
@@ -71,7 +76,10 @@ export class LogSink implements DestinationStream {
    * @param timeoutMs a reader that takes longer is not waited for
    */
   async close(timeoutMs = 500): Promise<void> {
-    if (this.isClosed) return;
+    if (this.isClosing) return;
+    this.isClosing = true;
+    // What it has to say still finds the log.
+    await this.access.close(timeoutMs);
     this.isClosed = true;
     const { destination } = this;
     await new Promise<void>((resolve) => {

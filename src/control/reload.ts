@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../config/index.js';
+import type { OpenedFile } from './access-file.js';
 import type { ReloadResult } from './admin/index.js';
 import type { AdminChange, AdminPlace } from './admin-place.js';
 import type { Admissions } from './admission.js';
@@ -52,16 +53,22 @@ export type Reloaded = { readonly result: ReloadResult; readonly config: Config 
 export async function reload(site: ReloadSite, old: Config, wanted: Config): Promise<Reloaded> {
   const { config, notes } = withoutRestartKeys(old, wanted);
   const { listeners, credentials, upstreams, origins, admin } = site;
+  const { access } = site.sink;
+  const { accessFile } = config.log;
+  let opened: OpenedFile | undefined;
   let change: BoundChange | undefined;
   let adminChange: AdminChange;
   let prepared: PreparedCredentials;
   try {
     checkFileRoutes(config);
     prepared = credentials.prepare(config);
+    // Also the one in use: somebody may have moved it away.
+    if (accessFile !== null) opened = access.open(accessFile.file);
     change = await listeners.prepare(config, admin.claims);
     adminChange = await admin.prepare(config.admin, listeners.claims);
   } catch (error) {
     if (change !== undefined) listeners.abandon(change);
+    access.discard(opened);
     return { result: { ok: false, problems: [bindErrorText(error)] }, config: old };
   }
   try {
@@ -71,6 +78,7 @@ export async function reload(site: ReloadSite, old: Config, wanted: Config): Pro
     upstreams.publish();
   } catch (error) {
     listeners.abandon(change);
+    access.discard(opened);
     admin.abandon(adminChange);
     upstreams.configure(old.upstreams, origins.addresses);
     await upstreams.settle(old.timeouts.connectMs);
@@ -83,7 +91,10 @@ export async function reload(site: ReloadSite, old: Config, wanted: Config): Pro
   credentials.adopt(prepared);
   // Nobody finds the file any more when the workers take what is queued, and close.
   for (const one of change.removed) removeListenerFile(one);
+  if (opened !== undefined) access.use(opened);
   await tellWorkers(site, config);
+  // By now workers have handed over what they had for it.
+  if (opened === undefined) access.use(undefined);
   const adminChanges = await admin.adopt(adminChange);
   site.sink.logger.level = config.log.level;
   const changes = [...describe(old, config, change), ...adminChanges, ...notes];

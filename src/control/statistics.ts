@@ -95,6 +95,12 @@ export interface Statistics extends WorkerStatistics {
   certificates: readonly (CertificateExpiry & { readonly listener: string })[];
   /** Lines the control thread gave up because nobody read standard error. */
   logLinesDropped: number;
+  accessFile: {
+    /** Times it could not be written to, or opened anew. */
+    errors: number;
+    /** Lines given up because of that. */
+    linesLost: number;
+  };
 }
 
 /** @param listeners names in the order of their counters */

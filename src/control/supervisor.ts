@@ -122,6 +122,9 @@ export class Supervisor {
         ...(adminBound.endpoint?.claim.fds ?? []),
       ];
       dropPrivileges(kernel, config, sockets);
+      // By whoever opens it anew later.
+      const { accessFile } = config.log;
+      if (accessFile !== null) sink.access.use(sink.access.open(accessFile.file));
     } catch (error) {
       if (bound !== undefined) listeners.abandon(bound);
       if (adminBound !== undefined) admin.abandon(adminBound);
@@ -206,6 +209,10 @@ export class Supervisor {
       reloads: { ...this.reloads },
       limits: this.config.limits,
       logLinesDropped: this.site.sink.linesDropped,
+      accessFile: {
+        errors: this.site.sink.access.errors,
+        linesLost: this.site.sink.access.linesLost,
+      },
     };
   }
 
@@ -278,6 +285,11 @@ export class Supervisor {
         ? this.reloadNow(loaded.config)
         : this.refuse(loaded.problems.map(formatProblem));
     });
+  }
+
+  /** Opens the file of access lines anew, for one that was moved away. */
+  reopenLogs(): void {
+    this.site.sink.access.reopen();
   }
 
   /** Certificates or ticket keys are others. */

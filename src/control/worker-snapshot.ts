@@ -66,6 +66,11 @@ export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapsh
       headers: limits.headers,
       cachedFiles: Math.ceil(limits.cachedFiles / workers),
     },
-    log: { level: log.level, access: log.access },
+    log: {
+      level: log.level,
+      access: log.access,
+      accessFile: log.accessFile?.format,
+      notesRequests: config.admin !== null,
+    },
   };
 }

@@ -29,7 +29,7 @@ export function accessLine(flow: Flow): void {
   const quality = connectionQuality(room.kernel, flow.client.transport.fd);
   const upstreamQuality =
     flow.upstream && connectionQuality(room.kernel, flow.upstream.transport.fd);
-  room.log.info(
+  room.accessLog.json.info(
     {
       listener: listener.snapshot.name,
       client: flow.clientText,

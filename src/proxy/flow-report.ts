@@ -1,5 +1,6 @@
 import type { DirectionStatus } from './direction-status.js';
 import type { EventHandler } from './event-loop.js';
+import type { HttpStatus } from './http-status.js';
 import type { MirrorStatus } from './mirror/index.js';
 import type { Session } from './session.js';
 import type { SessionStateName } from './session-state.js';
@@ -41,6 +42,8 @@ export interface FlowStatus {
   readonly mirror?: MirrorStatus;
   /** The id of its capture, where it is captured. */
   readonly capture?: string;
+  /** What an HTTP connection does. */
+  readonly http?: HttpStatus;
   readonly up: DirectionStatus;
   readonly down: DirectionStatus;
 }
@@ -109,7 +112,7 @@ function matches(session: Session, { listener, upstream, client, state }: FlowQu
 }
 
 function describe(worker: number, session: Session, nowMs: number): FlowStatus {
-  const { endpoint, lastActivityMs, connectMs, tls, upstreamTls, mirror, capture, up, down } =
+  const { endpoint, lastActivityMs, connectMs, tls, upstreamTls, mirror, capture, http, up, down } =
     session.describe();
   return {
     id: `${worker}-${session.sequence}`,
@@ -125,6 +128,7 @@ function describe(worker: number, session: Session, nowMs: number): FlowStatus {
     ...(upstreamTls && { upstream_tls: upstreamTls }),
     ...(mirror && { mirror }),
     ...(capture && { capture }),
+    ...(http && { http }),
     up,
     down,
   };

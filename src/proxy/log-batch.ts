@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { Counter, type Counters } from './counters.js';
 import type { EventLoop } from './event-loop.js';
-import type { FromWorker } from './messages.js';
+import type { FromWorker, LogKind } from './messages.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
 
 /** A batch is sent when it has grown to this many characters, or when its first line is this old. */
@@ -21,12 +21,16 @@ export class LogBatch implements TimerOwner {
   private readonly timer = new Timer(this);
   private readonly backlog: Int32Array;
 
-  /** @param backlog one shared Int32: bytes on their way to the descriptor */
+  /**
+   * @param backlog one shared Int32: bytes on their way to the descriptor
+   * @param kind which descriptor
+   */
   constructor(
     private readonly port: MessagePort,
     backlog: SharedArrayBuffer,
     private readonly counters: Counters,
     private readonly loop: EventLoop,
+    private readonly kind: LogKind = 'log',
   ) {
     this.backlog = new Int32Array(backlog);
   }
@@ -49,7 +53,7 @@ export class LogBatch implements TimerOwner {
     } else {
       const bytes = Buffer.byteLength(this.lines);
       Atomics.add(this.backlog, 0, bytes);
-      const message: FromWorker = { type: 'log', lines: this.lines, bytes };
+      const message: FromWorker = { type: this.kind, lines: this.lines, bytes };
       this.port.postMessage(message);
     }
     this.lines = '';

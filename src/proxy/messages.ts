@@ -55,6 +55,9 @@ export type WorkerAnswer =
   | { readonly type: 'configured'; readonly id: number }
   | { readonly type: 'flowEnded'; readonly id: number; readonly found: boolean };
 
+/** Where lines go: the log of the process, or the file of access lines. */
+export type LogKind = 'log' | 'access';
+
 /** Worker to control thread. */
 export type FromWorker =
   | WorkerAnswer
@@ -64,6 +67,8 @@ export type FromWorker =
   | { readonly type: 'log'; readonly lines: string; readonly bytes: number }
   /** Where does this name lead? In lower case, without a dot at its end; answered by `lookedUp`. */
   | { readonly type: 'lookUp'; readonly name: string }
+  /** The same, for the file of access lines. */
+  | { readonly type: 'access'; readonly lines: string; readonly bytes: number }
   /** No new client finds a listener any more. */
   | { readonly type: 'draining' }
   /** The loop has ended and every descriptor of the worker is closed. */

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { PumpRoom } from '../splice/index.js';
+import type { AccessLog } from './access-log.js';
 import type { CaptureLane } from './capture/index.js';
 import type { Counters } from './counters.js';
 import type { EventLoop } from './event-loop.js';
@@ -16,6 +17,10 @@ export interface WorkerRoom extends PumpRoom {
   readonly log: Logger;
   /** One log line for each flow that ended. */
   readonly logsAccess: boolean;
+  /** Where these lines go. */
+  readonly accessLog: AccessLog;
+  /** Somebody may ask what requests are under way. */
+  readonly notesRequests: boolean;
   readonly timeouts: TimeoutsSnapshot;
   /** Nothing new is accepted: what has not begun should end soon. */
   readonly isDraining: boolean;

@@ -2,6 +2,7 @@ import { formatAddress, type Kernel, peerAddress } from '../splice/index.js';
 import type { CloseReason } from './counters.js';
 import type { DirectionStatus } from './direction-status.js';
 
+import type { HttpStatus } from './http-status.js';
 import type { Listener } from './listener.js';
 import type { MirrorStatus } from './mirror/index.js';
 import type { SessionStateName } from './session-state.js';
@@ -23,6 +24,8 @@ export interface SessionDetail {
   readonly mirror?: MirrorStatus | undefined;
   /** Names its capture, where it is captured. */
   readonly capture?: string | undefined;
+  /** Where HTTP is spoken. */
+  readonly http?: HttpStatus | undefined;
   readonly up: DirectionStatus;
   readonly down: DirectionStatus;
 }

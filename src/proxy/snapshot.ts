@@ -25,7 +25,17 @@ export interface WorkerSnapshot {
   readonly endpointTable: SharedArrayBuffer;
   readonly timeouts: TimeoutsSnapshot;
   readonly limits: LimitsSnapshot;
-  readonly log: { readonly level: string; readonly access: boolean };
+  readonly log: LogSnapshot;
+}
+
+export interface LogSnapshot {
+  readonly level: string;
+  /** There is a line for each connection or request that is over. */
+  readonly access: boolean;
+  /** These lines have a file of their own, and look like that; absent: they go into the log. */
+  readonly accessFile?: 'json' | 'combined' | undefined;
+  /** Somebody may ask what requests are under way. */
+  readonly notesRequests?: boolean;
 }
 
 /** One listening socket of one worker; a listener with two addresses has two of these. */

@@ -14,6 +14,7 @@ import {
   withLedger,
 } from '../splice/index.js';
 import { offersKernelTls } from '../tls/index.js';
+import { AccessLog } from './access-log.js';
 import { CaptureLane } from './capture/index.js';
 import { ContextCache } from './context-cache.js';
 import { Counter, Counters } from './counters.js';
@@ -26,7 +27,7 @@ import { LogBatch } from './log-batch.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
 import { ShadowSet } from './mirror/index.js';
 import { ConnectionLimit, type WorkerRoom } from './room.js';
-import type { TimeoutsSnapshot, WorkerSnapshot } from './snapshot.js';
+import type { LogSnapshot, TimeoutsSnapshot, WorkerSnapshot } from './snapshot.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
 import { EndpointLedger, type Upstream } from './upstream/index.js';
 
@@ -55,7 +56,9 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   readonly pipes: PipePool;
   readonly buffers = new BufferPool(COPY_BUFFER_BYTES);
   readonly log: Logger;
-  logsAccess: boolean;
+  logsAccess = false;
+  readonly accessLog: AccessLog;
+  notesRequests = false;
   timeouts: TimeoutsSnapshot;
   readonly headLimits: HeadLimits;
   cachedFilesMax: number;
@@ -67,6 +70,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   private readonly bell: EventFd;
   private readonly gates: Gates;
   private readonly logBatch: LogBatch;
+  private readonly accessBatch: LogBatch;
   private readonly drainTimer = new Timer(this);
   readonly number: number;
   isDraining = false;
@@ -82,11 +86,12 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.kernel = withLedger(kernel, new DescriptorLedger(start.descriptors));
     this.clock = new EventLoop(this.kernel, this.counters, () => this.updateGauges());
     this.logBatch = new LogBatch(port, start.logBacklog, this.counters, this.clock);
-    this.log = pino(
-      { level: snapshot.log.level, base: { worker: snapshot.worker } },
-      this.logBatch,
-    );
-    this.logsAccess = snapshot.log.access;
+    this.accessBatch = new LogBatch(port, start.logBacklog, this.counters, this.clock, 'access');
+    const base = { worker: snapshot.worker };
+    this.log = pino({ level: snapshot.log.level, base }, this.logBatch);
+    const fileLog = pino({ level: 'info', base }, this.accessBatch);
+    this.accessLog = new AccessLog(this.log, fileLog, this.accessBatch);
+    this.configureLog(snapshot.log);
     this.timeouts = snapshot.timeouts;
     this.headLimits = snapshot.limits;
     this.cachedFilesMax = snapshot.limits.cachedFiles;
@@ -117,9 +122,11 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
       this.endFlowsOfTheDying();
       throw error;
     } finally {
-      this.logBatch.flush();
+      this.flushLogs();
     }
     this.close();
+    // The lines of those that were ended just now.
+    this.flushLogs();
     this.send({ type: 'ended' });
   }
 
@@ -203,13 +210,25 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
       return;
     }
     const { limits, log, timeouts } = snapshot;
-    this.log.level = log.level;
-    this.logsAccess = log.access;
+    this.configureLog(log);
     this.timeouts = timeouts;
     this.connections.max = limits.connectionsMax;
     this.cachedFilesMax = limits.cachedFiles;
     this.pipes.memoryBytes = limits.pipeMemoryBytes;
     this.gates.configure(snapshot, onDone);
+  }
+
+  private configureLog(log: LogSnapshot): void {
+    this.accessBatch.flush();
+    this.log.level = log.level;
+    this.logsAccess = log.access;
+    this.notesRequests = log.notesRequests ?? false;
+    this.accessLog.configure(log);
+  }
+
+  private flushLogs(): void {
+    this.logBatch.flush();
+    this.accessBatch.flush();
   }
 
   private drain(timeoutMs: number): void {

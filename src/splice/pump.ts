@@ -122,6 +122,11 @@ export class Pump {
     return this.buffer !== undefined || this.pipe !== undefined;
   }
 
+  /** Bytes that were read and that the sink has not taken. */
+  get heldBytes(): number {
+    return this.bufferEnd - this.bufferStart + (this.pipe?.bytes ?? 0);
+  }
+
   /** True while {@link run} might do something; false saves the call. */
   get isDue(): boolean {
     return this.buffer !== undefined || this.pipe !== undefined || this.source.readable;
@@ -287,6 +292,8 @@ export class Pump {
     if (this.buffer === undefined) return;
     this.room.buffers.give(this.buffer);
     this.buffer = undefined;
+    this.bufferStart = 0;
+    this.bufferEnd = 0;
   }
 
   private givePipe(): void {

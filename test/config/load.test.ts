@@ -23,7 +23,7 @@ t.test('load: everything left out has its default', async (t) => {
       user: null,
       group: null,
       noNewPrivs: false,
-      log: { level: 'info', access: true, format: 'auto' },
+      log: { level: 'info', access: true, accessFile: null, format: 'auto' },
       timeouts: {
         connectMs: 5000,
         headMs: 10_000,
@@ -114,7 +114,7 @@ upstreams:
   t.match(config, {
     workers: 4,
     pinWorkers: true,
-    log: { level: 'silent', access: false, format: 'json' },
+    log: { level: 'silent', access: false, accessFile: null, format: 'json' },
     timeouts: {
       connectMs: 500,
       headMs: 3000,

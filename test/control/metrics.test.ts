@@ -107,6 +107,7 @@ function statistics(regions: Counters[], listeners = ['web']): Statistics {
       { listener: 'web', name: 'b.test', file: undefined, notBeforeMs: 0, notAfterMs: 7_000 },
     ],
     logLinesDropped: 7,
+    accessFile: { errors: 3, linesLost: 5 },
   };
 }
 

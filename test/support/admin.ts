@@ -33,6 +33,7 @@ export function idleTarget(overrides: Partial<AdminTarget> = {}): AdminTarget {
       upstreams: [],
       certificates: [],
       logLinesDropped: 0,
+      accessFile: { errors: 0, linesLost: 0 },
     }),
     isReady: () => true,
     isHealthy: () => true,

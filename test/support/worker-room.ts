@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino';
+import { AccessLog } from '#src/proxy/access-log.js';
 import { EventLoop } from '#src/proxy/event-loop.js';
 import type { Flow } from '#src/proxy/flow.js';
 import { sessionsOf } from '#src/proxy/flow-report.js';
@@ -80,6 +81,8 @@ export class TestRoom implements WorkerRoom {
   readonly pipes: PipePool;
   readonly log: Logger;
   readonly logsAccess: boolean;
+  readonly accessLog: AccessLog;
+  readonly notesRequests = true;
   readonly timeouts: TimeoutsSnapshot;
   isDraining = false;
   readonly number = 0;
@@ -126,6 +129,7 @@ export class TestRoom implements WorkerRoom {
       { base: null, level: 'debug' },
       { write: (line) => this.lines.push(JSON.parse(line)) },
     );
+    this.accessLog = new AccessLog(this.log);
     this.clock = new EventLoop(
       this.kernel,
       this.counters,

@@ -243,11 +243,18 @@ export const families: readonly MetricFamily[] = [
     name: 'headgate_log_lines_dropped_total',
     type: 'counter',
     help: 'Log lines given up because who comes next did not take them',
-    read: ({ totals, logLinesDropped }) => [
+    read: ({ totals, logLinesDropped, accessFile }) => [
       { labels: { thread: 'worker' }, value: totals.log_lines_dropped },
       { labels: { thread: 'control' }, value: logLinesDropped },
+      { labels: { thread: 'access_file' }, value: accessFile.linesLost },
     ],
   },
+  single(
+    'counter',
+    'headgate_access_file_errors_total',
+    'Times the file of access lines could not be written to, or opened anew',
+    ({ accessFile }) => accessFile.errors,
+  ),
 ];
 
 function single(

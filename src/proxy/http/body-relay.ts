@@ -55,6 +55,8 @@ export class BodyRelay {
   /** Bytes of the body, framing included, that came from the source. */
   bytes = 0;
   rejection: HttpRejection | undefined;
+  /** Bytes given to the pump, or taken by the sink, since somebody last set this to 0. */
+  handedBytes = 0;
   /** The sink took nothing for a while, since somebody last set this to false. */
   wasBlocked = false;
   /** Chunks may add up to so many bytes; who knows the length beforehand looks at that. */
@@ -186,6 +188,11 @@ export class BodyRelay {
     this.ownsHeld = isOwn;
   }
 
+  /** Bytes that the sink has taken since {@link handedBytes} was 0. */
+  get takenBytes(): number {
+    return this.handedBytes - (this.pump?.heldBytes ?? 0);
+  }
+
   /** Says between which connections the bytes go. */
   join(source: RelaySide, sink: RelaySide): void {
     this.source = source.transport;
@@ -250,6 +257,7 @@ export class BodyRelay {
   /** Gives back what is held. The relay must {@link begin} anew. */
   release(): void {
     this.drop();
+    this.handedBytes = this.takenBytes;
     this.pump?.release();
     this.pump = undefined;
     this.endTap(false);
@@ -268,6 +276,7 @@ export class BodyRelay {
     do {
       const length = this.heldEnd - this.heldStart;
       const written = this.sink.write(held.address + this.heldStart, length, this.isHeldOpen);
+      if (written > 0) this.handedBytes += written;
       if (written === length) {
         this.drop();
         return RelayResult.Ended;
@@ -292,6 +301,7 @@ export class BodyRelay {
     if (moved > 0) {
       this.hasRead = true;
       this.bytes += moved;
+      this.handedBytes += moved;
       this.stretch -= moved;
       if (this.framing === Framing.chunked) this.scanner.skip(moved);
     }

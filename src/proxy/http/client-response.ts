@@ -3,7 +3,7 @@ import type { PathTaken } from '../access-line.js';
 import { BodyRelay, type RelaySide } from './body-relay.js';
 import type { BodySource } from './body-source.js';
 import type { HttpPolicy } from './http-policy.js';
-import { type HttpRejection, PARTIAL } from './http-rejection.js';
+import { HttpRejection, PARTIAL } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
 import type { HttpRoute } from './http-route.js';
 import { Intake } from './intake.js';
@@ -25,6 +25,7 @@ export const HeadResult = {
 } as const;
 export type HeadResult = (typeof HeadResult)[keyof typeof HeadResult];
 
+const HEAD_END = '\r\n\r\n';
 /** RFC 9110 §9.3.6: no framing of any kind; the tunnel begins behind it. */
 const ESTABLISHED = Buffer.from('HTTP/1.1 200 Connection established\r\n\r\n', 'latin1');
 
@@ -37,7 +38,7 @@ export class ClientResponse {
   status = 0;
   /** The connection to the client may carry another request. */
   keepsClient = false;
-  /** Bytes of the heads that went to the client. */
+  /** Bytes of the heads that are, or were, for the client. */
   headBytes = 0;
   rejection: HttpRejection | undefined;
   /** Of the request. */
@@ -48,6 +49,10 @@ export class ClientResponse {
   private notes: ResponseNotes | undefined;
   /** What makes the body of an answer of our own; nothing where it was there with the head. */
   private source: BodySource | undefined;
+  /** Bytes that the source put right behind the head. */
+  private filledBytes = 0;
+  /** Bytes that the client's socket took at once. */
+  private directBytes = 0;
   private client!: Transport;
   /** What came of the response and was not used yet. */
   private readonly intake: Intake;
@@ -63,6 +68,10 @@ export class ClientResponse {
     const { request } = this.room;
     this.status = 0;
     this.headBytes = 0;
+    this.rejection = undefined;
+    this.directBytes = 0;
+    this.filledBytes = 0;
+    this.body.handedBytes = 0;
     this.method = request.method;
     this.isOldClient = request.minorVersion === 0;
     this.keepsClient = request.keepAlive;
@@ -77,7 +86,14 @@ export class ClientResponse {
 
   /** Bytes of it that went to the client, heads and body. */
   get bytes(): number {
-    return this.headBytes + this.body.bytes + (this.source?.bytes ?? 0);
+    const { source } = this;
+    const produced = source === undefined ? 0 : source.bytes - this.filledBytes;
+    return this.directBytes + this.body.takenBytes + produced;
+  }
+
+  /** Bytes that went to the client behind the heads: of the body, its chunks included. */
+  get bodyBytes(): number {
+    return Math.max(0, this.bytes - this.headBytes);
   }
 
   /** Which way the body went. */
@@ -155,6 +171,8 @@ export class ClientResponse {
     body.join(upstream, client);
     const bodyStart = intake.start;
     const taken = isTunnel ? intake.length : body.admit(intake.buffer!, bodyStart, intake.end);
+    if (taken < 0) this.rejection = -taken as HttpRejection;
+    if (headBytes < 0) this.rejection = HttpRejection.head_too_large;
     if (taken < 0 || headBytes < 0) return RelayResult.Malformed;
     const bodyBytes = isTunnel ? taken : body.admitted;
     intake.consume(taken);
@@ -204,10 +222,14 @@ export class ClientResponse {
   ): RelayResult {
     const { body } = this;
     this.status = status;
-    this.headBytes += length;
+    // Without a source the body is there as well.
+    const headEnd =
+      source === undefined ? memory.bytes.indexOf(HEAD_END) + HEAD_END.length : length;
+    this.headBytes += headEnd;
     this.source = source;
     this.client = client.transport;
     const filled = source === undefined ? 0 : source.fill(memory, length);
+    this.filledBytes = filled;
     body.begin(Framing.none, 0);
     body.join(client, client);
     body.countCopied(length + filled);
@@ -312,6 +334,7 @@ export class ClientResponse {
   private write(client: Transport, address: number, length: number): number {
     if (!client.writable || this.body.isHolding) return 0;
     const written = client.write(address, length);
+    if (written > 0) this.directBytes += written;
     return written === Outcome.Blocked ? 0 : written;
   }
 }

@@ -1,4 +1,5 @@
 import { formatAddress, type SocketAddress, type Transport } from '../../splice/index.js';
+import { bytesMoved } from '../access-line.js';
 import { CapturedTransport, captureNote, FlowCapture } from '../capture/index.js';
 import type { CloseReason } from '../counters.js';
 import { DialState } from '../dial.js';
@@ -13,14 +14,14 @@ import { Timer, type TimerOwner } from '../timer-wheel.js';
 import type { TlsSide } from '../tls-side.js';
 import { describeTls } from '../tls-status.js';
 import type { Upstream } from '../upstream/index.js';
-import type { ClientResponse } from './client-response.js';
 import { ConnectionState } from './connection-state.js';
+import { describeHttp, direction } from './connection-status.js';
 import type { Exchange } from './exchange.js';
 import { ExchangeState } from './exchange-state.js';
 import type { HttpService } from './http-service.js';
 import type { HttpTunnel } from './http-tunnel.js';
-import type { HttpClient } from './routing/index.js';
-import type { UpstreamRequest } from './upstream-request.js';
+import type { RequestReader } from './request-reader.js';
+import { type HttpClient, hostText } from './routing/index.js';
 
 /** An HTTP connection as its worker sees it: who it is, what it does, how much it has moved, how long it may be quiet. */
 export abstract class ConnectionSession implements Session, TimerOwner {
@@ -34,6 +35,7 @@ export abstract class ConnectionSession implements Session, TimerOwner {
   abstract readonly tunnelled: HttpTunnel | undefined;
   abstract readonly hasPartialHead: boolean;
   abstract readonly tls: TlsSide | undefined;
+  abstract readonly reader: RequestReader;
   /** What the client's PROXY header said, if there was one. */
   abstract readonly head: FlowHead | undefined;
   /** Where the listener wants one, from the first request on. */
@@ -128,6 +130,17 @@ export abstract class ConnectionSession implements Session, TimerOwner {
     return up.bytes + down.bytes;
   }
 
+  /** Who has connected, or who a PROXY header says did, without the port; empty for one that has no address. */
+  get sourceIp(): string {
+    return hostText(this.head?.endpoints?.source ?? this.peer);
+  }
+
+  /** What a tunnel has moved, if the connection has become one. */
+  get tunnelBytes(): { bytesUp: number; bytesDown: number } {
+    const { up, down } = this.tunnelled?.tunnel ?? {};
+    return { bytesUp: bytesMoved(up), bytesDown: bytesMoved(down) - (down?.heldBytes ?? 0) };
+  }
+
   clientText(): string {
     return formatAddress(this.peer);
   }
@@ -141,21 +154,26 @@ export abstract class ConnectionSession implements Session, TimerOwner {
       connectMs: -1,
       tls: describeTls(this.tls),
       upstreamTls: describeTls(tunnelled?.upstreamTls ?? exchange?.link.tls),
+      http: describeHttp(this, this.room.clock.nowMs),
       mirror: exchange?.shadow?.status,
       capture: this.capture?.id,
     };
+    const before = { up: this.bytesUp, down: this.bytesDown };
     if (tunnelled !== undefined) {
       const { up, down, isUpOver, isDownOver, isUpSecure, isDownSecure } = tunnelled.tunnel;
+      // The request that opened it is not over as long as it is there.
+      before.up += exchange?.request.bytes ?? 0;
+      before.down += exchange?.response.bytes ?? 0;
       return {
         ...details,
-        up: describeDirection(up, isUpOver, isUpSecure),
-        down: describeDirection(down, isDownOver, isDownSecure),
+        up: added(before.up, describeDirection(up, isUpOver, isUpSecure)),
+        down: added(before.down, describeDirection(down, isDownOver, isDownSecure)),
       };
     }
     return {
       ...details,
-      up: direction(exchange?.request, this.bytesUp),
-      down: direction(exchange?.response, this.bytesDown),
+      up: direction(exchange?.request, before.up),
+      down: direction(exchange?.response, before.down),
     };
   }
 
@@ -190,6 +208,12 @@ export abstract class ConnectionSession implements Session, TimerOwner {
     this.bytesUp += request.bytes;
     this.bytesDown += response.bytes;
   }
+
+  /** Counts what was no request, and its answer. */
+  countRefused(bytesUp: number, bytesDown: number): void {
+    this.bytesUp += bytesUp;
+    this.bytesDown += bytesDown;
+  }
 }
 
 function exchangeStateName({ state, link }: Exchange): SessionStateName {
@@ -205,14 +229,6 @@ function exchangeStateName({ state, link }: Exchange): SessionStateName {
   }
 }
 
-function direction(
-  message: UpstreamRequest | ClientResponse | undefined,
-  bytesBefore: number,
-): DirectionStatus {
-  if (message === undefined) return { bytes: bytesBefore, path: 'none', state: 'none' };
-  return {
-    bytes: bytesBefore + message.bytes,
-    path: message.path,
-    state: message.isHolding ? 'blocked' : 'waiting',
-  };
+function added(bytesBefore: number, status: DirectionStatus): DirectionStatus {
+  return { ...status, bytes: bytesBefore + status.bytes };
 }

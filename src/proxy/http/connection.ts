@@ -12,14 +12,15 @@ import { ConnectionSession } from './connection-session.js';
 import { ConnectionState, connectionSuccessorBits } from './connection-state.js';
 import type { EndpointLink } from './endpoint-link.js';
 import type { Exchange } from './exchange.js';
-import { exchangeLine } from './exchange-note.js';
+import { exchangeLine } from './exchange-line.js';
 import { Farewell } from './farewell.js';
 import { Greeting, GreetingResult } from './greeting.js';
 import type { HttpGate } from './http-gate.js';
-import { type HttpRejection, statusFor } from './http-rejection.js';
+import { type HttpRejection, httpRejectionName, statusFor } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
 import { HttpTunnel } from './http-tunnel.js';
 import type { Intake } from './intake.js';
+import { unopenedLine } from './refused-line.js';
 import { RequestReader } from './request-reader.js';
 import { transition } from './transition.js';
 
@@ -39,7 +40,7 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   /** What came before the first request; nothing where nothing was wanted. */
   private greeting: Greeting | undefined;
   private readonly ear: Ear;
-  private readonly reader: RequestReader;
+  readonly reader: RequestReader;
   /** While lingering. */
   private farewell: Farewell | undefined;
 
@@ -267,6 +268,7 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   reject(rejection: HttpRejection): number {
     const { counters } = this.worker;
     counters.countHttpRejected(this.listener.snapshot.index, rejection);
+    if (this.exchange !== undefined) this.exchange.record.rejection = httpRejectionName(rejection);
     return statusFor(rejection);
   }
 
@@ -301,6 +303,7 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
 
   private close(reason: CloseReason, isOrderly: boolean): void {
     const { worker, transport, listener, tunnelled } = this;
+    if (this.state === ConnectionState.greeting && reason !== 'drained') unopenedLine(this, reason);
     this.enter(ConnectionState.closed);
     const isClean = tunnelled === undefined ? isOrderly : tunnelled.end(isOrderly);
     if (this.exchange !== undefined) this.exchange.link.isKept = false;

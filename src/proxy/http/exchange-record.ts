@@ -1,8 +1,20 @@
+import type { CloseReason } from '../counters.js';
+import type { WorkerRoom } from '../room.js';
 import { type ExchangeNote, noteOf } from './exchange-note.js';
-import type { Refusal } from './guarding/index.js';
+import { type Refusal, type RefusalName, refusalNames } from './guarding/index.js';
 import type { HttpPolicy } from './http-policy.js';
+import { type HttpRejection, type HttpRejectionName, httpRejectionName } from './http-rejection.js';
 import { type Lateness, type LatenessName, latenessNames } from './lateness.js';
 import type { RouteCounters } from './route-counters.js';
+
+/** Why a request got no response of an endpoint. */
+export type FailureName =
+  | CloseReason
+  | 'response_malformed'
+  /** A forward proxy's names: too many are being looked up, or what became of this one. */
+  | 'lookups_full'
+  | 'lookup_timeout'
+  | 'lookup_failed';
 
 /** What an exchange leaves behind: the numbers of its route, and its access line. */
 export class ExchangeRecord {
@@ -13,6 +25,15 @@ export class ExchangeRecord {
   note: ExchangeNote | undefined;
   /** What it has taken too long for, if it has. */
   lateFor: LatenessName | undefined;
+  /** Of the endpoint's response; 0 while there is none. */
+  upstreamStatus = 0;
+  /** Why there is no response of an endpoint. */
+  failure: FailureName | undefined;
+  /** Why the route did not serve it. */
+  refusal: RefusalName | undefined;
+  /** What was wrong with its body, or with the response. */
+  rejection: HttpRejectionName | undefined;
+  upstreamRejection: HttpRejectionName | undefined;
   private answeredMs = -1;
   private counters: RouteCounters | undefined;
 
@@ -22,11 +43,16 @@ export class ExchangeRecord {
     this.answeredMs = -1;
     this.retries = 0;
     this.lateFor = undefined;
+    this.upstreamStatus = 0;
+    this.failure = undefined;
+    this.refusal = undefined;
+    this.rejection = undefined;
+    this.upstreamRejection = undefined;
   }
 
   /** The policy has taken up the request. */
-  routed(policy: HttpPolicy, logsAccess: boolean): void {
-    this.note = logsAccess ? noteOf(policy) : undefined;
+  routed(policy: HttpPolicy, { logsAccess, notesRequests }: WorkerRoom): void {
+    this.note = logsAccess || notesRequests ? noteOf(policy, logsAccess) : undefined;
     this.counters = policy.counters;
     this.counters.countBegun();
   }
@@ -36,9 +62,26 @@ export class ExchangeRecord {
     this.answeredMs = nowMs;
   }
 
-  /** Its route has let it in, and then could not serve it. */
+  /** Its route refuses it: at the door, or because it then could not serve it. */
   refused(refusal: Refusal): void {
     this.counters!.countRefused(refusal);
+    this.refusal = refusalNames[refusal - 1];
+  }
+
+  /** A connection to an endpoint has failed, or ended before its response had begun. */
+  failed(reason: FailureName): void {
+    this.failure = reason;
+  }
+
+  /** What the endpoint sent is no response. */
+  misanswered(rejection: HttpRejection | undefined): void {
+    this.failure = 'response_malformed';
+    this.upstreamRejection = rejection && httpRejectionName(rejection);
+  }
+
+  /** The endpoint did not send all of its response. @param rejection what was wrong, if that was why */
+  brokeOff(rejection: HttpRejection | undefined): void {
+    if (rejection !== undefined) this.upstreamRejection = httpRejectionName(rejection);
   }
 
   /** It has taken too long. */

@@ -77,7 +77,7 @@ export class Exchange implements LinkOwner, Task {
     const { policy } = connection.service;
     const fault = this.request.take(connection.intake);
     const routing = policy.begin(head, connection.client);
-    record.routed(policy, worker.logsAccess);
+    record.routed(policy, worker);
     if (fault < 0) this.answer.refuse(connection.reject(-fault as HttpRejection));
     else if (policy.route !== undefined) this.serve(policy.route);
     else if (policy.answer !== undefined) this.answer.direct();
@@ -89,6 +89,7 @@ export class Exchange implements LinkOwner, Task {
   }
 
   onLinkFailed(reason: CloseReason): void {
+    this.record.failed(reason);
     this.answer.replace(statusOf(reason));
   }
 
@@ -174,6 +175,7 @@ export class Exchange implements LinkOwner, Task {
       case RelayResult.SourceFailed:
       case RelayResult.Malformed:
         // The client must not take what it has for the whole.
+        this.record.brokeOff(this.response.body.rejection);
         this.connection.terminate(this.response.isProduced ? 'file_failed' : 'upstream_reset');
     }
   }
@@ -233,19 +235,20 @@ export class Exchange implements LinkOwner, Task {
   }
 
   private serve(route: HttpRoute): void {
-    const { room, connection, request, response } = this;
+    const { room, connection, request, response, record } = this;
     const { service, intake, client } = connection;
     const { policy } = service;
     this.patience.follow(route);
     const nowMs = processMs(room.worker.clock.nowMs);
     const refusal = route.enter(room.request, client, nowMs);
     if (refusal !== Refusal.none) {
-      policy.counters.countRefused(refusal);
+      record.refused(refusal);
       this.answer.refuse(refusalStatus(refusal), route.guard.fieldsFor(refusal));
       return;
     }
     this.route = route;
     this.isEntered = true;
+    if (record.note !== undefined) record.note.user = route.guard.userOf(room.request);
     if (policy.answer !== undefined) {
       this.answer.direct();
       return;

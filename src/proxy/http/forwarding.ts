@@ -1,6 +1,7 @@
 import { HeadResult } from './client-response.js';
 import type { Exchange } from './exchange.js';
 import { ExchangeState } from './exchange-state.js';
+import type { HttpRejection } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
 import { Framing } from './message-head.js';
 import { RelayResult } from './relay-result.js';
@@ -102,14 +103,13 @@ export class Forwarding {
         connection.terminate('client_reset');
         return;
       case RelayResult.Malformed:
-        if (exchange.state !== ExchangeState.awaiting) connection.terminate('client_reset');
-        else exchange.answer.replace(connection.reject(request.body.rejection!));
+        this.requestMalformed(connection.reject(request.body.rejection!));
         return;
       case RelayResult.SinkFailed: {
         const mayAnswer = request.abandon(exchange.link.transport);
         if (exchange.state !== ExchangeState.awaiting) return;
         if (mayAnswer) this.readResponse();
-        else exchange.answer.replace(502);
+        else this.upstreamFailed();
       }
     }
   }
@@ -127,7 +127,7 @@ export class Forwarding {
           this.upstreamBroke();
           return;
         case HeadResult.Rejected:
-          exchange.answer.replace(502);
+          this.misanswered(response.rejection);
           return;
         case HeadResult.Whole:
           if (!room.response.isInterim) {
@@ -141,10 +141,10 @@ export class Forwarding {
   }
 
   private passInterim(): void {
-    const { response, connection, answer } = this.exchange;
+    const { response, connection } = this.exchange;
     this.awaitsContinue = false;
     const result = response.sendInterim(connection);
-    if (result === RelayResult.Malformed) answer.replace(502);
+    if (result === RelayResult.Malformed) this.misanswered();
     else if (result === RelayResult.SinkFailed) connection.terminate('client_reset');
   }
 
@@ -154,6 +154,7 @@ export class Forwarding {
     const { response: head } = room;
     const isTunnel = head.framing === Framing.tunnel;
     link.isKept = head.keepAlive;
+    exchange.record.upstreamStatus = head.status;
     link.attempts!.endpoint!.answered(head.status);
     // Who refuses a request does not want the rest of its body.
     const isRefusal = !request.isOver && head.status >= 300;
@@ -162,7 +163,7 @@ export class Forwarding {
     const isAsked = !isTunnel || (this.wantsUpgrade && request.isOver);
     const result = isAsked ? response.send(connection, link, mayKeep) : REFUSED;
     if (result === REFUSED) {
-      exchange.answer.replace(502);
+      this.misanswered(response.rejection);
       return;
     }
     exchange.record.answered(room.worker.clock.nowMs);
@@ -198,7 +199,7 @@ export class Forwarding {
     const { wasIdle } = link;
     if (!wasIdle) link.attempts!.endpoint!.answered(502);
     if (!isRepeatable || !(wasIdle || this.retriesLeft > 0)) {
-      exchange.answer.replace(502);
+      this.upstreamFailed();
       return;
     }
     request.rewind();
@@ -210,6 +211,25 @@ export class Forwarding {
       return;
     }
     this.retriesLeft--;
-    if (!link.another()) exchange.answer.replace(502);
+    if (!link.another()) this.upstreamFailed();
+  }
+
+  private requestMalformed(status: number): void {
+    const { exchange } = this;
+    if (exchange.state === ExchangeState.awaiting) exchange.answer.replace(status);
+    else exchange.connection.terminate('client_reset');
+  }
+
+  /** The connection to the endpoint broke, or ended, and there is no response. */
+  private upstreamFailed(): void {
+    const { record, answer } = this.exchange;
+    record.failed('upstream_reset');
+    answer.replace(502);
+  }
+
+  private misanswered(rejection?: HttpRejection): void {
+    const { record, answer } = this.exchange;
+    record.misanswered(rejection);
+    answer.replace(502);
   }
 }

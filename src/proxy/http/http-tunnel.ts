@@ -1,3 +1,4 @@
+import { type PathTaken, pathTaken } from '../access-line.js';
 import { FlowSide, type SideOwner } from '../flow-side.js';
 import type { Session } from '../session.js';
 import type { TlsSide } from '../tls-side.js';
@@ -33,6 +34,12 @@ export class HttpTunnel implements SideOwner {
 
   get tunnel(): Tunnel {
     return this.task.tunnel;
+  }
+
+  /** Which way bytes went. */
+  get paths(): { up: PathTaken; down: PathTaken } {
+    const { up, down, isUpSecure, isDownSecure } = this.tunnel;
+    return { up: pathTaken(up, isUpSecure), down: pathTaken(down, isDownSecure) };
   }
 
   get upstreamTls(): TlsSide | undefined {

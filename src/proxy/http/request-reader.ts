@@ -5,7 +5,9 @@ import { ConnectionState } from './connection-state.js';
 import type { HttpGate } from './http-gate.js';
 import { type HttpRejection, PARTIAL } from './http-rejection.js';
 import { Intake } from './intake.js';
+import { type Refused, refusedLine } from './refused-line.js';
 
+const HEAD_END = '\r\n\r\n';
 /** Draining, a quiet client is waited for so long: its next request may be on the way. */
 const DRAIN_GRACE_MS = 500;
 
@@ -18,9 +20,9 @@ export class RequestReader {
   readonly intake: Intake;
   private isServing = false;
   /** Requests so far. */
-  private requests = 0;
+  requests = 0;
   /** When the wait for a head began, or, once a part of it is there, for the rest. */
-  private waitingSinceMs: number;
+  waitingSinceMs: number;
   /** When the first byte of the present head came; nothing before it has. */
   private beganMs: number | undefined;
 
@@ -86,7 +88,7 @@ export class RequestReader {
     if (isIdle && connection.isLast) connection.finish(true);
     else if (!hasPartialHead && isDraining) connection.terminate('drained');
     else if (clock.nowMs < deadlineMs) clock.wheel.schedule(connection.timer, deadlineMs);
-    else if (hasPartialHead) this.refuse(408, 'head_timeout');
+    else if (hasPartialHead) this.refuse(408, undefined, 'head_timeout');
     else connection.terminate(isIdle ? 'done' : 'head_timeout');
   }
 
@@ -107,7 +109,8 @@ export class RequestReader {
       return true;
     }
     if (result < 0) {
-      this.refuse(connection.reject(-result as HttpRejection));
+      const rejection = -result as HttpRejection;
+      this.refuse(connection.reject(rejection), rejection);
     } else {
       this.requests++;
       const beganMs = this.beganMs ?? connection.worker.clock.nowMs;
@@ -128,14 +131,18 @@ export class RequestReader {
 
   private nothingRead(outcome: number): boolean {
     const { connection, intake } = this;
+    if (outcome === Outcome.Blocked) {
+      intake.settle();
+      return false;
+    }
+    if (this.hasPartialHead) this.tell({ status: 0, bytes: 0, bodyBytes: 0 });
     if (outcome === Outcome.Eof) connection.finish(true);
-    else if (outcome === Outcome.Failed) connection.terminate('client_reset');
-    else intake.settle();
+    else connection.terminate('client_reset');
     return false;
   }
 
   /** Answers what is no request, and ends. */
-  private refuse(status: number, reason?: CloseReason): void {
+  private refuse(status: number, rejection?: HttpRejection, reason?: CloseReason): void {
     const { gate, connection } = this;
     const { transport } = connection;
     const { buffers, errors: ours } = gate.room;
@@ -144,7 +151,18 @@ export class RequestReader {
     const answer = errors.render({ status }, Date.now());
     answer.copy(output.bytes);
     // Nothing else is on its way: the socket takes so little, or is dead.
-    if (transport.writable) transport.write(output.address, answer.length);
+    const written = transport.writable ? transport.write(output.address, answer.length) : 0;
+    const bytes = Math.max(0, written);
+    const bodyBytes = Math.max(0, bytes - answer.indexOf(HEAD_END) - HEAD_END.length);
+    this.tell({ status, rejection, bytes, bodyBytes, close: reason });
     connection.finish(false, reason);
+  }
+
+  /** Tells of what was no request. */
+  private tell(refused: Omit<Refused, 'sinceMs'>): void {
+    const { connection, intake } = this;
+    const sinceMs = this.beganMs ?? connection.worker.clock.nowMs;
+    connection.countRefused(intake.length, refused.bytes);
+    refusedLine(connection, intake, { ...refused, sinceMs });
   }
 }

@@ -41,6 +41,7 @@ export class TargetLookup implements NameWaiter {
       exchange.schedule(room.worker.clock.nowMs + exchange.connectTimeoutMs);
     } else {
       this.awaited = undefined;
+      exchange.record.failed('lookups_full');
       exchange.answer.replace(503);
     }
   }
@@ -51,6 +52,7 @@ export class TargetLookup implements NameWaiter {
     this.awaited = undefined;
     const { ips, outcome } = answer;
     if (ips.length === 0) {
+      exchange.record.failed(outcome === 'timeout' ? 'lookup_timeout' : 'lookup_failed');
       if (outcome === 'timeout') exchange.answer.replace(504, fields.timeout);
       else exchange.answer.replace(502, fields.failure);
       return;
@@ -64,6 +66,7 @@ export class TargetLookup implements NameWaiter {
   /** The time is up. */
   expire(): void {
     this.cancel();
+    this.exchange.record.failed('lookup_timeout');
     this.exchange.answer.replace(504, fields.timeout);
   }
 

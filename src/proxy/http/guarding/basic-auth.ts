@@ -59,6 +59,13 @@ export class BasicAuth {
     return isRight ? Refusal.none : Refusal.unauthorized;
   }
 
+  /** The name in a request, a character per byte; nothing where there is none. */
+  userOf(head: RequestHead): string | undefined {
+    const index = head.find(HeaderName.authorization);
+    const name = index < 0 ? undefined : readCredentials(head.value(index))?.name;
+    return name && Buffer.from(name, 'utf8').toString('latin1');
+  }
+
   private forgetOldest(): void {
     const [oldest] = this.remembered.keys();
     this.remembered.delete(oldest!);

@@ -86,6 +86,11 @@ export class RouteGuard {
     return Refusal.none;
   }
 
+  /** Who has shown the password of a request that was let in, a character per byte; nothing where none was asked for. */
+  userOf(head: RequestHead): string | undefined {
+    return this.auth?.userOf(head);
+  }
+
   /** A request that was let in is over. */
   leave(): void {
     this.concurrent?.leave();

@@ -54,9 +54,8 @@ export class HttpClient {
     private readonly trusted: NetworkSet,
   ) {
     const { source, scheme } = facts;
-    const hasHost = source !== undefined && source.family !== 'unix';
-    this.peerIp = hasHost ? withoutZone(source) : '';
-    this.peerPort = hasHost ? source.port : 0;
+    this.peerIp = source === undefined ? '' : hostText(source);
+    this.peerPort = source === undefined || source.family === 'unix' ? 0 : source.port;
     this.isTrusted = !trusted.isEmpty && this.isWithin(trusted);
     this.ip = this.peerIp;
     this.scheme = scheme;
@@ -97,6 +96,11 @@ export class HttpClient {
 
 function contains(networks: NetworkSet, { bytes }: HostAddress): boolean {
   return networks.has(bytes, 0, bytes.length as 4 | 16);
+}
+
+/** An address without its port; empty for that of a Unix socket. */
+export function hostText(address: SocketAddress): string {
+  return address.family === 'unix' ? '' : withoutZone(address);
 }
 
 /** The zone of an IPv6 address means something to this host alone (RFC 4007 §6). */

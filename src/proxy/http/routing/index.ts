@@ -4,6 +4,6 @@
  */
 export { CanonicalPath, rawOffset } from './canonical-path.js';
 export { findCookie } from './cookie.js';
-export { type ConnectionFacts, HttpClient } from './http-client.js';
+export { type ConnectionFacts, HttpClient, hostText } from './http-client.js';
 export { globSource } from './path-trie.js';
 export { Router, Routing } from './router.js';
