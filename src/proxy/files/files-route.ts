@@ -148,7 +148,7 @@ export class FilesRoute {
       if (typeof found !== 'number' || found > 0) return found;
       if (found === -Errno.EACCES) error = found;
     }
-    return this.files.listing ? this.list(path, context) : error;
+    return this.files.listing ? this.list(path, context, isSecure) : error;
   }
 
   private redirect(path: string, { head, path: asked }: RequestContext): FileAnswer | number {
@@ -160,7 +160,7 @@ export class FilesRoute {
     return this.room.answer.begin(301, Buffer.from(lines, 'latin1'), this.own, undefined);
   }
 
-  private list(path: string, context: RequestContext): FileAnswer | number {
+  private list(path: string, context: RequestContext, isSecure: boolean): FileAnswer | number {
     const { kernel } = this.room.worker;
     const fd = this.root.open(path, File.O_RDONLY | File.O_DIRECTORY);
     if (fd < 0) return fd;
@@ -184,7 +184,7 @@ export class FilesRoute {
         ['Vary', 'Accept'],
       ]),
     ]);
-    const body = context.head.method === Method.HEAD ? undefined : new TextBody(text);
+    const body = context.head.method === Method.HEAD ? undefined : new TextBody(text, this.room.worker.counters, isSecure);
     return this.room.answer.begin(200, lines, this.own, body);
   }
 

@@ -1,15 +1,24 @@
-import { NativeMemory, Outcome, type Transport } from '../../splice/index.js';
+import { NativeMemory, Outcome, PumpSlot, type Transport } from '../../splice/index.js';
 import type { PathTaken } from '../access-line.js';
+import type { Counters } from '../counters.js';
 import type { BodySource } from '../http/body-source.js';
 import { RelayResult } from '../http/relay-result.js';
 
 /** A body that is there as a whole: a listing. */
 export class TextBody implements BodySource {
   bytes = 0;
-  readonly path: PathTaken = 'copy';
   private memory: NativeMemory | undefined;
 
-  constructor(private readonly text: Buffer) {}
+  /** @param isSecure the bytes pass OpenSSL */
+  constructor(
+    private readonly text: Buffer,
+    private readonly counters: Counters,
+    private readonly isSecure: boolean,
+  ) {}
+
+  get path(): PathTaken {
+    return this.isSecure ? 'userland_tls' : 'copy';
+  }
 
   get isPending(): boolean {
     return this.bytes < this.text.length;
@@ -22,7 +31,8 @@ export class TextBody implements BodySource {
   }
 
   run(client: Transport): RelayResult {
-    const { text } = this;
+    const { text, counters } = this;
+    const meter = this.isSecure ? counters.secureDown : counters.down;
     while (this.bytes < text.length) {
       if (!client.writable) return RelayResult.Waiting;
       if (this.memory === undefined) {
@@ -30,8 +40,10 @@ export class TextBody implements BodySource {
         text.copy(this.memory.bytes);
       }
       const sent = client.write(this.memory.address + this.bytes, text.length - this.bytes);
-      if (sent > 0) this.bytes += sent;
-      else return sent === Outcome.Blocked ? RelayResult.Waiting : RelayResult.SinkFailed;
+      if (sent <= 0) return sent === Outcome.Blocked ? RelayResult.Waiting : RelayResult.SinkFailed;
+      this.bytes += sent;
+      meter[PumpSlot.CopyBytes]! += sent;
+      meter[PumpSlot.CopyOperations]!++;
     }
     return RelayResult.Ended;
   }

@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { SyscallNumber } from '#src/splice/constants.js';
 import { descriptors } from '#test/support/descriptors.js';
 import { type FilesRig, fileHttp, filesTest } from '#test/support/files-rig.js';
 
@@ -22,7 +23,7 @@ function write(path: string, text: string): void {
 
 /** System calls that look for files by name. */
 function opens(rig: FilesRig): number {
-  return rig.room.libc.trace.filter(({ name, args }) => name === 'syscall' && args[0] === 437)
+  return rig.room.libc.trace.filter(({ name, args }) => name === 'syscall' && args[0] === SyscallNumber.openat2)
     .length;
 }
 
@@ -204,5 +205,36 @@ filesTest(
     t.equal(rig.room.count('files_open'), 0);
     t.equal(descriptors().file ?? 0, quiet);
     t.equal(rig.ask('/a.txt').body.toString(), 'a', 'and everything is found again');
+  },
+);
+
+filesTest(
+  'cache: the kernel is told once that a large file is read from front to back',
+  {},
+  (root) => fileHttp(root),
+  (rig, t, root) => {
+    writeFileSync(join(root, 'large'), Buffer.alloc(2_000_000));
+    write(join(root, 'small'), 'small');
+    for (let round = 0; round < 3; round++) {
+      t.equal(rig.ask('/large').body.length, 2_000_000);
+      t.equal(rig.ask('/small').body.length, 5);
+      t.equal(rig.ask('/large', ['Range: bytes=0-9']).body.length, 10);
+    }
+    const { trace } = rig.room.libc;
+    const { fadvise64 } = SyscallNumber;
+    t.equal(trace.filter(({ name, args }) => name === 'syscall' && args[0] === fadvise64).length, 1);
+  },
+);
+
+filesTest(
+  'cache: a listing too long for one piece comes whole',
+  {},
+  (root) => fileHttp(root, { listing: true }),
+  (rig, t, root) => {
+    for (let index = 0; index < 500; index++) write(join(root, `${'n'.repeat(200)}${index}`), 'x');
+    const text = rig.ask('/').body.toString();
+    t.equal([...text.matchAll(/<a href="\.\/n/g)].length, 500);
+    t.match(text, /<\/html>\n$/);
+    rig.expectSilence();
   },
 );
