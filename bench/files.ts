@@ -69,7 +69,7 @@ async function measure(
 ): Promise<Measurement> {
   const port = await freePort();
   const root = `${directory}/files-${port}`;
-  mkdirSync(root);
+  mkdirSync(root, { recursive: true });
   writeFileSync(`${root}/file`, Buffer.alloc(bytes, 'headgate'));
   const certificate = tls ? await certificateFor('ecdsa', directory) : undefined;
   await using server = await peer.startFiles!({
@@ -79,14 +79,13 @@ async function measure(
     cpus: cpus.proxy,
     ...(certificate && { tls: { ...certificate, kernel: false } }),
   });
-  const load = { port, connections, tls, path: '/file', cpus: cpus.load };
+  const load = { port, connections, tls, path: '/file', isLong: bytes === GiB, cpus: cpus.load };
   await runWrk({ ...load, seconds: warmUpSeconds });
   const { result, cpuSeconds } = await whileMeasuringCpu(server, () =>
     runWrk({ ...load, seconds }),
   );
   // Of large files some are under way at the end: bytes say more than whole ones.
-  const { readBytes, perSecond, count, commandLine } = result;
-  const elapsed = count / perSecond;
+  const { readBytes, elapsedSeconds: elapsed, commandLine } = result;
   return {
     values: {
       perSecond: readBytes / bytes / elapsed,

@@ -7,8 +7,9 @@ export interface Requests {
   perSecond: number;
   p50Us: number;
   p99Us: number;
-  /** Heads included; to about three digits. */
+  /** Heads included, of answers that were not whole at the end, too; to about three digits. */
   readBytes: number;
+  elapsedSeconds: number;
   commandLine: string;
 }
 
@@ -21,6 +22,8 @@ export interface Load {
   /** Over TLS, to whatever certificate. */
   tls?: boolean;
   path?: string;
+  /** Answers may take longer than the seconds: none has to be whole at the end. */
+  isLong?: boolean;
   /** A file that makes other requests than a GET of the path, in Lua. */
   script?: string;
   cpus: string | undefined;
@@ -45,7 +48,10 @@ export async function runWrk(load: Load): Promise<Requests> {
   args.push(`${tls ? 'https' : 'http'}://${loopback}:${port}${path}`);
   const limitMs = (seconds + timeoutSeconds) * 1000 + overheadMs;
   const finished = await run({ program: 'wrk', args, cpus }, limitMs);
-  return { ...parseWrk(finished.stdout, finished.stderr), commandLine: finished.commandLine };
+  return {
+    ...parseWrk(finished.stdout, finished.stderr, load.isLong ?? false),
+    commandLine: finished.commandLine,
+  };
 }
 
 /** One POST after the other of so many bytes, in one piece or in chunks of 64 KiB. */
@@ -78,20 +84,29 @@ end
 `;
 }
 
-function parseWrk(report: string, complaint: string): Omit<Requests, 'commandLine'> {
+/** @param isLong no answer need be whole */
+function parseWrk(
+  report: string,
+  complaint: string,
+  isLong: boolean,
+): Omit<Requests, 'commandLine'> {
   for (const error of [/^\s*Socket errors: .*$/m, /^\s*Non-2xx or 3xx responses: .*$/m]) {
     const [line] = error.exec(report) ?? [];
     if (line) throw new Error(`wrk: ${line.trim()}`);
   }
   const count = Number(/^\s*(\d+) requests in/m.exec(report)?.[1]);
   const perSecond = Number(/^Requests\/sec:\s+([\d.]+)/m.exec(report)?.[1]);
-  if (!(count > 0)) throw new Error(`wrk made no request: ${complaint || report}`);
   const [, amount, unit] = /([\d.]+)(B|[KMGT]B) read$/m.exec(report) ?? [];
+  const elapsedSeconds = Number(/requests in ([\d.]+)s/.exec(report)?.[1]);
   const readBytes = Number(amount) * 1024 ** ['B', 'KB', 'MB', 'GB', 'TB'].indexOf(unit ?? '');
+  if (!(count > 0 || (isLong && readBytes > 0))) {
+    throw new Error(`wrk made no request: ${complaint || report}`);
+  }
   return {
     count,
     perSecond,
     readBytes,
+    elapsedSeconds,
     p50Us: percentileUs(report, 50),
     p99Us: percentileUs(report, 99),
   };

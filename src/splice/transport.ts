@@ -59,6 +59,8 @@ export interface Transport {
    * Sends up to `length` bytes of a file from the page cache.
    * @param file a regular one
    * @param offset bytes from its beginning
+   * @param length no more than the file has: a call that sends less may clear `writable`, although no event follows
+   *   where it was the file that ended
    * @returns bytes sent; Eof at the file's end, wherever that is by now; Blocked, NotSpliceable, Failed
    */
   sendFile(file: number, offset: number, length: number): number;

@@ -35,8 +35,8 @@ export interface BodyKeeper {
  * A file, or parts of it, on the way to a client. It owns no memory: where the socket stops taking bytes it notes
  * the offset, and where the page cache cannot be sent as it is (TLS in userland) it reads those bytes again.
  *
- * What is sent is one version of the file: before each turn, and before the last word, the file is looked at. One that
- * was written or truncated meanwhile ends the answer as an error. One that was replaced by another of its name
+ * What is sent is one version of the file: each time the socket is full, and before and after the last word, the file
+ * is looked at. One that was written or truncated meanwhile ends the answer as an error. One that was replaced by another of its name
  * is still there for those who have it open.
  *
  * ```
@@ -131,7 +131,9 @@ export class FileBody implements BodySource {
 
   run(client: Transport): RelayResult {
     if (this.isRead) return RelayResult.Ended;
-    if (this.hasChanged || !this.wasUnchanged()) return this.changed();
+    // Nothing ends in this turn otherwise, and whether it is over is asked again at its end.
+    const mayEnd = this.end - this.offset <= TURN_BYTES;
+    if (this.hasChanged || (mayEnd && !this.wasUnchanged())) return this.changed();
     let budget = TURN_BYTES;
     for (;;) {
       if (this.offset === this.end && !this.goOn()) {
@@ -220,7 +222,9 @@ export class FileBody implements BodySource {
     meter[operationsSlot]!++;
   }
 
+  /** The socket is full, or the file has become too short, and then no event would ever follow. */
   private blocked(): RelayResult {
+    if (!this.isUnchanged()) return this.changed();
     const { down, secureDown } = this.keeper.worker.counters;
     (this.isSecure ? secureDown : down)[PumpSlot.SinkBlocked]!++;
     return RelayResult.Waiting;

@@ -184,7 +184,10 @@ export class FilesRoute {
         ['Vary', 'Accept'],
       ]),
     ]);
-    const body = context.head.method === Method.HEAD ? undefined : new TextBody(text, this.room.worker.counters, isSecure);
+    const body =
+      context.head.method === Method.HEAD
+        ? undefined
+        : new TextBody(text, this.room.worker.counters, isSecure);
     return this.room.answer.begin(200, lines, this.own, body);
   }
 

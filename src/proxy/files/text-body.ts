@@ -31,8 +31,8 @@ export class TextBody implements BodySource {
   }
 
   run(client: Transport): RelayResult {
-    const { text, counters } = this;
-    const meter = this.isSecure ? counters.secureDown : counters.down;
+    const { text } = this;
+    const meter = this.isSecure ? this.counters.secureDown : this.counters.down;
     while (this.bytes < text.length) {
       if (!client.writable) return RelayResult.Waiting;
       if (this.memory === undefined) {

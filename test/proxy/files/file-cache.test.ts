@@ -23,8 +23,9 @@ function write(path: string, text: string): void {
 
 /** System calls that look for files by name. */
 function opens(rig: FilesRig): number {
-  return rig.room.libc.trace.filter(({ name, args }) => name === 'syscall' && args[0] === SyscallNumber.openat2)
-    .length;
+  return rig.room.libc.trace.filter(
+    ({ name, args }) => name === 'syscall' && args[0] === SyscallNumber.openat2,
+  ).length;
 }
 
 filesTest(
@@ -222,7 +223,10 @@ filesTest(
     }
     const { trace } = rig.room.libc;
     const { fadvise64 } = SyscallNumber;
-    t.equal(trace.filter(({ name, args }) => name === 'syscall' && args[0] === fadvise64).length, 1);
+    t.equal(
+      trace.filter(({ name, args }) => name === 'syscall' && args[0] === fadvise64).length,
+      1,
+    );
   },
 );
 

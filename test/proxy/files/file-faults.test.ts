@@ -76,9 +76,11 @@ filesTest(
   (rig, t, root) => {
     writeFileSync(join(root, 'large'), large);
     const random = new Random(5);
-    rig.room.libc.script('sendfile', (args, real) =>
-      real(...args.with(3, random.between(1, Math.max(1, args[3]! >> random.between(0, 4))))),
-    );
+    rig.room.libc.script('sendfile', (args, real) => {
+      edge(rig.room);
+      const most = Math.max(1, args[3]! >> random.between(0, 4));
+      return real(...args.with(3, random.between(1, most)));
+    });
     rig.room.libc.script('send', (args, real) => {
       edge(rig.room);
       return real(...args.with(2, random.between(1, args[2]!)));
