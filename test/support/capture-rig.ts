@@ -23,6 +23,8 @@ export interface CaptureRigOptions {
   readonly workers?: number;
   /** Another directory than a new one. */
   readonly directory?: string;
+  /** Module the workers run; one that dies when it is told to unless said. */
+  readonly workerEntry?: URL;
 }
 
 export class CaptureRig {
@@ -50,7 +52,7 @@ export class CaptureRig {
     const supervisor = await Supervisor.start(config, {
       sink,
       recorderEntry: obedientRecorder,
-      workerEntry: crashingWorker,
+      workerEntry: options.workerEntry ?? crashingWorker,
     });
     t.teardown(() => supervisor.close().catch(() => {}));
     return new CaptureRig(supervisor, directory, origin, orders, before, logFile, options);

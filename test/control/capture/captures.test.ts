@@ -8,6 +8,7 @@ import { missingRoot, testWith } from '#test/support/capability.js';
 import { CaptureRig, chunkBytes, verifyCapture } from '#test/support/capture-rig.js';
 import { sleep, until, within } from '#test/support/deadline.js';
 import { lastWords } from '#test/support/last-words.js';
+import { Random } from '#test/support/random.js';
 import { temporaryDirectory } from '#test/support/rig.js';
 
 const timeout = { timeout: 60_000 };
@@ -155,6 +156,37 @@ t.test(
     t.equal(verifyCapture(capture!, 'client', new ByteStream(1)), 4 * MIB);
     t.equal(verifyCapture(capture!, 'upstream', new ByteStream(1)), 4 * MIB);
     rig.order(undefined);
+    await rig.finish();
+  },
+);
+
+t.test(
+  'captures: whatever tee(2) answers, flows are whole and captures are beginnings',
+  timeout,
+  async (t) => {
+    const seed = Random.seed();
+    process.env.HEADGATE_TEST_SEED = String(seed);
+    const workerEntry = new URL('../../support/tee-faulty-worker.js', import.meta.url);
+    const rig = await CaptureRig.start(t, { workerEntry });
+    const length = 2 * MIB + 17;
+    for (let flow = 0; flow < 20; flow++) await rig.flow(flow, length);
+    const captures = await rig.ended(20);
+    let whole = 0;
+    for (const [at, capture] of captures.entries()) {
+      const stream = new ByteStream(at);
+      const { client, upstream } = chunkBytes(capture);
+      t.equal(verifyCapture(capture, 'client', stream), client);
+      t.equal(verifyCapture(capture, 'upstream', stream), upstream);
+      const isWhole = client === length && upstream === length;
+      t.equal(
+        capture.state === 'complete',
+        isWhole,
+        `${JSON.stringify(capture.end)}, seed ${seed}`,
+      );
+      if (isWhole) whole++;
+      t.equal(capture.end!.client_bytes, length);
+    }
+    t.comment(`${whole} of 20 are whole, seed ${seed}`);
     await rig.finish();
   },
 );
