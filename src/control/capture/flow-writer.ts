@@ -83,6 +83,7 @@ export class FlowWriter {
     if (file === undefined) return;
     const kind = isClient ? 'client' : 'upstream';
     if (!(this.blocks[kind]?.hasRoomFor(length) ?? true)) this.settleOne(kind);
+    if (this.incomplete !== 'none') return;
     if (length <= BLOCK_BYTES) {
       this.blocks[kind] ??= this.writer.blocks.take();
       this.blocks[kind].add(address, length);
@@ -160,10 +161,13 @@ export class FlowWriter {
   private settleOne(kind: 'client' | 'upstream'): void {
     const block = this.blocks[kind];
     if (block === undefined) return;
-    const fault = this.writer.append(this[kind]!, block.address, block.length);
-    this.writer.blocks.give(block);
     delete this.blocks[kind];
-    if (fault !== undefined) this.fail(fault);
+    // Behind what could not be written there must be nothing: it would be a gap.
+    if (this.incomplete === 'none') {
+      const fault = this.writer.append(this[kind]!, block.address, block.length);
+      if (fault !== undefined) this.fail(fault);
+    }
+    this.writer.blocks.give(block);
   }
 
   /** The file is there, and may grow. */

@@ -15,9 +15,10 @@ import { CaptureStore, type StoreLimits } from '#src/control/capture/capture-sto
 import { DiskWriter } from '#src/control/capture/disk-writer.js';
 import { type BeginNote, FlowWriter } from '#src/control/capture/flow-writer.js';
 import { chunksOf, listCaptures, readCapture } from '#src/control/index.js';
-import { NativeMemory } from '#src/splice/index.js';
+import { Errno, NativeMemory } from '#src/splice/index.js';
 import { Random } from '#test/support/random.js';
 import { temporaryDirectory } from '#test/support/rig.js';
+import { ScriptedLibc } from '#test/support/scripted-libc.js';
 
 const MIB = 1024 * 1024;
 const bytes = new NativeMemory(MIB);
@@ -30,11 +31,14 @@ const limitsOf = (limits: Partial<StoreLimits>): StoreLimits => ({
 
 class StoreRig {
   readonly directory: string;
-  readonly writer = new DiskWriter();
   readonly live = new Set<string>();
   store: CaptureStore;
 
-  constructor(t: Test, limits: Partial<StoreLimits> = {}) {
+  constructor(
+    t: Test,
+    limits: Partial<StoreLimits> = {},
+    readonly writer = new DiskWriter(),
+  ) {
     this.directory = `${temporaryDirectory(t)}/captures`;
     this.store = this.open(limits);
     t.teardown(() => this.writer.files.closeAll());
@@ -239,4 +243,28 @@ t.test('capture store: many flows at a time have few files open', async (t) => {
   const captures = listCaptures(rig.directory);
   t.equal(captures.length, 500);
   for (const { state, clientBytes } of captures) t.same([state, clientBytes], ['complete', 200]);
+});
+
+t.test('capture store: after a write that failed nothing more is written', async (t) => {
+  const libc = new ScriptedLibc();
+  const rig = new StoreRig(t, {}, new DiskWriter(libc));
+  const flow = rig.begin('a-1');
+  const piece = new NativeMemory(7000);
+  const put = (isClient: boolean, letter: string) => {
+    piece.bytes.fill(letter);
+    flow.copied(isClient, piece.address, piece.byteLength, 1);
+  };
+  put(true, 'a');
+  flow.settle();
+  libc.fail('pwrite', Errno.EIO);
+  for (const letter of 'bcdefgh') {
+    put(true, letter);
+    put(false, letter);
+  }
+  flow.settle();
+  t.equal(flow.incomplete, 'disk_error');
+  rig.end(flow);
+  const whole = (kind: string) => readFileSync(`${rig.directory}/a-1.${kind}`, 'latin1');
+  t.equal(whole('client'), 'a'.repeat(7000), 'a beginning, without what came later');
+  t.ok('b'.repeat(7000).concat('c'.repeat(7000)).startsWith(whole('upstream')));
 });
