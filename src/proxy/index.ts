@@ -54,12 +54,7 @@ export {
 export { type HttpRejectionName, httpRejectionNames } from './http/http-rejection.js';
 export type { HttpRouteSnapshot, HttpSnapshot } from './http/http-snapshot.js';
 export { type LatenessName, latenessNames } from './http/lateness.js';
-export {
-  RouteCounters,
-  requestBoundsMs,
-  type StatusClass,
-  statusClasses,
-} from './http/route-counters.js';
+export { RouteCounters, requestBoundsMs } from './http/route-counters.js';
 export type { FromWorker, NameAnswer, ToWorker, WorkerAnswer, WorkerStart } from './messages.js';
 export type { MirrorSnapshot, MirrorStatus } from './mirror/index.js';
 export { type MirrorCut, mirrorCuts } from './mirror/mirror-cut.js';
@@ -78,6 +73,7 @@ export {
   type WorkerSnapshot,
 } from './snapshot.js';
 export { SourceLimit } from './source-limit.js';
+export { type StatusClass, statusClasses } from './status-class.js';
 export {
   type RejectionName,
   rejectionNames,

@@ -35,6 +35,7 @@ const endpoint: EndpointStatistics = {
   active: 3,
   waiting: 0,
   connects: 40,
+  responses: [1, 0, 30, 0, 0, 4],
   failures: 5,
   failuresInRow: 5,
   lastErrno: Errno.ECONNREFUSED,

@@ -1,4 +1,4 @@
-import { endpointStateNames } from '../../proxy/index.js';
+import { endpointStateNames, statusClasses } from '../../proxy/index.js';
 import type { EndpointStatistics } from '../upstreams/index.js';
 import type { MetricFamily } from './families.js';
 
@@ -49,6 +49,30 @@ export const endpointFamilies: readonly MetricFamily[] = [
     'Connections to the endpoint that failed and were held against it',
     ({ failures }) => failures,
   ),
+  {
+    name: 'headgate_endpoint_requests_total',
+    type: 'counter',
+    help: 'HTTP requests that the endpoint was sent and that are over, by class of its response',
+    read: ({ upstreams }) =>
+      upstreams.flatMap(({ name, endpoints }) =>
+        endpoints.flatMap(({ address, responses }) =>
+          responses.flatMap((value, index) =>
+            value === 0
+              ? []
+              : [
+                  {
+                    labels: {
+                      upstream: name,
+                      endpoint: address,
+                      status_class: statusClasses[index]!,
+                    },
+                    value,
+                  },
+                ],
+          ),
+        ),
+      ),
+  },
   byEndpoint(
     'counter',
     'headgate_endpoint_ejections_total',

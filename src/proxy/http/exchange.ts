@@ -188,6 +188,7 @@ export class Exchange implements LinkOwner, Task {
     if (response.hasSurplus) link.isKept = false;
     request.release();
     response.release();
+    if (request.wasSent) this.attempts?.endpoint?.responded(this.record.upstreamStatus);
     link.end(isCut);
     this.record.end(response.status, this.room.worker.clock.nowMs);
     if (this.isEntered) this.route!.guard.leave();

@@ -211,6 +211,7 @@ export class Forwarding {
       return;
     }
     this.retriesLeft--;
+    link.attempts!.endpoint!.responded(0);
     if (!link.another()) this.upstreamFailed();
   }
 

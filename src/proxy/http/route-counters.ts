@@ -1,3 +1,4 @@
+import { statusClasses, statusClassOf } from '../status-class.js';
 import { Refusal, refusalNames } from './guarding/index.js';
 import { type Lateness, latenessNames } from './lateness.js';
 
@@ -5,10 +6,6 @@ import { type Lateness, latenessNames } from './lateness.js';
  * What is counted of each route, in memory that belongs to the route: a part for each worker, which is
  * its only writer, so plain stores of aligned doubles are enough. The control thread adds the parts up.
  */
-
-/** Classes of statuses; requests whose client went away before there was one are `none`. */
-export const statusClasses = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
-export type StatusClass = (typeof statusClasses)[number];
 
 /**
  * Upper bounds of the buckets for times, milliseconds, each bound included; one more bucket takes what is
@@ -69,8 +66,7 @@ export class RouteCounters {
   countEnded(status: number, durationMs: number, firstByteMs: number): void {
     const { values } = this;
     values[ACTIVE]!--;
-    // What no registry knows is at least an answer (RFC 9110 §15).
-    values[CLASSES + Math.min(Math.floor(status / 100), statusClasses.length - 1)]!++;
+    values[CLASSES + statusClassOf(status)]!++;
     values[DURATION_SUM]! += durationMs;
     values[DURATIONS + bucketOf(durationMs) * BUCKET_SLOTS]!++;
     if (firstByteMs < 0) return;

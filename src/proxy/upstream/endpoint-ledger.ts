@@ -1,3 +1,4 @@
+import { statusClassOf } from '../status-class.js';
 import { EndpointTable, Own, TABLE_TICK_MS, Word } from './endpoint-table.js';
 
 /** An ejection lasts at most so many times the configured duration. */
@@ -55,6 +56,11 @@ export class EndpointLedger extends EndpointTable {
   connected(slot: number, isGood = true): void {
     this.own[this.ownIndex(slot, Own.Connects)]!++;
     if (isGood) this.succeeded(slot);
+  }
+
+  /** A request that was sent there is over. @param status of the response, 0 where none came */
+  responded(slot: number, status: number): void {
+    this.own[this.ownIndex(slot, Own.Responses + statusClassOf(status))]!++;
   }
 
   /** Nothing has failed in a row any more. */

@@ -1,3 +1,4 @@
+import { statusClasses } from '../status-class.js';
 import { EndpointState, Health } from './endpoint-state.js';
 import { processMs } from './process-clock.js';
 
@@ -42,9 +43,9 @@ export const Word = {
 /** A cache line: workers busy with different endpoints do not slow each other down. */
 const SLOT_WORDS = 16;
 
-/** Doubles of a slot in one worker's own part. */
-export const Own = { Active: 0, Waiting: 1, Connects: 2, Failures: 3 } as const;
-const OWN_DOUBLES = 4;
+/** Doubles of a slot in one worker's own part; from `Responses` on there is one for each class of statuses. */
+export const Own = { Active: 0, Waiting: 1, Connects: 2, Failures: 3, Responses: 4 } as const;
+const OWN_DOUBLES = Own.Responses + statusClasses.length;
 
 /** The only double of the header: when tick 0 was, in milliseconds of the process. */
 const HEADER_BYTES = 64;
@@ -64,6 +65,8 @@ export interface SlotReading {
   readonly waiting: number;
   readonly connects: number;
   readonly failures: number;
+  /** Requests it was sent, by position of their response's class in {@link statusClasses}. */
+  readonly responses: readonly number[];
   readonly failuresInRow: number;
   readonly lastErrno: number;
   readonly ejections: number;
@@ -136,6 +139,7 @@ export class EndpointTable {
       waiting: this.waiting(slot),
       connects: this.sumOverWorkers(slot, Own.Connects),
       failures: this.sumOverWorkers(slot, Own.Failures),
+      responses: statusClasses.map((_, index) => this.sumOverWorkers(slot, Own.Responses + index)),
       failuresInRow: this.load(slot, Word.FailuresInRow),
       lastErrno: this.load(slot, Word.LastErrno),
       ejections: this.load(slot, Word.Ejections),

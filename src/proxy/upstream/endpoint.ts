@@ -105,6 +105,11 @@ export class Endpoint implements Candidate {
     this.passive.answered(this, status);
   }
 
+  /** A request that was sent there is over: counts it. @param status of its response, 0 where none came */
+  responded(status: number): void {
+    this.ledger.responded(this.slot, status);
+  }
+
   /** The connection could not be made, and that was the endpoint's doing. @param errno positive */
   failed(errno: number): void {
     this.passive.failed(this, errno);

@@ -9,6 +9,7 @@ import { Blackhole } from '#test/support/blackhole.js';
 import { missingRoot, testWith } from '#test/support/capability.js';
 import { startConfigured } from '#test/support/configured.js';
 import { until } from '#test/support/deadline.js';
+import { parseExposition } from '#test/support/exposition.js';
 import { type Headgate, type LogLine, programPath, startHeadgate } from '#test/support/headgate.js';
 import { request } from '#test/support/http-rig.js';
 import { runProgram } from '#test/support/program.js';
@@ -131,7 +132,9 @@ t.test('access log: a line says what became of the request, and why', timeout, a
     upstream: name in upstreams ? name : 'good',
     ...more,
   });
+  const admin = `127.0.0.1:${await freePort()}`;
   const { headgate } = await startConfigured(t, {
+    admin: { bind: admin },
     timeouts: { connect: '200ms', head: '400ms', response: '300ms' },
     listeners: {
       web: {
@@ -259,8 +262,36 @@ t.test('access log: a line says what became of the request, and why', timeout, a
       'with what came in the tunnel',
     );
   });
+
+  await t.test('counted, by route and by endpoint', async (t) => {
+    const text = await (await fetch(`http://${admin}/metrics`)).text();
+    const families = parseExposition(text);
+    const requests = (labels: object) =>
+      families
+        .get('headgate_endpoint_requests_total')!
+        .samples.filter((sample) => matches(sample.labels, labels))
+        .map(({ value }) => value);
+    t.same(requests({ upstream: 'good', status_class: '5xx' }), []);
+    t.same(requests({ upstream: 'resets' }), [1], 'one class');
+    t.same(requests({ upstream: 'resets', status_class: 'none' }), [1]);
+    t.same(requests({ upstream: 'malformed', status_class: 'none' }), [1]);
+    t.same(requests({ upstream: 'later', status_class: '2xx' }), [1]);
+    t.same(requests({ upstream: 'stale', status_class: '2xx' }), [2]);
+    t.same(requests({ upstream: 'stale', status_class: 'none' }), [], 'an idle one that died');
+    t.same(requests({ upstream: 'nobody' }), [], 'it was never sent one');
+    t.same(requests({ upstream: 'upgrading', status_class: '1xx' }), [1]);
+    const ended = families.get('headgate_http_requests_total')!.samples;
+    const of = (labels: object) => ended.find((sample) => matches(sample.labels, labels))?.value;
+    t.equal(of({ route: 'nobody', status_class: '5xx' }), 1);
+    t.equal(of({ route: 'silent', status_class: 'none' }), 1);
+    t.equal(of({ route: 'stale', status_class: '2xx' }), 2);
+  });
   await expectCleanExit(t, headgate);
 });
+
+function matches(labels: Readonly<Record<string, string>>, wanted: object): boolean {
+  return Object.entries(wanted).every(([name, value]) => labels[name] === value);
+}
 
 t.test('access log: what TLS has come to is in the line', timeout, async (t) => {
   const endpoint = await origin(t, (socket) => socket.write(sized('hello')));
