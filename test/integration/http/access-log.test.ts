@@ -472,6 +472,43 @@ t.test(
   },
 );
 
+t.test(
+  'access log: bytes of bodies that are made here are counted without their heads',
+  timeout,
+  async (t) => {
+    const directory = temporaryDirectory(t);
+    const file = `${directory}/access.log`;
+    const sizes = [0, 100, 3_000_000];
+    for (const size of sizes) writeFileSync(`${directory}/${size}.txt`, 'x'.repeat(size));
+    const { headgate } = await startConfigured(t, {
+      log: { access: { file, format: 'combined' } },
+      listeners: {
+        web: {
+          bind: '127.0.0.1:0',
+          http: {
+            routes: [
+              { match: { path: '/direct' }, respond: { status: 200, body: 'by us\n' } },
+              { match: { path: '/moved' }, redirect: { to: '/direct' } },
+              { match: { path: '/*.txt' }, files: { root: directory } },
+            ],
+          },
+        },
+      },
+    });
+    const expected: RegExp[] = [];
+    for (const path of ['/direct', '/moved', ...sizes.map((size) => `/${size}.txt`), '/none']) {
+      for (const method of ['GET', 'HEAD']) {
+        const { body } = await request(`http://${headgate.address}${path}`, { method });
+        expected.push(new RegExp(`"${method} ${path} HTTP/1.1" [234]\\d\\d ${body.length} "`));
+      }
+    }
+    const lines = () => readFileSync(file, 'utf8').split('\n').slice(0, -1);
+    await until(5_000, 'all lines', () => lines().length === expected.length);
+    t.match(lines(), expected);
+    await expectCleanExit(t, headgate);
+  },
+);
+
 const nobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
 
 testWith(missingRoot(), 'access log: a file of somebody else is a mistake', timeout, async (t) => {
