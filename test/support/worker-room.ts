@@ -25,7 +25,7 @@ import { Mirror, ShadowSet } from '#src/proxy/mirror/index.js';
 import type { ProxySenderSnapshot } from '#src/proxy/proxy-sender.js';
 import { ConnectionLimit, type WorkerRoom } from '#src/proxy/room.js';
 import type { Session } from '#src/proxy/session.js';
-import { EndpointLedger, Upstream } from '#src/proxy/upstream/index.js';
+import { EndpointLedger, Upstream, type UpstreamTls } from '#src/proxy/upstream/index.js';
 import {
   BufferPool,
   createKernel,
@@ -62,6 +62,8 @@ export interface RoomOptions {
   readonly mirror?: Partial<MirrorSnapshot>;
   /** The listener speaks TLS; the contexts stay the caller's to release. */
   readonly tls?: ListenerTls;
+  /** Endpoints are spoken to by TLS; the context stays the caller's to release. */
+  readonly upstreamTls?: UpstreamTls;
   /** Who may connect; everybody, by default. */
   readonly admission?: AdmissionSnapshot;
 }
@@ -171,6 +173,7 @@ export class TestRoom implements WorkerRoom {
         new Upstream(
           { ...one, ...(sendProxyProtocol && { sendProxyProtocol }) },
           { clock, log, ledger },
+          options.upstreamTls,
         ),
     ) as [Upstream, Upstream];
     const head = HeadPolicy.of(snapshot, [upstream]);

@@ -86,6 +86,8 @@ export class Exchange implements LinkOwner, Task {
 
   onLinked(): void {
     this.forwarding.begin();
+    // While there was nobody to send them to, bytes of the client's woke nobody.
+    this.listenAgain();
   }
 
   onLinkFailed(reason: CloseReason): void {
@@ -278,7 +280,8 @@ export class Exchange implements LinkOwner, Task {
 
   private finish(): void {
     const { connection, request, response } = this;
-    const isWhole = request.isOver || request.body.isRead;
+    // What was let go in favour of an answer of ours is over, too, but the client may still be sending it.
+    const isWhole = request.body.isRead;
     if (!request.isOver) this.link.isKept = false;
     connection.exchangeOver(response.keepsClient && isWhole, isWhole);
   }

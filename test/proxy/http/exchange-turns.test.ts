@@ -1,0 +1,111 @@
+// What happens to an exchange in the same turn as something else, or before it is ready for it.
+import type { HttpConnection } from '#src/proxy/http/connection.js';
+import { ExchangeState } from '#src/proxy/http/exchange-state.js';
+import { ExchangeRig, exchangeTest, GET, OK } from '#test/support/exchange-rig.js';
+import { plainHttp } from '#test/support/http-snapshot.js';
+import { pause, socketTest } from '#test/support/socket-kit.js';
+import { clientContext, serverContexts } from '#test/support/tls-pair.js';
+import { TlsPeer } from '#test/support/tls-peer.js';
+
+const PUT = 'PUT /b HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n';
+
+exchangeTest('a turn that was put off is not the next request’s', (rig, t) => {
+  const first = rig.room.client();
+  rig.say(first, PUT);
+  const upstream = rig.upstream();
+  rig.hear(upstream, PUT);
+  const [connection] = rig.room.sessions() as HttpConnection[];
+  const exchange = connection!.exchange!;
+  const second = rig.room.client();
+  rig.room.settle();
+  // Between this turn and its task, one request ends and another one takes the exchange.
+  exchange.defer();
+  first.reset();
+  pause(5);
+  second.send(Buffer.from(`${PUT}hello`));
+  pause(5);
+  rig.room.clock.turn();
+  t.ok(exchange.connection !== connection, 'it has another request');
+  t.equal(exchange.state, ExchangeState.dialling);
+  const other = rig.upstream();
+  rig.hear(other, `${PUT}hello`);
+  rig.say(second, 'world');
+  rig.hear(other, 'world');
+  rig.say(other, OK);
+  rig.hear(second, OK);
+  rig.expectReset(upstream);
+});
+
+exchangeTest('a turn that was put off and comes after the end does nothing', (rig) => {
+  const client = rig.room.client();
+  rig.say(client, GET);
+  const upstream = rig.upstream();
+  rig.hear(upstream, GET);
+  const [connection] = rig.room.sessions() as HttpConnection[];
+  connection!.exchange!.defer();
+  rig.say(upstream, OK);
+  rig.hear(client, OK);
+  rig.say(client, GET);
+  rig.hear(upstream, GET);
+  rig.say(upstream, OK);
+  rig.hear(client, OK);
+});
+
+const contexts = serverContexts();
+const trusting = clientContext();
+process.once('exit', () => {
+  contexts.release();
+  trusting.release();
+});
+
+for (const body of [
+  ['Content-Length: 50', 'x'.repeat(50)],
+  ['Transfer-Encoding: chunked', `30\r\n${'x'.repeat(48)}\r\n0\r\n\r\n`],
+] as const) {
+  socketTest(`exchange: ${body[0]}, in pieces while the endpoint shakes hands`, (t, kit) => {
+    const upstreamTls = { context: trusting, kernel: 'off' as const };
+    const rig = new ExchangeRig(t, kit, { upstreamTls });
+    const head = `PUT /b HTTP/1.1\r\nHost: x\r\n${body[0]}\r\n\r\n`;
+    const client = rig.room.client();
+    rig.say(client, head);
+    for (const byte of body[1].slice(0, 20)) rig.say(client, byte);
+    const socket = rig.upstream();
+    const upstream = TlsPeer.secure(kit, socket, contexts, () => rig.room.clock.turn());
+    // Nothing of the endpoint's that could wake anybody comes meanwhile.
+    for (const byte of body[1].slice(20)) rig.say(client, byte);
+    upstream.receive();
+    t.equal(`${upstream.received}`, head + body[1]);
+    upstream.send(Buffer.from(OK));
+    rig.hear(client, OK);
+    rig.finish();
+    upstream.close();
+  });
+}
+
+const bounded = {
+  ...plainHttp,
+  routes: [{ ...plainHttp.routes[0]!, guard: { ...plainHttp.routes[0]!.guard, bodyMax: 100 } }],
+};
+
+for (const [what, framing, status] of [
+  ['is longer than may be', 'Content-Length: 1000000', 413],
+  ['has bad chunks', 'Transfer-Encoding: chunked\r\n\r\nxyz', 400],
+  ['is framed in an unknown way', 'Transfer-Encoding: gzip', 501],
+] as const) {
+  exchangeTest(
+    `a client whose body ${what} reads why, while it goes on sending`,
+    (rig, t) => {
+      const client = rig.room.client();
+      rig.say(client, `PUT /a HTTP/1.1\r\nHost: x\r\n${framing}\r\n\r\n`);
+      // Long after the answer: a closed socket would answer these with a reset.
+      for (let piece = 0; piece < 20; piece++) rig.say(client, 'x'.repeat(10_000));
+      t.equal(client.errno, 0, 'everything could be sent');
+      rig.hearStatus(client, status);
+      rig.expectEnd(client);
+      client.end();
+      rig.room.settle();
+      t.same(rig.room.sessions(), []);
+    },
+    { http: bounded },
+  );
+}
