@@ -5,7 +5,7 @@ import { type Encoding, suffixes } from './encodings.js';
 import type { FactSheet } from './file-facts.js';
 import type { FilesRoom } from './files-room.js';
 import { OpenFile } from './open-file.js';
-import type { RootDirectory } from './root-directory.js';
+import { isShortage, type RootDirectory } from './root-directory.js';
 
 /** A FIFO without a writer would keep open(2) waiting, and a terminal might become ours. */
 const OPEN_FLAGS = File.O_RDONLY | File.O_NONBLOCK | File.O_NOCTTY;
@@ -45,13 +45,17 @@ export class FileFinder {
     }
     values[Counter.files_cache_misses]!++;
     const fresh = this.load(path, nowMs);
-    if (known !== undefined) {
+    // For want of descriptors it may have been given up meanwhile.
+    if (known !== undefined && known.slot >= 0) {
       if (typeof fresh !== 'number' && known.isLike(fresh)) {
         fresh.release();
         known.resolvedMs = nowMs;
         known.generation = this.root.generation;
         return known;
       }
+      const isSame = known.generation === this.root.generation;
+      // What is open is better than nothing, until its name can be looked up again.
+      if (typeof fresh === 'number' && isSame && isShortage(-fresh)) return known;
       cache.drop(known);
     }
     if (typeof fresh !== 'number') cache.add(fresh);

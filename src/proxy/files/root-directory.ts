@@ -3,6 +3,12 @@ import { Errno, FileStamp, type Kernel, openBeneath, openDirectory } from '../..
 /** A rename somewhere below raced with the look-up, and the kernel could not tell whether it led out (openat2(2)). */
 const TRIES_MAX = 8;
 
+/** Whether a look-up failed for want of something that has nothing to do with what was looked for. */
+export function isShortage(errno: number): boolean {
+  const { EMFILE, ENFILE, ENOMEM, EAGAIN } = Errno;
+  return errno === EMFILE || errno === ENFILE || errno === ENOMEM || errno === EAGAIN;
+}
+
 /**
  * A directory that files are served from. Its path is resolved anew from time to time: deploying by moving a
  * symlink must not need a reload.
@@ -31,6 +37,8 @@ export class RootDirectory {
     const taken = fd < 0 ? fd : stamp.take(kernel, fd);
     if (typeof taken === 'number') {
       if (fd >= 0) kernel.close(fd);
+      // It was not looked up: it is most likely what it was.
+      if (this.fd >= 0 && isShortage(-taken)) return;
       this.drop();
       this.error = taken;
       return;

@@ -269,3 +269,41 @@ filesTest(
     t.equal(across.body.length, 6);
   },
 );
+
+filesTest(
+  'faults: for want of descriptors or memory what is open goes on being served',
+  { a: 'a' },
+  (root) => fileHttp(root, { revalidateMs: 0 }),
+  (rig, t) => {
+    t.equal(rig.ask('/a').body.toString(), 'a');
+    for (const errno of [Errno.ENOMEM, Errno.EAGAIN]) {
+      rig.room.libc.script('syscall', () => -errno);
+      t.equal(rig.ask('/a').body.toString(), 'a');
+      t.equal(rig.ask('/b').status, 503);
+    }
+    rig.room.libc.script('syscall');
+    t.equal(rig.ask('/a').body.toString(), 'a');
+    t.equal(rig.room.count('files_open'), 1);
+  },
+);
+
+filesTest(
+  'faults: a file that is given up while its name is looked up is not served any more',
+  { a: 'a', b: 'b', 'a.gz': 'gz' },
+  (root) => fileHttp(root, { revalidateMs: 0, precompressed: ['gzip'] }),
+  (rig, t) => {
+    for (let round = 0; round < 20; round++) {
+      t.equal(rig.ask('/a').body.toString(), 'a');
+      t.equal(rig.ask('/b').body.toString(), 'b');
+      // Of the calls that follow one fails for want of descriptors, another one each round, and then all.
+      let calls = 0;
+      rig.room.libc.script('syscall', (args, real) =>
+        calls++ === round % 5 || round > 15 ? -Errno.EMFILE : real(...args),
+      );
+      const { status, body } = rig.ask('/a');
+      t.ok(status === 503 || body.toString() === 'a', `${round}: ${status}`);
+      t.ok([200, 503].includes(rig.ask('/b', ['Accept-Encoding: gzip']).status));
+      rig.room.libc.script('syscall');
+    }
+  },
+);
