@@ -22,6 +22,7 @@ export class TlsPeer {
   /** What broke the connection, positive; 0 while it is well. A FIN without close_notify is a break, too. */
   errno = 0;
   private isBroken = false;
+  private isClosed = false;
   private readonly chunks: Buffer[] = [];
 
   private constructor(private readonly transport: UserlandTlsTransport) {}
@@ -76,7 +77,7 @@ export class TlsPeer {
   receive(): number {
     let taken = 0;
     // Also when nothing could be sent any more: what came before that is there.
-    while (!this.isEnded && !this.isBroken) {
+    while (!this.isEnded && !this.isBroken && !this.isClosed) {
       this.transport.readable = true;
       const result = this.transport.read(memory.address, memory.byteLength);
       if (result > 0) {
@@ -104,10 +105,13 @@ export class TlsPeer {
   }
 
   close(): void {
-    this.transport.close();
+    if (!this.isClosed) this.transport.close();
+    this.isClosed = true;
   }
 
+  /** Closes with a reset. */
   reset(): void {
-    this.transport.reset();
+    if (!this.isClosed) this.transport.reset();
+    this.isClosed = true;
   }
 }

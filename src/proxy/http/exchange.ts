@@ -169,7 +169,9 @@ export class Exchange implements LinkOwner, Task {
         return;
       case RelayResult.Ended:
         // While awaiting it was an informational response that had to wait for the client.
-        if (this.state !== ExchangeState.awaiting) this.finish();
+        if (this.state === ExchangeState.awaiting) return;
+        if (this.state !== ExchangeState.responding || !this.forwarding.isStillWanted)
+          this.finish();
         return;
       case RelayResult.SinkFailed:
         this.connection.terminate('client_reset');
@@ -232,6 +234,8 @@ export class Exchange implements LinkOwner, Task {
       const { body } = request;
       const awaitsClient = !request.isOver && !body.isRead && !body.isHolding;
       this.answer.replace(awaitsClient ? 408 : 504);
+    } else if (state === ExchangeState.responding && this.response.body.isOver) {
+      this.finish();
     } else {
       this.connection.terminate(latenessReason(lateness));
     }

@@ -9,6 +9,8 @@ import type { RequestHead } from './request-head.js';
 
 /** Of a response of which nothing was sent. */
 const REFUSED = RelayResult.Malformed;
+/** Who answers so before it has the whole request does not want the rest of it. */
+const REFUSALS_FROM = 300;
 
 /**
  * The part of an exchange that goes by an endpoint, once there is a connection to it: the request goes
@@ -31,6 +33,16 @@ export class Forwarding {
   prepare(head: RequestHead): void {
     this.wantsUpgrade = head.wantsUpgrade;
     this.awaitsContinue = head.expectsContinue;
+  }
+
+  /**
+   * The endpoint has answered before it had the whole request, and takes the rest all the same: it has not
+   * refused it, does not want to close, and the client does not wait for a word that will not come.
+   */
+  get isStillWanted(): boolean {
+    const { request, response, link } = this.exchange;
+    const isTaken = link.isKept && !request.isAbandoned && response.status < REFUSALS_FROM;
+    return isTaken && !request.isOver && this.exchange.mayReceiveBody;
   }
 
   /** There is a connection to an endpoint. */
@@ -95,6 +107,7 @@ export class Forwarding {
         return;
       case RelayResult.Ended:
         if (exchange.state === ExchangeState.awaiting) exchange.patience.expectResponse();
+        else this.afterEarlyResponse();
         return;
       case RelayResult.Yielded:
         exchange.defer();
@@ -107,11 +120,18 @@ export class Forwarding {
         return;
       case RelayResult.SinkFailed: {
         const mayAnswer = request.abandon(exchange.link.transport);
-        if (exchange.state !== ExchangeState.awaiting) return;
-        if (mayAnswer) this.readResponse();
+        if (exchange.state !== ExchangeState.awaiting) this.afterEarlyResponse();
+        else if (mayAnswer) this.readResponse();
         else this.upstreamFailed();
       }
     }
+  }
+
+  /** No more of the request goes out, and the response may be over already. */
+  private afterEarlyResponse(): void {
+    const { exchange } = this;
+    const isOver = exchange.state === ExchangeState.responding && exchange.response.body.isOver;
+    if (isOver) exchange.afterResponse(RelayResult.Ended);
   }
 
   private readResponse(): void {
@@ -156,8 +176,7 @@ export class Forwarding {
     link.isKept = head.keepAlive;
     exchange.record.upstreamStatus = head.status;
     link.attempts!.endpoint!.answered(head.status);
-    // Who refuses a request does not want the rest of its body.
-    const isRefusal = !request.isOver && head.status >= 300;
+    const isRefusal = !request.isOver && head.status >= REFUSALS_FROM;
     const mayKeep = !isRefusal && !connection.isLast;
     // Nobody switches who was not asked.
     const isAsked = !isTunnel || (this.wantsUpgrade && request.isOver);

@@ -51,6 +51,32 @@ exchangeTest('a turn that was put off and comes after the end does nothing', (ri
   rig.hear(client, OK);
 });
 
+exchangeTest('a body that stops coming behind its answer ends in good order', (rig) => {
+  const client = rig.room.client();
+  rig.say(client, `${PUT}hello`);
+  const upstream = rig.upstream();
+  rig.hear(upstream, `${PUT}hello`);
+  rig.say(upstream, OK);
+  rig.hear(client, OK);
+  rig.room.pass(13_000);
+  rig.expectReset(upstream);
+  rig.expectEnd(client);
+});
+
+exchangeTest('an endpoint that goes away behind an early answer ends the upload', (rig) => {
+  const client = rig.room.client();
+  rig.say(client, `${PUT}hello`);
+  const upstream = rig.upstream();
+  rig.hear(upstream, `${PUT}hello`);
+  rig.say(upstream, OK);
+  rig.hear(client, OK);
+  upstream.reset();
+  rig.room.settle();
+  rig.say(client, 'w');
+  rig.expectEnd(client);
+  client.end();
+});
+
 const contexts = serverContexts();
 const trusting = clientContext();
 process.once('exit', () => {

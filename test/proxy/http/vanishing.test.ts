@@ -71,10 +71,8 @@ function momentsOf(steps: readonly Step[], random: Random): Moment[] {
   return steps.flatMap(({ action, bytes }, index) => {
     const before = { steps: index, bytes: 0 };
     if (action !== 'says' || bytes.length < 2) return [before];
-    return [1, random.between(1, bytes.length - 1), bytes.length - 1].reduce<Moment[]>(
-      (all, at) => [...all, { steps: index, bytes: at }],
-      [before],
-    );
+    const within = [1, random.between(1, bytes.length - 1), bytes.length - 1];
+    return [before, ...within.map((at) => ({ steps: index, bytes: at }))];
   });
 }
 
