@@ -63,6 +63,8 @@ export class PipeTap implements PumpTap {
    * count them down.
    */
   get pipe(): Pipe | undefined {
+    // An empty one may come first: it would not take what went into the next.
+    if (this.pipes.length > 1) this.settle();
     return this.pipes[0];
   }
 

@@ -254,6 +254,8 @@ for (const [name, fault, reason] of faults) {
         const { collected } = tapped;
         const expected = bytes.subarray(0, collected.length);
         if (!collected.equals(expected)) t.fail(`call ${nth}: not a beginning`);
+        if (collected.length !== tap.bytes)
+          t.fail(`call ${nth}: ${tap.bytes} taken, and not there`);
         tap.release();
         if (JSON.stringify(rig.finish()) !== JSON.stringify(nothingTaken))
           t.fail(`call ${nth}: kept`);
