@@ -126,7 +126,7 @@ t.test(
     const rig = await UpstreamRig.start(t, dns, `{ endpoints: ["app.test.:${port}"] }`);
     const before = performance.now();
     t.equal(await rig.ask(), '');
-    t.ok(performance.now() - before < 500, 'quickly');
+    t.ok(performance.now() - before < 900, 'quickly');
     const refused = () => rig.supervisor.statistics().listeners.web!.closed.no_endpoint;
     await until(2_000, 'it is counted', async () => refused() === 1);
     dns.host('app.test', ['127.0.0.1']);
@@ -143,7 +143,7 @@ t.test(
     const before = performance.now();
     await UpstreamRig.start(t, dns, '{ endpoints: ["app.test.:1"] }');
     const elapsedMs = performance.now() - before;
-    t.ok(elapsedMs >= 900 && elapsedMs < 3_000, `${elapsedMs} ms for timeouts.connect of 1 s`);
+    t.ok(elapsedMs >= 900 && elapsedMs < 10_000, `${elapsedMs} ms for timeouts.connect of 1 s`);
   },
 );
 

@@ -99,7 +99,7 @@ t.test('connect: no answer, the client is told after the timeout', timeout, asyn
   const endings = clients.map((client) => client.ending());
   await waitFor(headgate, 2_000, 'the ends', Promise.all(endings));
   const elapsedMs = performance.now() - startMs;
-  t.ok(elapsedMs > 650 && elapsedMs < 1_500, `${elapsedMs.toFixed()} ms`);
+  t.ok(elapsedMs > 650 && elapsedMs < 5_000, `${elapsedMs.toFixed()} ms`);
   for (const flow of await headgate.flowsEnded(20, 1_000)) {
     t.match(flow, { bytes_down: 0, close: 'connect_timeout' });
   }

@@ -127,7 +127,7 @@ t.test('drain: after the drain timeout flows are closed', timeout, async (t) => 
   await rig.within(500, "the quiet server's end", quiet.upstream.ending());
   t.strictSame(await rig.within(1_000, 'the exit', rig.headgate.exit), cleanExit);
   const elapsedMs = performance.now() - startMs;
-  t.ok(elapsedMs > 790 && elapsedMs < 1_600, `${elapsedMs.toFixed()} ms`);
+  t.ok(elapsedMs > 790 && elapsedMs < 5_000, `${elapsedMs.toFixed()} ms`);
   const ending = await rig.within(2_000, 'the blocked client', blocked.client.ending());
   t.equal(ending, 'reset', `a stream cut short does not look whole: the client sees ${ending}`);
   const closed = { close: 'drain_timeout' };

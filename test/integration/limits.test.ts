@@ -108,7 +108,7 @@ t.test('limits: a quiet flow is closed after the idle timeout', timeout, async (
   }
   await rig.within(500, 'the end of the half-closed flow', halfClosed.client.ending());
   const elapsedMs = performance.now() - startMs;
-  t.ok(elapsedMs > 590 && elapsedMs < 1_600, `${elapsedMs.toFixed()} ms`);
+  t.ok(elapsedMs > 590 && elapsedMs < 5_000, `${elapsedMs.toFixed()} ms`);
   const idle = { close: 'idle_timeout' };
   t.match(await rig.headgate.flowsEnded(3), [idle, idle, idle]);
   for (const { client, upstream } of [silent, spoken, halfClosed]) {

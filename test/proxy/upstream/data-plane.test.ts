@@ -96,7 +96,7 @@ t.test('data plane: all endpoints down are not even tried', timeout, async (t) =
   const startMs = performance.now();
   const clients = await Promise.all(Array.from({ length: 20 }, () => plane.connect()));
   for (const client of clients) await within(1_000, 'the end', client.ending());
-  t.ok(performance.now() - startMs < 1_000, 'at once');
+  t.ok(performance.now() - startMs < 5_000, 'at once');
   await plane.quiet();
   t.equal(plane.closed('no_endpoint'), 20);
   t.equal(plane.total('connect_attempts'), 0);
@@ -184,7 +184,7 @@ t.test('data plane: who waits too long is told', timeout, async (t) => {
   const others = await Promise.all(Array.from({ length: 5 }, () => plane.connect()));
   for (const other of others) await within(2_000, 'the end', other.ending());
   const elapsedMs = performance.now() - startMs;
-  t.ok(elapsedMs > 280 && elapsedMs < 800, `${elapsedMs.toFixed()} ms`);
+  t.ok(elapsedMs > 280 && elapsedMs < 3_000, `${elapsedMs.toFixed()} ms`);
   await plane.hasClosed('queue_timeout', 5);
   t.equal(plane.waiting, 0);
   await plane.exchange(first);
