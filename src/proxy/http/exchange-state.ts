@@ -22,7 +22,7 @@ export const ExchangeState = {
   dialling: 1,
   /** The request goes out, and no final response has come. */
   awaiting: 2,
-  /** The response's head has gone to the client, and its body goes. */
+  /** The response's head has gone to the client, and its body goes, or the rest of a request whose answer came early. */
   responding: 3,
   /** An answer of our own goes to the client; there is no upstream, or none any more. */
   answering: 4,
