@@ -1,6 +1,6 @@
 // Clients and endpoints that go away at every phase of every golden conversation: nothing is left behind, and nobody
 // takes a part for the whole.
-import type { Test } from 'tap';
+import t, { type Test } from 'tap';
 import {
   ChunkScanner,
   Framing,
@@ -10,9 +10,10 @@ import {
 } from '#src/proxy/http/index.js';
 import { Random } from '#test/support/random.js';
 import { SocketKit, socketTest } from '#test/support/socket-kit.js';
+import { clientContext, serverContexts } from '#test/support/tls-pair.js';
 import { nothingLeft } from '#test/support/worker-room.js';
 import { readRequests } from './messages.js';
-import { type Moment, Talk } from './talk.js';
+import { type Moment, Talk, type TalkTls } from './talk.js';
 import { conversationFiles, readConversations, type Step } from './wire-case.js';
 
 const SEED = Random.seed();
@@ -22,6 +23,12 @@ type Side = Step['side'];
 
 /** Longer than every timeout of the room, one after the other. */
 const PATIENCE_MS = 60_000;
+
+const tls = { server: serverContexts(), client: clientContext() };
+t.teardown(() => {
+  tls.server.release();
+  tls.client.release();
+});
 
 const head = new ResponseHead({ headBytes: 8192, headers: 100 });
 const scanner = new ChunkScanner();
@@ -71,13 +78,20 @@ function momentsOf(steps: readonly Step[], random: Random): Moment[] {
   return steps.flatMap(({ action, bytes }, index) => {
     const before = { steps: index, bytes: 0 };
     if (action !== 'says' || bytes.length < 2) return [before];
-    const within = [1, random.between(1, bytes.length - 1), bytes.length - 1];
+    const within = [random.between(1, bytes.length - 1), bytes.length - 1];
     return [before, ...within.map((at) => ({ steps: index, bytes: at }))];
   });
 }
 
-function vanish(kit: SocketKit, steps: readonly Step[], moment: Moment, side: Side, how: How) {
-  const talk = new Talk(kit);
+function vanish(
+  kit: SocketKit,
+  steps: readonly Step[],
+  moment: Moment,
+  side: Side,
+  how: How,
+  tls?: TalkTls,
+) {
+  const talk = new Talk(kit, tls);
   const { room } = talk;
   const problems: string[] = [];
   const problem = talk.runUntil(steps, moment);
@@ -115,6 +129,11 @@ function vanish(kit: SocketKit, steps: readonly Step[], moment: Moment, side: Si
   const left = room.finish();
   if (JSON.stringify(left) !== JSON.stringify(nothingLeft)) problems.push(JSON.stringify(left));
   if (room.count('exceptions') > 0) problems.push(JSON.stringify(room.lines));
+  if (tls !== undefined) {
+    for (const side of ['client', 'upstream'] as const) {
+      for (const peer of talk.peersOf(side)) peer.close();
+    }
+  }
   return problems;
 }
 
@@ -131,10 +150,11 @@ function tryAll(t: Test, steps: readonly Step[], random: Random): void {
   for (const moment of momentsOf(steps, random)) {
     for (const side of ['client', 'upstream'] as const) {
       const how = random.pick(hows);
+      const isSecure = random.oneIn(4);
       const kit = new SocketKit();
       try {
-        const problems = vanish(kit, steps, moment, side, how);
-        const where = `the ${side} ${how} behind ${moment.bytes} bytes of step ${moment.steps + 1}`;
+        const problems = vanish(kit, steps, moment, side, how, isSecure ? tls : undefined);
+        const where = `${isSecure ? 'TLS, ' : ''}the ${side} ${how} behind ${moment.bytes} bytes of step ${moment.steps + 1}`;
         if (problems.length > 0) t.fail(where, { problems });
         tried++;
       } finally {
