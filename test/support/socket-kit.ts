@@ -118,6 +118,9 @@ export function socketTest(
     } finally {
       kit.closeAll();
     }
-    t.same(descriptors(), before, 'no descriptor is left open');
+    const after = descriptors();
+    // What loads modules may have had a file open, and has closed it.
+    if (before.file !== undefined) after.file = Math.max(after.file ?? 0, before.file);
+    t.same(after, before, 'no descriptor is left open');
   });
 }
