@@ -17,7 +17,7 @@ export interface OriginOptions {
 export async function startOrigin(options: OriginOptions): Promise<Child> {
   const { port, cpus, fileBytes = [] } = options;
   const prefix = `${options.directory}/origin-${port}`;
-  mkdirSync(prefix);
+  mkdirSync(prefix, { recursive: true });
   for (const bytes of fileBytes) {
     // A hole: its zeros come from the page cache like any other bytes.
     writeFileSync(`${prefix}/file-${bytes}`, '');

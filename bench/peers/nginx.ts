@@ -59,7 +59,7 @@ ${tlsDirectives(tls)}    proxy_pass ${loopback}:${upstreamPort};
 
 async function startHttp(forward: HttpForward): Promise<Child> {
   const prefix = `${forward.directory}/nginx-${forward.listenPort}`;
-  mkdirSync(prefix);
+  mkdirSync(prefix, { recursive: true });
   writeFileSync(`${prefix}/nginx.conf`, httpConfiguration(forward, prefix));
   return startUntil(
     () => isListening(forward.listenPort),
@@ -123,7 +123,7 @@ ${locations.join('')}  }
 /** Files stay open as long as ours do. */
 async function startFiles({ listenPort, root, directory, cpus, tls }: FileServing): Promise<Child> {
   const prefix = `${directory}/nginx-files-${listenPort}`;
-  mkdirSync(prefix);
+  mkdirSync(prefix, { recursive: true });
   writeFileSync(
     `${prefix}/nginx.conf`,
     `daemon off;
