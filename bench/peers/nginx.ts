@@ -88,12 +88,7 @@ http {
   access_log off;
   keepalive_requests 1000000000;
   keepalive_timeout 1h;
-  client_body_temp_path ${prefix}/client-body;
-  proxy_temp_path ${prefix}/proxy;
-  fastcgi_temp_path ${prefix}/fastcgi;
-  uwsgi_temp_path ${prefix}/uwsgi;
-  scgi_temp_path ${prefix}/scgi;
-
+${temporaryPaths(prefix)}
   client_max_body_size 0;
   proxy_request_buffering off;
   proxy_max_temp_file_size 0;
@@ -139,12 +134,7 @@ http {
   access_log off;
   keepalive_requests 1000000000;
   keepalive_timeout 1h;
-  client_body_temp_path ${prefix}/client-body;
-  proxy_temp_path ${prefix}/proxy;
-  fastcgi_temp_path ${prefix}/fastcgi;
-  uwsgi_temp_path ${prefix}/uwsgi;
-  scgi_temp_path ${prefix}/scgi;
-
+${temporaryPaths(prefix)}
   sendfile on;
   sendfile_max_chunk 512k;
   tcp_nopush on;
@@ -163,6 +153,16 @@ ${tlsDirectives(tls)}    root ${root};
     { program: 'nginx', args: ['-e', 'stderr', '-c', `${prefix}/nginx.conf`], cpus },
     startTimeoutMs,
   );
+}
+
+/** They are never written to, but nginx makes them, and only root may at their default place. */
+function temporaryPaths(prefix: string): string {
+  return `  client_body_temp_path ${prefix}/client-body;
+  proxy_temp_path ${prefix}/proxy;
+  fastcgi_temp_path ${prefix}/fastcgi;
+  uwsgi_temp_path ${prefix}/uwsgi;
+  scgi_temp_path ${prefix}/scgi;
+`;
 }
 
 /** No session cache: sessions are in tickets, as they are everywhere here. */

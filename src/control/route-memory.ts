@@ -2,6 +2,7 @@ import type { HttpRouteConfig } from '../config/index.js';
 import {
   ConnectionLimit,
   type GuardSnapshot,
+  keptOrMade,
   RATE_LIMIT_BYTES,
   RouteCounters,
 } from '../proxy/index.js';
@@ -86,10 +87,4 @@ export class RouteMemory {
 /** Names have no spaces. */
 function keyOf({ listener, route }: RouteName): string {
   return `${listener} ${route}`;
-}
-
-function keptOrMade<Value>(known: Map<string, Value>, key: string, make: () => Value): Value {
-  const value = known.get(key) ?? make();
-  known.set(key, value);
-  return value;
 }

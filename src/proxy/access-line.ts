@@ -59,6 +59,7 @@ export function accessLine(flow: Flow): void {
   );
 }
 
-function round(ms: number): number {
+/** To whole microseconds. */
+export function round(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }

@@ -55,6 +55,7 @@ export { type HttpRejectionName, httpRejectionNames } from './http/http-rejectio
 export type { HttpRouteSnapshot, HttpSnapshot } from './http/http-snapshot.js';
 export { type LatenessName, latenessNames } from './http/lateness.js';
 export { RouteCounters, requestBoundsMs } from './http/route-counters.js';
+export { keptOrMade } from './kept-or-made.js';
 export type { FromWorker, NameAnswer, ToWorker, WorkerAnswer, WorkerStart } from './messages.js';
 export type { MirrorSnapshot, MirrorStatus } from './mirror/index.js';
 export { type MirrorCut, mirrorCuts } from './mirror/mirror-cut.js';

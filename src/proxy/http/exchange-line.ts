@@ -1,3 +1,4 @@
+import { round } from '../access-line.js';
 import type { CloseReason } from '../counters.js';
 import { describeTls } from '../tls-status.js';
 import { combinedLine } from './combined-line.js';
@@ -78,8 +79,4 @@ function asObject(exchange: Exchange, note: ExchangeNote, close?: CloseReason): 
     capture: connection.capture?.id,
     close,
   };
-}
-
-function round(ms: number): number {
-  return Math.round(ms * 1000) / 1000;
 }

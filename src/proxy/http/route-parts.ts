@@ -1,3 +1,4 @@
+import { keptOrMade } from '../kept-or-made.js';
 import { type GuardSnapshot, RouteGuard } from './guarding/index.js';
 import type { ForwardSnapshot } from './http-snapshot.js';
 import { RewriterCache } from './rewriting/index.js';
@@ -17,7 +18,11 @@ export class RouteParts {
   splitOf(forward: ForwardSnapshot, worker: number): Split {
     // Where there is a choice, whose turn it is belongs to the route.
     if (forward.targets.length > 1) return new Split(forward, worker);
-    return keptOrMade(this.splits, forward.targets, () => new Split(forward, worker));
+    return keptOrMade(
+      this.splits,
+      JSON.stringify(forward.targets),
+      () => new Split(forward, worker),
+    );
   }
 
   /** @param worker position among the workers */
@@ -26,16 +31,10 @@ export class RouteParts {
     const make = () => new RouteGuard(guard, worker);
     if (basicAuth !== null || rate !== null || concurrent !== null) return make();
     // Infinity is none of JSON's numbers.
-    return keptOrMade(this.guards, [allow, deny, String(bodyMax), bodyRateMin], make);
+    return keptOrMade(
+      this.guards,
+      JSON.stringify([allow, deny, String(bodyMax), bodyRateMin]),
+      make,
+    );
   }
-}
-
-/** @param wanted plain data that says all about the part */
-function keptOrMade<Part>(kept: Map<string, Part>, wanted: unknown, make: () => Part): Part {
-  const key = JSON.stringify(wanted);
-  const known = kept.get(key);
-  if (known !== undefined) return known;
-  const part = make();
-  kept.set(key, part);
-  return part;
 }

@@ -1,3 +1,4 @@
+import { keptOrMade } from '../../kept-or-made.js';
 import type { HttpRouteSnapshot, HttpSnapshot } from '../http-snapshot.js';
 import { RequestRewriter } from './request-rewriter.js';
 import { ResponseRewriter } from './response-rewriter.js';
@@ -19,12 +20,9 @@ export class RewriterCache {
     const { host, requestHeaders, responseHeaders, prefix, rewrite, sticky } = route;
     // All that the two look at of a route: plain data.
     const key = JSON.stringify([host, requestHeaders, responseHeaders, prefix, rewrite, sticky]);
-    const known = this.made.get(key);
-    if (known !== undefined) return known;
-    const request = new RequestRewriter(http, route);
-    const response = new ResponseRewriter(route, http, request);
-    const rewriters = { request, response };
-    this.made.set(key, rewriters);
-    return rewriters;
+    return keptOrMade(this.made, key, () => {
+      const request = new RequestRewriter(http, route);
+      return { request, response: new ResponseRewriter(route, http, request) };
+    });
   }
 }
