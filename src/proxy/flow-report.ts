@@ -1,5 +1,5 @@
-import type { DirectionStatus } from './direction-status.js';
 import type { EventHandler } from './event-loop.js';
+import { type DirectionStatus, round } from './flow/index.js';
 import type { HttpStatus } from './http-status.js';
 import type { MirrorStatus } from './mirror/index.js';
 import type { Session } from './session.js';
@@ -123,7 +123,7 @@ function describe(worker: number, session: Session, nowMs: number): FlowStatus {
     state: session.stateName,
     age_ms: Math.round(nowMs - session.startedMs),
     idle_ms: Math.round(nowMs - lastActivityMs),
-    ...(connectMs >= 0 && { connect_ms: Math.round(connectMs * 1000) / 1000 }),
+    ...(connectMs >= 0 && { connect_ms: round(connectMs) }),
     ...(tls && { tls }),
     ...(upstreamTls && { upstream_tls: upstreamTls }),
     ...(mirror && { mirror }),

@@ -1,4 +1,4 @@
-import type { DirectionStatus } from './direction-status.js';
+import type { DirectionStatus } from './flow/index.js';
 
 /** What an HTTP connection does, in the words of the admin interface. */
 export interface HttpStatus {

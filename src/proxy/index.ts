@@ -38,22 +38,17 @@ export {
   ERRNO_MAX,
   LISTENERS_MAX,
 } from './counters.js';
-export type { DirectionState, DirectionStatus } from './direction-status.js';
-export {
-  type FlowList,
-  type FlowQuery,
-  type FlowStatus,
-  mergeFlowLists,
-} from './flow-report.js';
+export type { DirectionState, DirectionStatus } from './flow/index.js';
+export { type FlowList, type FlowQuery, type FlowStatus, mergeFlowLists } from './flow-report.js';
 export {
   type GuardSnapshot,
   RATE_LIMIT_BYTES,
   type RefusalName,
   refusalNames,
 } from './http/guarding/index.js';
-export { type HttpRejectionName, httpRejectionNames } from './http/http-rejection.js';
 export type { HttpRouteSnapshot, HttpSnapshot } from './http/http-snapshot.js';
 export { type LatenessName, latenessNames } from './http/lateness.js';
+export { type HttpRejectionName, httpRejectionNames } from './http/message/index.js';
 export { RouteCounters, requestBoundsMs } from './http/route-counters.js';
 export { keptOrMade } from './kept-or-made.js';
 export type { FromWorker, NameAnswer, ToWorker, WorkerAnswer, WorkerStart } from './messages.js';

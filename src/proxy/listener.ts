@@ -15,7 +15,7 @@ import type { KernelTls, ServerContexts, TlsSession } from '../tls/index.js';
 import { Admission, NO_SOURCE, Verdict } from './admission.js';
 import { type CloseReason, Counter } from './counters.js';
 import type { EventHandler } from './event-loop.js';
-import { Flow } from './flow.js';
+import { Flow } from './flow/index.js';
 import type { HeadPolicy } from './head-policy.js';
 import { HttpConnection, type HttpGate } from './http/index.js';
 import type { Mirror } from './mirror/index.js';

@@ -6,7 +6,7 @@ import {
   type Transport,
 } from '../splice/index.js';
 import type { CloseReason } from './counters.js';
-import type { FlowHead } from './flow-head.js';
+import type { FlowHead } from './flow/index.js';
 import { proxiedTls } from './proxied-tls.js';
 import type { WorkerRoom } from './room.js';
 import {

@@ -1,6 +1,6 @@
 import { formatAddress, type Kernel, peerAddress } from '../splice/index.js';
 import type { CloseReason } from './counters.js';
-import type { DirectionStatus } from './direction-status.js';
+import type { DirectionStatus } from './flow/index.js';
 
 import type { HttpStatus } from './http-status.js';
 import type { Listener } from './listener.js';

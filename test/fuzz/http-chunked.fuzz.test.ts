@@ -1,6 +1,6 @@
 import t from 'tap';
 import { ChunkScanner } from '#src/proxy/http/index.js';
-import { goldenCases } from '#test/proxy/http/golden.js';
+import { goldenCases } from '#test/proxy/http/message/golden.js';
 import { Random } from '#test/support/random.js';
 import { fuzz, fuzzEach } from './mutation.js';
 

@@ -1,8 +1,8 @@
 import t from 'tap';
 import { Method, RequestHead, ResponseHead } from '#src/proxy/http/index.js';
-import { describeRequest, describeResponse } from '#test/proxy/http/describe.js';
-import { goldenCases } from '#test/proxy/http/golden.js';
-import { type HeadReading, read, readGrowing } from '#test/proxy/http/head-feeding.js';
+import { describeRequest, describeResponse } from '#test/proxy/http/message/describe.js';
+import { goldenCases } from '#test/proxy/http/message/golden.js';
+import { type HeadReading, read, readGrowing } from '#test/proxy/http/message/head-feeding.js';
 import { Random } from '#test/support/random.js';
 import { fuzz, fuzzEach } from './mutation.js';
 

@@ -1,8 +1,8 @@
 // What an upstream gets is framed by llhttp as Headgate framed what the client sent, whatever that was.
 import t from 'tap';
 import { Socket, SocketOption } from '#src/splice/index.js';
-import { goldenCases } from '#test/proxy/http/golden.js';
-import { type Message, readRequests } from '#test/proxy/http/messages.js';
+import { goldenCases } from '#test/proxy/http/message/golden.js';
+import { type Message, readRequests } from '#test/proxy/http/message/messages.js';
 import { plainHttp } from '#test/support/http-snapshot.js';
 import { serverReading } from '#test/support/llhttp.js';
 import { Random } from '#test/support/random.js';

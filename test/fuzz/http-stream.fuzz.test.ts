@@ -1,8 +1,11 @@
 import t from 'tap';
 import { Method } from '#src/proxy/http/index.js';
-import { goldenCases } from '#test/proxy/http/golden.js';
-import { requestDifference, responseDifference } from '#test/proxy/http/llhttp-difference.js';
-import { readRequests, readResponses } from '#test/proxy/http/messages.js';
+import { goldenCases } from '#test/proxy/http/message/golden.js';
+import {
+  requestDifference,
+  responseDifference,
+} from '#test/proxy/http/message/llhttp-difference.js';
+import { readRequests, readResponses } from '#test/proxy/http/message/messages.js';
 import { clientReading, serverReading } from '#test/support/llhttp.js';
 import { Random } from '#test/support/random.js';
 import { fuzzEach } from './mutation.js';

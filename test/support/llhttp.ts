@@ -2,7 +2,7 @@
 // stream instead of a socket.
 import http from 'node:http';
 import { Duplex } from 'node:stream';
-import type { Message, Reading } from '#test/proxy/http/messages.js';
+import type { Message, Reading } from '#test/proxy/http/message/messages.js';
 
 const options = { maxHeaderSize: 64 << 10, insecureHTTPParser: false };
 

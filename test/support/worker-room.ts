@@ -1,7 +1,7 @@
 import { type Logger, pino } from 'pino';
 import { AccessLog } from '#src/proxy/access-log.js';
 import { EventLoop } from '#src/proxy/event-loop.js';
-import type { Flow } from '#src/proxy/flow.js';
+import type { Flow } from '#src/proxy/flow/flow.js';
 import { sessionsOf } from '#src/proxy/flow-report.js';
 import { HeadPolicy } from '#src/proxy/head-policy.js';
 import { HttpGate, HttpRoom, HttpService } from '#src/proxy/http/index.js';

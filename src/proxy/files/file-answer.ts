@@ -1,7 +1,5 @@
 import type { BodySource, ProducedAnswer } from '../http/body-source.js';
-import type { HeadWriter } from '../http/head-writer.js';
-import { httpDate } from '../http/http-date.js';
-import { reasonPhrase } from '../http/reason-phrase.js';
+import { type HeadWriter, httpDate, reasonPhrase } from '../http/message/index.js';
 import {
   type ConnectionLine,
   connectionLines,

@@ -5,8 +5,8 @@ import {
   PumpSlot,
   type Transport,
 } from '../../splice/index.js';
-import type { PathTaken } from '../access-line.js';
 import { Counter } from '../counters.js';
+import type { PathTaken } from '../flow/index.js';
 import type { BodySource } from '../http/body-source.js';
 import { RelayResult } from '../http/relay-result.js';
 import type { WorkerRoom } from '../room.js';

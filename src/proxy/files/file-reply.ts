@@ -1,6 +1,4 @@
-import { HeaderName } from '../http/header-name.js';
-import { Method } from '../http/method.js';
-import type { RequestHead } from '../http/request-head.js';
+import { HeaderName, Method, type RequestHead } from '../http/message/index.js';
 import { type ByteRange, selectRanges } from './byte-ranges.js';
 import type { CachedFile } from './cached-file.js';
 import { type Encoding, EncodingChoice } from './encodings.js';

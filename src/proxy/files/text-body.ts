@@ -1,6 +1,6 @@
 import { NativeMemory, Outcome, PumpSlot, type Transport } from '../../splice/index.js';
-import type { PathTaken } from '../access-line.js';
 import type { Counters } from '../counters.js';
+import type { PathTaken } from '../flow/index.js';
 import type { BodySource } from '../http/body-source.js';
 import { RelayResult } from '../http/relay-result.js';
 

@@ -9,13 +9,11 @@ import {
   type Transport,
   TURN_BYTES_MAX,
 } from '../../splice/index.js';
-import type { PathTaken } from '../access-line.js';
+import type { PathTaken } from '../flow/index.js';
 import { isSecurePath, type TlsSide } from '../tls-side.js';
-import { ChunkScanner } from './chunk-scanner.js';
-import { HttpRejection } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
 import type { Intake } from './intake.js';
-import { Framing } from './message-head.js';
+import { ChunkScanner, Framing, HttpRejection } from './message/index.js';
 import { RelayResult } from './relay-result.js';
 
 /** From so many bytes of a chunk on they are left to the pump, which may splice them. */

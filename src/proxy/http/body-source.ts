@@ -1,6 +1,6 @@
 import type { NativeMemory, Transport } from '../../splice/index.js';
-import type { PathTaken } from '../access-line.js';
-import type { HeadWriter } from './head-writer.js';
+import type { PathTaken } from '../flow/index.js';
+import type { HeadWriter } from './message/index.js';
 import type { RelayResult } from './relay-result.js';
 import type { ConnectionLine, RequestContext } from './rewriting/index.js';
 

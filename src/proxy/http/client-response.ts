@@ -1,14 +1,12 @@
 import { type NativeMemory, Outcome, type Transport } from '../../splice/index.js';
-import type { PathTaken } from '../access-line.js';
+import type { PathTaken } from '../flow/index.js';
 import { BodyRelay, type RelaySide } from './body-relay.js';
 import type { BodySource } from './body-source.js';
 import type { HttpPolicy } from './http-policy.js';
-import { HttpRejection, PARTIAL } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
 import type { HttpRoute } from './http-route.js';
 import { Intake } from './intake.js';
-import { Framing } from './message-head.js';
-import { Method } from './method.js';
+import { Framing, HttpRejection, Method, PARTIAL } from './message/index.js';
 import { RelayResult } from './relay-result.js';
 import { ConnectionLine, type ResponseNotes } from './rewriting/index.js';
 

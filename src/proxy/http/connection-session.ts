@@ -1,11 +1,9 @@
 import { formatAddress, type SocketAddress, type Transport } from '../../splice/index.js';
-import { bytesMoved } from '../access-line.js';
 import { CapturedTransport, captureNote, FlowCapture } from '../capture/index.js';
 import type { CloseReason } from '../counters.js';
 import { DialState } from '../dial.js';
-import type { DirectionStatus } from '../direction-status.js';
-import { describeDirection } from '../direction-status.js';
-import type { FlowHead } from '../flow-head.js';
+import type { DirectionStatus } from '../flow/index.js';
+import { bytesMoved, describeDirection, type FlowHead } from '../flow/index.js';
 import type { Listener } from '../listener.js';
 import type { WorkerRoom } from '../room.js';
 import type { Session, SessionDetail } from '../session.js';

@@ -2,25 +2,23 @@ import { Epoll, PlainTransport, type SocketAddress } from '../../splice/index.js
 import { type CloseReason, orderlyReasons } from '../counters.js';
 import { Ear } from '../ear.js';
 import type { EventHandler } from '../event-loop.js';
-import type { FlowHead } from '../flow-head.js';
+import type { FlowHead, TunnelOwner } from '../flow/index.js';
 import type { Listener } from '../listener.js';
 import type { WorkerRoom } from '../room.js';
 import { silenceEndsMs } from '../silence.js';
 import type { TlsSide } from '../tls-side.js';
-import type { TunnelOwner } from '../tunnel-task.js';
 import { ConnectionSession } from './connection-session.js';
 import { ConnectionState, connectionSuccessorBits } from './connection-state.js';
 import type { EndpointLink } from './endpoint-link.js';
 import type { Exchange } from './exchange.js';
-import { exchangeLine } from './exchange-line.js';
 import { Farewell } from './farewell.js';
 import { Greeting, GreetingResult } from './greeting.js';
 import type { HttpGate } from './http-gate.js';
-import { type HttpRejection, httpRejectionName, statusFor } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
 import { HttpTunnel } from './http-tunnel.js';
 import type { Intake } from './intake.js';
-import { unopenedLine } from './refused-line.js';
+import { exchangeLine, unopenedLine } from './logging/index.js';
+import { type HttpRejection, httpRejectionName, statusFor } from './message/index.js';
 import { RequestReader } from './request-reader.js';
 import { transition } from './transition.js';
 

@@ -10,15 +10,15 @@ import { statusOf } from './failure-status.js';
 import { Forwarding } from './forwarding.js';
 import { Refusal, refusalStatus } from './guarding/index.js';
 import { Routing } from './http-policy.js';
-import type { HttpRejection } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
 import type { HttpRoute } from './http-route.js';
 import { Lateness, latenessReason } from './lateness.js';
 import { LocalAnswer } from './local-answer.js';
+import type { HttpRejection } from './message/index.js';
 import type { RequestShadow } from './mirroring/index.js';
+import { TargetLookup } from './outbound/index.js';
 import { Patience } from './patience.js';
 import { RelayResult } from './relay-result.js';
-import { TargetLookup } from './target-lookup.js';
 import { transition } from './transition.js';
 import { UpstreamRequest } from './upstream-request.js';
 

@@ -1,11 +1,9 @@
 import { HeadResult } from './client-response.js';
 import type { Exchange } from './exchange.js';
 import { ExchangeState } from './exchange-state.js';
-import type { HttpRejection } from './http-rejection.js';
 import type { HttpRoom } from './http-room.js';
-import { Framing } from './message-head.js';
+import { Framing, type HttpRejection, type RequestHead } from './message/index.js';
 import { RelayResult } from './relay-result.js';
-import type { RequestHead } from './request-head.js';
 
 /** Of a response of which nothing was sent. */
 const REFUSED = RelayResult.Malformed;

@@ -1,7 +1,7 @@
 import type { SocketAddress, Transport } from '../../splice/index.js';
 import { Handshake, HandshakeResult } from '../../tls/index.js';
 import type { CloseReason } from '../counters.js';
-import { FlowHead } from '../flow-head.js';
+import { FlowHead } from '../flow/index.js';
 import type { Listener } from '../listener.js';
 import type { WorkerRoom } from '../room.js';
 import { TlsSide } from '../tls-side.js';

@@ -1,8 +1,7 @@
 import { NetworkSet } from '../network-set.js';
-import type { HeadWriter } from './head-writer.js';
 import { HttpRoute } from './http-route.js';
 import type { HttpSnapshot, RequestIdPolicy } from './http-snapshot.js';
-import type { RequestHead } from './request-head.js';
+import type { HeadWriter, RequestHead } from './message/index.js';
 import {
   DirectAnswer,
   keptRequestId,

@@ -1,12 +1,15 @@
 import { FilesRoom } from '../files/index.js';
 import type { WorkerRoom } from '../room.js';
-import { ErrorResponses } from './error-response.js';
 import { Exchange } from './exchange.js';
-import { HeadWriter } from './head-writer.js';
 import { HttpBuffers } from './http-buffers.js';
-import { OutboundUpstreams } from './outbound-upstreams.js';
-import { type HeadLimits, RequestHead } from './request-head.js';
-import { ResponseHead } from './response-head.js';
+import {
+  ErrorResponses,
+  type HeadLimits,
+  HeadWriter,
+  RequestHead,
+  ResponseHead,
+} from './message/index.js';
+import { OutboundUpstreams } from './outbound/index.js';
 import { RequestIds } from './rewriting/index.js';
 import { UpstreamPool } from './upstream-pool.js';
 

@@ -1,8 +1,7 @@
 import { Refusal, type RouteGuard } from './guarding/index.js';
 import type { HttpRouteSnapshot, HttpSnapshot, RouteTimeouts } from './http-snapshot.js';
-import { Method } from './method.js';
-import { Outbound } from './outbound.js';
-import type { RequestHead } from './request-head.js';
+import { Method, type RequestHead } from './message/index.js';
+import { Outbound } from './outbound/index.js';
 import { DirectAnswer, type RequestRewriter, type ResponseRewriter } from './rewriting/index.js';
 import { RouteCounters } from './route-counters.js';
 import type { RouteParts } from './route-parts.js';

@@ -1,13 +1,13 @@
 import { FilesRoute } from '../files/index.js';
 import type { Upstream } from '../upstream/index.js';
-import { ErrorResponses, type ErrorText } from './error-response.js';
 import { HashKey } from './hash-key.js';
 import { HttpPolicy } from './http-policy.js';
 import type { HttpRoom } from './http-room.js';
 import type { HttpRoute } from './http-route.js';
 import type { ErrorPageSnapshot, HttpSnapshot } from './http-snapshot.js';
+import { ErrorResponses, type ErrorText } from './message/index.js';
 import { RequestMirror } from './mirroring/index.js';
-import type { OutboundName } from './outbound.js';
+import type { OutboundName } from './outbound/index.js';
 import type { Target } from './split.js';
 
 /** What one listener does with requests: its rules, and the upstreams they lead to. */

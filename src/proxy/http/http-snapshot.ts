@@ -1,8 +1,8 @@
 import type { FilesSnapshot } from '../files/files-snapshot.js';
 import type { MirrorSnapshot } from '../mirror/index.js';
 import type { Network } from '../network-set.js';
-import type { ErrorText } from './error-response.js';
 import type { GuardSnapshot } from './guarding/index.js';
+import type { ErrorText } from './message/index.js';
 
 /**
  * What a listener does with requests, as a worker is told it: plain data that crosses the thread

@@ -1,9 +1,13 @@
-import { type PathTaken, pathTaken } from '../access-line.js';
-import { FlowSide, type SideOwner } from '../flow-side.js';
+import {
+  FlowSide,
+  type PathTaken,
+  pathTaken,
+  type SideOwner,
+  Tunnel,
+  TunnelTask,
+} from '../flow/index.js';
 import type { Session } from '../session.js';
 import type { TlsSide } from '../tls-side.js';
-import { Tunnel } from '../tunnel.js';
-import { TunnelTask } from '../tunnel-task.js';
 import type { HttpConnection } from './connection.js';
 import type { UpstreamConnection } from './upstream-connection.js';
 

@@ -1,28 +1,36 @@
 /**
- * The bytes of HTTP/1.1, without a socket in sight: heads of requests and responses, what frames their
- * bodies, chunked framing, and the answers we give ourselves when a request cannot be served. Parsers
- * answer *n consumed*, *partial* or *rejected* and never throw; they are strict wherever two readers of the
- * same bytes could come to different conclusions (RFC 9112 §11.2).
+ * HTTP/1.1 between clients and endpoints. A client's connection (`connection.ts`) reads heads and greets, an
+ * exchange (`exchange.ts`) is one request and its response, with a link to an endpoint that comes from the pool
+ * (`upstream-pool.ts`); `http-policy.ts` and `http-route.ts` are what a listener's configuration was compiled to.
+ * The bytes themselves are read in `message/`; the other rooms each know one thing about a request: which route
+ * it takes, what is written anew, who may, where a copy goes, whom a client named, and what is told of it.
  */
-export { ChunkScanner } from './chunk-scanner.js';
 export { HttpConnection } from './connection.js';
-export { type ErrorAnswer, ErrorResponses, type ErrorText } from './error-response.js';
-export { HeaderName, headerNames } from './header-name.js';
-export { httpDate } from './http-date.js';
 export { HttpGate } from './http-gate.js';
-export {
-  HttpRejection,
-  type HttpRejectionName,
-  httpRejectionName,
-  httpRejectionNames,
-  PARTIAL,
-  statusFor,
-} from './http-rejection.js';
 export { HttpRoom } from './http-room.js';
 export { HttpService } from './http-service.js';
-export { Framing, MessageHead } from './message-head.js';
-export { Method, methodNames } from './method.js';
-export { reasonPhrase } from './reason-phrase.js';
-export { type HeadLimits, RequestHead } from './request-head.js';
-export { Scheme, TargetForm } from './request-target.js';
-export { ResponseHead } from './response-head.js';
+export {
+  ChunkScanner,
+  type ErrorAnswer,
+  ErrorResponses,
+  type ErrorText,
+  Framing,
+  HeaderName,
+  type HeadLimits,
+  HttpRejection,
+  type HttpRejectionName,
+  headerNames,
+  httpDate,
+  httpRejectionName,
+  httpRejectionNames,
+  MessageHead,
+  Method,
+  methodNames,
+  PARTIAL,
+  RequestHead,
+  ResponseHead,
+  reasonPhrase,
+  Scheme,
+  statusFor,
+  TargetForm,
+} from './message/index.js';

@@ -3,9 +3,9 @@ import type { CloseReason } from '../counters.js';
 import type { HttpConnection } from './connection.js';
 import { ConnectionState } from './connection-state.js';
 import type { HttpGate } from './http-gate.js';
-import { type HttpRejection, PARTIAL } from './http-rejection.js';
 import { Intake } from './intake.js';
-import { type Refused, refusedLine } from './refused-line.js';
+import { type Refused, refusedLine } from './logging/index.js';
+import { type HttpRejection, PARTIAL } from './message/index.js';
 
 const HEAD_END = '\r\n\r\n';
 /** Draining, a quiet client is waited for so long: its next request may be on the way. */

@@ -1,12 +1,10 @@
 import { type NativeMemory, Outcome, type PumpTap, type Transport } from '../../splice/index.js';
-import type { PathTaken } from '../access-line.js';
-import { isPeerGone } from '../tunnel.js';
+import { isPeerGone, type PathTaken } from '../flow/index.js';
 import { BodyRelay, type RelaySide } from './body-relay.js';
 import type { HttpPolicy } from './http-policy.js';
 import type { HttpRoom } from './http-room.js';
 import type { Intake } from './intake.js';
-import { Framing } from './message-head.js';
-import { Method } from './method.js';
+import { Framing, Method } from './message/index.js';
 import { RelayResult } from './relay-result.js';
 import type { RequestDelivery, RequestRewriter } from './rewriting/index.js';
 

@@ -1,7 +1,6 @@
 import { Outcome, type Transport } from '../../splice/index.js';
 import type { EventHandler } from '../event-loop.js';
-import type { Flow } from '../flow.js';
-import { flowKey } from '../flow-head.js';
+import { type Flow, flowKey } from '../flow/index.js';
 import { proxiedClient } from '../proxy-sender.js';
 import { SOCKET_EVENTS } from '../socket-events.js';
 import { DISCARD_BYTES, Shadow, ShadowState } from './shadow.js';

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { HeadWriter } from '#src/proxy/http/head-writer.js';
 import { HttpPolicy, Routing } from '#src/proxy/http/http-policy.js';
+import { HeadWriter } from '#src/proxy/http/message/head-writer.js';
 import { RequestIds } from '#src/proxy/http/rewriting/index.js';
 import { Split } from '#src/proxy/http/split.js';
 import { clientAt, headOf, matchOf, routeOf } from './requests.js';

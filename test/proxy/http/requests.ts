@@ -3,7 +3,7 @@
 import { parseNetwork } from '#src/config/index.js';
 import type { GuardSnapshot } from '#src/proxy/http/guarding/index.js';
 import type { HttpRouteSnapshot, MatchSnapshot } from '#src/proxy/http/http-snapshot.js';
-import { RequestHead } from '#src/proxy/http/request-head.js';
+import { RequestHead } from '#src/proxy/http/message/request-head.js';
 import { type ConnectionFacts, HttpClient } from '#src/proxy/http/routing/index.js';
 import { type Network, NetworkSet } from '#src/proxy/network-set.js';
 

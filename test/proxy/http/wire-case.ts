@@ -17,7 +17,7 @@
 // (it says end of stream), `sees the end`, `resets` or `sees a reset`. Bytes are written as in the golden cases;
 // UPDATE=1 writes what was seen.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { bytesOf } from './golden.js';
+import { bytesOf } from './message/golden.js';
 
 export type Action = 'says' | 'sees' | 'ends' | 'sees the end' | 'resets' | 'sees a reset';
 

@@ -1,6 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { HeaderName } from '../header-name.js';
-import type { RequestHead } from '../request-head.js';
+import { HeaderName, type RequestHead } from '../message/index.js';
 import { isPassword, type PasswordHash, readPasswordHash } from './password.js';
 import { Refusal } from './refusal.js';
 

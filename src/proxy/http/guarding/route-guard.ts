@@ -2,7 +2,7 @@ import { type Network, NetworkSet } from '../../network-set.js';
 import { ConnectionLimit } from '../../room.js';
 import { sourceKey } from '../../source-limit.js';
 import { hashBytes } from '../../upstream/index.js';
-import type { RequestHead } from '../request-head.js';
+import type { RequestHead } from '../message/index.js';
 import type { HttpClient } from '../routing/index.js';
 import { BasicAuth, type BasicAuthSnapshot } from './basic-auth.js';
 import { RateLimit, type RateSnapshot } from './rate-limit.js';

@@ -1,11 +1,8 @@
 import { Outcome, type Transport } from '../../../splice/index.js';
 import { DISCARD_BYTES } from '../../mirror/index.js';
-import { ChunkScanner } from '../chunk-scanner.js';
-import { PARTIAL } from '../http-rejection.js';
 import type { HttpRoom } from '../http-room.js';
 import { Intake } from '../intake.js';
-import { Framing } from '../message-head.js';
-import type { Method } from '../method.js';
+import { ChunkScanner, Framing, type Method, PARTIAL } from '../message/index.js';
 
 /** What reading a response to nobody came to. */
 export const DropResult = {

@@ -3,7 +3,7 @@ import { type Mirror, Shadow, ShadowState } from '../../mirror/index.js';
 import type { ProxiedClient } from '../../proxy-sender.js';
 import type { Endpoint } from '../../upstream/index.js';
 import type { HttpRoom } from '../http-room.js';
-import type { Method } from '../method.js';
+import type { Method } from '../message/index.js';
 import { UpstreamConnection, type UpstreamUser } from '../upstream-connection.js';
 import { DroppedAnswer, DropResult } from './dropped-answer.js';
 

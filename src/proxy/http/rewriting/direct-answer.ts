@@ -1,8 +1,5 @@
-import type { HeadWriter } from '../head-writer.js';
-import { httpDate } from '../http-date.js';
 import type { HeaderEditsSnapshot, RedirectSnapshot, RespondSnapshot } from '../http-snapshot.js';
-import { Method } from '../method.js';
-import { reasonPhrase } from '../reason-phrase.js';
+import { type HeadWriter, httpDate, Method, reasonPhrase } from '../message/index.js';
 import type { RequestContext } from './request-context.js';
 import { type ConnectionLine, connectionLines, hstsLine } from './response-rewriter.js';
 import { FieldLines } from './template.js';

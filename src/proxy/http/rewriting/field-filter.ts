@@ -1,6 +1,5 @@
-import { HeaderName, headerNames } from '../header-name.js';
 import type { HeaderEditsSnapshot } from '../http-snapshot.js';
-import type { MessageHead } from '../message-head.js';
+import { HeaderName, headerNames, type MessageHead } from '../message/index.js';
 
 /** What says how a message is read and whom it is for: no pattern takes it away. */
 const UNTOUCHED: readonly number[] = [

@@ -1,6 +1,5 @@
-import type { HeadWriter } from '../head-writer.js';
-import { HeaderName } from '../header-name.js';
 import type { HttpSnapshot } from '../http-snapshot.js';
+import { HeaderName, type HeadWriter } from '../message/index.js';
 import type { HttpClient } from '../routing/index.js';
 import type { RequestContext } from './request-context.js';
 

@@ -1,4 +1,4 @@
-import type { HeadWriter } from '../head-writer.js';
+import type { HeadWriter } from '../message/index.js';
 import type { RequestContext } from './request-context.js';
 import type { RequestRewriter } from './request-rewriter.js';
 

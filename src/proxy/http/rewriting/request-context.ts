@@ -1,6 +1,4 @@
-import type { HeadWriter } from '../head-writer.js';
-import { HeaderName } from '../header-name.js';
-import type { RequestHead } from '../request-head.js';
+import { HeaderName, type HeadWriter, type RequestHead } from '../message/index.js';
 import type { CanonicalPath, HttpClient } from '../routing/index.js';
 import type { Target } from '../split.js';
 

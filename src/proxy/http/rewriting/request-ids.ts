@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { HeadWriter } from '../head-writer.js';
+import type { HeadWriter } from '../message/index.js';
 
 const PREFIX_BYTES = 10;
 const SEQUENCE_DIGITS = 12;

@@ -1,8 +1,5 @@
-import type { HeadWriter } from '../head-writer.js';
-import { HeaderName } from '../header-name.js';
 import type { HttpRouteSnapshot, HttpSnapshot } from '../http-snapshot.js';
-import type { RequestHead } from '../request-head.js';
-import { TargetForm } from '../request-target.js';
+import { HeaderName, type HeadWriter, type RequestHead, TargetForm } from '../message/index.js';
 import { FieldFilter } from './field-filter.js';
 import { ForwardingFields } from './forwarding-fields.js';
 import { keptRequestId, type RequestContext } from './request-context.js';

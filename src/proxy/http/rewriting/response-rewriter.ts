@@ -1,8 +1,5 @@
-import type { HeadWriter } from '../head-writer.js';
-import { HeaderName } from '../header-name.js';
-import { dateLine } from '../http-date.js';
 import type { HttpRouteSnapshot, HttpSnapshot, StickySnapshot } from '../http-snapshot.js';
-import type { ResponseHead } from '../response-head.js';
+import { dateLine, HeaderName, type HeadWriter, type ResponseHead } from '../message/index.js';
 import { CookieDomains } from './cookie-domains.js';
 import { FieldFilter } from './field-filter.js';
 import { LocationRewriter, type Origins } from './location-rewriter.js';

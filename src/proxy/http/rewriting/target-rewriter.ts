@@ -1,6 +1,4 @@
-import type { HeadWriter } from '../head-writer.js';
-import { Method } from '../method.js';
-import { TargetForm } from '../request-target.js';
+import { type HeadWriter, Method, TargetForm } from '../message/index.js';
 import { rawOffset } from '../routing/index.js';
 import type { RequestContext } from './request-context.js';
 

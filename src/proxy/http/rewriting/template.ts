@@ -1,5 +1,5 @@
-import type { HeadWriter } from '../head-writer.js';
 import type { FieldSnapshot, Template, TemplateVariable } from '../http-snapshot.js';
+import type { HeadWriter } from '../message/index.js';
 import type { RequestContext } from './request-context.js';
 
 type Piece = Buffer | ((context: RequestContext, out: HeadWriter) => void);

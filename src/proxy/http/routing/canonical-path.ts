@@ -1,4 +1,4 @@
-import type { RequestHead } from '../request-head.js';
+import type { RequestHead } from '../message/index.js';
 
 const SLASH = 0x2f;
 const PERCENT = 0x25;

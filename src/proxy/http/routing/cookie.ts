@@ -1,5 +1,4 @@
-import { HeaderName } from '../header-name.js';
-import type { RequestHead } from '../request-head.js';
+import { HeaderName, type RequestHead } from '../message/index.js';
 
 const SEMICOLON = 0x3b;
 const EQUALS = 0x3d;

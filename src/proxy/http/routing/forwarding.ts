@@ -1,6 +1,5 @@
 import { readIPv4, readIPv6 } from '../../tcp/index.js';
-import { HeaderName } from '../header-name.js';
-import type { RequestHead } from '../request-head.js';
+import { HeaderName, type RequestHead } from '../message/index.js';
 
 /** An address as text and as bytes. */
 export interface HostAddress {

@@ -1,4 +1,4 @@
-import type { RequestHead } from '../request-head.js';
+import type { RequestHead } from '../message/index.js';
 
 const DOT = 0x2e;
 const BRACKET = 0x5b;

@@ -1,7 +1,6 @@
 import type { SocketAddress } from '../../../splice/index.js';
 import type { NetworkSet } from '../../network-set.js';
-import { HeaderName } from '../header-name.js';
-import type { RequestHead } from '../request-head.js';
+import { HeaderName, type RequestHead } from '../message/index.js';
 import {
   firstElement,
   forwardedHosts,

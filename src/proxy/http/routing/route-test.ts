@@ -1,9 +1,13 @@
 import { NetworkSet } from '../../network-set.js';
 import { ServerNames } from '../../tcp/index.js';
-import { HeaderName, headerNames } from '../header-name.js';
 import type { FieldMatchSnapshot, MatchSnapshot } from '../http-snapshot.js';
-import { Method, methodNames } from '../method.js';
-import type { RequestHead } from '../request-head.js';
+import {
+  HeaderName,
+  headerNames,
+  Method,
+  methodNames,
+  type RequestHead,
+} from '../message/index.js';
 import { findCookie } from './cookie.js';
 import type { HttpClient } from './http-client.js';
 import { ValueTest } from './value-test.js';

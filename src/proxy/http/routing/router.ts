@@ -1,6 +1,5 @@
 import type { HttpRouteSnapshot, MatchSnapshot } from '../http-snapshot.js';
-import type { RequestHead } from '../request-head.js';
-import { TargetForm } from '../request-target.js';
+import { type RequestHead, TargetForm } from '../message/index.js';
 import type { CanonicalPath } from './canonical-path.js';
 import { HostTable } from './host-table.js';
 import type { HttpClient } from './http-client.js';

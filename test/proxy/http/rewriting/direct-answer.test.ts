@@ -1,6 +1,6 @@
 import t from 'tap';
-import { HeadWriter } from '#src/proxy/http/head-writer.js';
 import type { ActionSnapshot, HttpRouteSnapshot } from '#src/proxy/http/http-snapshot.js';
+import { HeadWriter } from '#src/proxy/http/message/head-writer.js';
 import { ConnectionLine } from '#src/proxy/http/rewriting/index.js';
 import { headOf } from '../requests.js';
 import { fields, policyOf, template } from './exchange-rig.js';

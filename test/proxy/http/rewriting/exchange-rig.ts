@@ -1,9 +1,10 @@
 // One listener's policy, and what comes out of it, as text.
-import { HeadWriter } from '#src/proxy/http/head-writer.js';
+
 import { HttpPolicy } from '#src/proxy/http/http-policy.js';
 import type { HttpRouteSnapshot, HttpSnapshot, Template } from '#src/proxy/http/http-snapshot.js';
-import { Method } from '#src/proxy/http/method.js';
-import { ResponseHead } from '#src/proxy/http/response-head.js';
+import { HeadWriter } from '#src/proxy/http/message/head-writer.js';
+import { Method } from '#src/proxy/http/message/method.js';
+import { ResponseHead } from '#src/proxy/http/message/response-head.js';
 import {
   ConnectionLine,
   type RequestDelivery,

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { HeadWriter } from '#src/proxy/http/head-writer.js';
+import { HeadWriter } from '#src/proxy/http/message/head-writer.js';
 import { headOf, networks } from '../requests.js';
 import { FIRST_ID, fields, policyOf, requestOut } from './exchange-rig.js';
 

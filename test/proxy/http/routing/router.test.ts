@@ -1,6 +1,6 @@
 import t from 'tap';
 import type { HttpRouteSnapshot, MatchSnapshot } from '#src/proxy/http/http-snapshot.js';
-import type { RequestHead } from '#src/proxy/http/request-head.js';
+import type { RequestHead } from '#src/proxy/http/message/request-head.js';
 import { CanonicalPath, type HttpClient, Router, Routing } from '#src/proxy/http/routing/index.js';
 import { Random } from '#test/support/random.js';
 import { clientAt, headOf, matchOf, networks } from '../requests.js';

@@ -1,0 +1,101 @@
+import { Epoll } from '../../splice/index.js';
+import type { CloseReason } from '../counters.js';
+import type { Task } from '../event-loop.js';
+import type { WorkerRoom } from '../room.js';
+import type { Timer } from '../timer-wheel.js';
+import type { SideName, Tunnel } from './tunnel.js';
+
+const BROKEN_EVENTS = Epoll.EPOLLERR | Epoll.EPOLLHUP;
+
+/** After one side broke, the other may pause this long in taking the last bytes. */
+const LINGER_MS = 500;
+
+/** Whose connections a tunnel joins. */
+export interface TunnelOwner {
+  /** It has not ended yet. */
+  readonly isTunnelling: boolean;
+  /** The tunnel's from now on: its owner hands the expiry on. */
+  readonly timer: Timer;
+  /** Of the last event of either side. */
+  lastActivityMs: number;
+  /** Whether nothing has happened for too long; otherwise the timer is set again. */
+  isQuiet(): boolean;
+  /** One direction is over, and perhaps both. */
+  onDirectionOver?(): void;
+  terminate(reason: CloseReason): void;
+  onException(error: unknown): void;
+}
+
+/** A tunnel in its worker's loop: moves what events and the run queue say can be moved, and ends its owner when it is over. */
+export class TunnelTask implements Task {
+  private isDeferred = false;
+
+  constructor(
+    private readonly room: WorkerRoom,
+    private readonly owner: TunnelOwner,
+    readonly tunnel: Tunnel,
+  ) {}
+
+  /** Moves what is there already. */
+  begin(): void {
+    this.pump();
+  }
+
+  /** @param side whose transport has noticed them */
+  onEvents(events: number, side: SideName): void {
+    this.owner.lastActivityMs = this.room.clock.nowMs;
+    this.pump();
+    if ((events & BROKEN_EVENTS) === 0 || !this.owner.isTunnelling) return;
+    this.after(this.tunnel.reportBroken(side));
+  }
+
+  /** The run queue's turn: the last one ended on the budget, not for want of bytes. */
+  runTask(): void {
+    this.isDeferred = false;
+    if (!this.owner.isTunnelling) return;
+    this.owner.lastActivityMs = this.room.clock.nowMs;
+    this.pump();
+  }
+
+  /** Activity only notes the time; the timer is moved here, once per period, not per event. */
+  onTimer(): void {
+    const { owner } = this;
+    const { brokenSide } = this.tunnel;
+    if (brokenSide !== undefined) owner.terminate(`${brokenSide}_reset`);
+    else if (owner.isQuiet()) owner.terminate('idle_timeout');
+  }
+
+  onException(error: unknown): void {
+    this.owner.onException(error);
+  }
+
+  /** Every byte that was read has been passed on, and neither side broke: a FIN says so truly. */
+  get isClean(): boolean {
+    return !this.tunnel.isHolding && this.tunnel.brokenSide === undefined;
+  }
+
+  /** Gives back what the pumps hold. */
+  release(): void {
+    this.tunnel.release();
+  }
+
+  /** Runs both directions and draws the consequences. */
+  private pump(): void {
+    const { tunnel, room } = this;
+    this.after(tunnel.run());
+    if (!tunnel.hasYielded || this.isDeferred || !this.owner.isTunnelling) return;
+    this.isDeferred = true;
+    room.clock.defer(this);
+  }
+
+  /** @param over why the tunnel is over, if it is */
+  private after(over: CloseReason | undefined): void {
+    const { owner, tunnel, room } = this;
+    if (over !== undefined) {
+      owner.terminate(over);
+      return;
+    }
+    if (tunnel.isHalfOver) owner.onDirectionOver?.();
+    if (tunnel.isLingering) room.clock.wheel.schedule(owner.timer, room.clock.nowMs + LINGER_MS);
+  }
+}
