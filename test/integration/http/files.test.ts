@@ -1,9 +1,8 @@
-// Files through the whole program: in the clear and over TLS, to a thousand who do not read, and across a reload.
+// Files through the whole program: in the clear and over TLS, across a reload, and in directories that move.
 import { createHash } from 'node:crypto';
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
-import net from 'node:net';
 import t, { type Test } from 'tap';
 import { start } from '#src/index.js';
 import { startConfigured } from '#test/support/configured.js';
@@ -74,63 +73,6 @@ for (const kind of ['plain', 'tls'] as const) {
     t.same(await headgate.stop(), { code: 0, signal: null });
   });
 }
-
-// Not a thousand: the kernel keeps 2.3 MB for each over loopback, and ends connections where all sockets together have
-// more than net.ipv4.tcp_mem, which is 2.2 GiB on a machine of 24.
-t.test(
-  'files: five hundred clients that do not read cost next to no memory',
-  timeout,
-  async (t) => {
-    const root = makeRoot(t);
-    const { headgate } = await startConfigured(t, {
-      listeners: { web: { bind: '127.0.0.1:0', http: { routes: [{ files: { root } }] } } },
-    });
-    const url = `http://${headgate.address}/large`;
-    const quiet = headgate.openFiles();
-    const sockets: net.Socket[] = [];
-    t.teardown(() => {
-      for (const socket of sockets) socket.destroy();
-    });
-    const open = async (count: number) => {
-      for (let index = 0; index < count; index++) {
-        const socket = net.connect(headgate.port, '127.0.0.1');
-        socket.on('error', () => {});
-        socket.pause();
-        socket.write('GET /large HTTP/1.1\r\nHost: x\r\n\r\n');
-        sockets.push(socket);
-        if (index % 50 === 49) await sleep(10);
-      }
-      await until(20_000, 'all connections', () => {
-        return headgate.openFiles().sockets >= quiet.sockets + sockets.length;
-      });
-      await sleep(200);
-    };
-    await open(100);
-    const before = headgate.residentBytes();
-    await open(400);
-    const grown = headgate.residentBytes() - before;
-    t.ok(grown < 32 * 1024 * 1024, `${grown} bytes for 400 answers of 20 MB`);
-    t.ok(
-      headgate.openFiles().others <= quiet.others + 2,
-      'one descriptor for all of them, and the root',
-    );
-    const fresh = await within(20_000, 'somebody who reads', request(url));
-    t.equal(sha(fresh.body), sha(large));
-    const slow = sockets.pop()!;
-    const chunks: Buffer[] = [];
-    slow.on('data', (chunk: Buffer) => chunks.push(chunk)).resume();
-    const bytes = () => chunks.reduce((sum, { length }) => sum + length, 0);
-    await until(20_000, 'one of the slow ones catches up', () => bytes() > large.length);
-    const body = Buffer.concat(chunks);
-    t.equal(sha(body.subarray(body.indexOf('\r\n\r\n') + 4)), sha(large));
-    slow.destroy();
-    for (const socket of sockets) socket.destroy();
-    await until(20_000, 'all connections are closed', () => {
-      return headgate.openFiles().sockets === quiet.sockets;
-    });
-    t.same(await headgate.stop(), { code: 0, signal: null });
-  },
-);
 
 t.test('files: a reload changes the root, and a download goes on', timeout, async (t) => {
   const top = t.testdir({ one: { 'a.txt': 'one' }, two: { 'a.txt': 'two' } });
