@@ -1,4 +1,4 @@
-import type { BodySource, ProducedAnswer } from '../http/body-source.js';
+import type { BodySource, ProducedAnswer } from '../http/exchange/index.js';
 import { type HeadWriter, httpDate, reasonPhrase } from '../http/message/index.js';
 import {
   type ConnectionLine,

@@ -1,8 +1,8 @@
 import { NativeMemory, Outcome, PumpSlot, type Transport } from '../../splice/index.js';
 import type { Counters } from '../counters.js';
 import type { PathTaken } from '../flow/index.js';
-import type { BodySource } from '../http/body-source.js';
-import { RelayResult } from '../http/relay-result.js';
+import type { BodySource } from '../http/exchange/index.js';
+import { RelayResult } from '../http/exchange/index.js';
 
 /** A body that is there as a whole: a listing. */
 export class TextBody implements BodySource {

@@ -1,7 +1,7 @@
 import { FilesRoom } from '../files/index.js';
 import type { WorkerRoom } from '../room.js';
-import { Exchange } from './exchange.js';
-import { HttpBuffers } from './http-buffers.js';
+import { HttpBuffers } from './connection/index.js';
+import { Exchange } from './exchange/index.js';
 import {
   ErrorResponses,
   type HeadLimits,
@@ -10,8 +10,8 @@ import {
   ResponseHead,
 } from './message/index.js';
 import { OutboundUpstreams } from './outbound/index.js';
+import { UpstreamPool } from './pool/index.js';
 import { RequestIds } from './rewriting/index.js';
-import { UpstreamPool } from './upstream-pool.js';
 
 /** Exchanges kept while nobody needs them. */
 const EXCHANGES_IDLE_MAX = 1024;

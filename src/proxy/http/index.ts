@@ -1,11 +1,12 @@
 /**
- * HTTP/1.1 between clients and endpoints. A client's connection (`connection.ts`) reads heads and greets, an
- * exchange (`exchange.ts`) is one request and its response, with a link to an endpoint that comes from the pool
- * (`upstream-pool.ts`); `http-policy.ts` and `http-route.ts` are what a listener's configuration was compiled to.
- * The bytes themselves are read in `message/`; the other rooms each know one thing about a request: which route
- * it takes, what is written anew, who may, where a copy goes, whom a client named, and what is told of it.
+ * HTTP/1.1 between clients and endpoints. A client's `connection/` reads one head after the other; an `exchange/` is
+ * one request and its response, over a connection to an endpoint that comes from the `pool/`. What a listener does
+ * with requests was compiled when the worker got its configuration: `http-service.ts` is all of it, `http-policy.ts` its
+ * rules, `http-route.ts` one route. The bytes themselves are read in `message/`; the other rooms each know one thing
+ * about a request: which route it takes, what is written anew, who may, where a copy goes, whom a client named, and
+ * what is told of it.
  */
-export { HttpConnection } from './connection.js';
+export { HttpConnection } from './connection/index.js';
 export { HttpGate } from './http-gate.js';
 export { HttpRoom } from './http-room.js';
 export { HttpService } from './http-service.js';

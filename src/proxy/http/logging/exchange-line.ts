@@ -1,7 +1,7 @@
 import type { CloseReason } from '../../counters.js';
 import { round } from '../../flow/index.js';
 import { describeTls } from '../../tls-status.js';
-import type { Exchange } from '../exchange.js';
+import type { Exchange } from '../exchange/index.js';
 import { combinedLine } from './combined-line.js';
 import type { ExchangeNote } from './exchange-note.js';
 import { readable } from './readable.js';

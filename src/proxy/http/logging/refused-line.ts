@@ -1,7 +1,6 @@
 import type { CloseReason } from '../../counters.js';
 import { describeTls } from '../../tls-status.js';
-import type { HttpConnection } from '../connection.js';
-import type { Intake } from '../intake.js';
+import type { HttpConnection, Intake } from '../connection/index.js';
 import { CR, type HttpRejection, httpRejectionName, LF } from '../message/index.js';
 import { combinedLine } from './combined-line.js';
 import { readable } from './readable.js';

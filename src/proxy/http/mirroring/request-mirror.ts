@@ -1,13 +1,13 @@
 import { Mirror } from '../../mirror/index.js';
 import { type ProxiedClient, proxiedClient } from '../../proxy-sender.js';
 import type { Upstream } from '../../upstream/index.js';
-import type { HttpConnection } from '../connection.js';
+import type { HttpConnection } from '../connection/index.js';
+import type { UpstreamRequest } from '../exchange/index.js';
 import { HashKey } from '../hash-key.js';
 import type { HttpRoom } from '../http-room.js';
 import type { HttpMirrorSnapshot, HttpRouteSnapshot, HttpSnapshot } from '../http-snapshot.js';
 import { RequestRewriter } from '../rewriting/index.js';
 import type { Target } from '../split.js';
-import type { UpstreamRequest } from '../upstream-request.js';
 import { RequestShadow } from './request-shadow.js';
 
 /** Tells the shadow what the request is; whatever a client says of it is taken out. */

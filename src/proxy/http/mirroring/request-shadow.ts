@@ -4,7 +4,7 @@ import type { ProxiedClient } from '../../proxy-sender.js';
 import type { Endpoint } from '../../upstream/index.js';
 import type { HttpRoom } from '../http-room.js';
 import type { Method } from '../message/index.js';
-import { UpstreamConnection, type UpstreamUser } from '../upstream-connection.js';
+import { UpstreamConnection, type UpstreamUser } from '../pool/index.js';
 import { DroppedAnswer, DropResult } from './dropped-answer.js';
 
 /** The request at hand, as its shadow needs to know it. */

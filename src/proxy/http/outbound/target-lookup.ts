@@ -1,6 +1,6 @@
 import type { NameAnswer } from '../../messages.js';
 import type { Upstream } from '../../upstream/index.js';
-import type { Exchange } from '../exchange.js';
+import type { Exchange } from '../exchange/index.js';
 import { Refusal, refusalStatus } from '../guarding/index.js';
 import type { HttpRoom } from '../http-room.js';
 import type { OutboundName } from './outbound.js';

@@ -1,11 +1,9 @@
-import type { DirectionState, DirectionStatus } from '../flow/index.js';
-import type { HttpRequestStatus, HttpStatus } from '../http-status.js';
-import type { ClientResponse } from './client-response.js';
+import type { DirectionState, DirectionStatus } from '../../flow/index.js';
+import type { HttpRequestStatus, HttpStatus } from '../../http-status.js';
+import type { ClientResponse, Exchange, UpstreamRequest } from '../exchange/index.js';
+import { readable } from '../logging/index.js';
 import type { ConnectionSession } from './connection-session.js';
 import { ConnectionState } from './connection-state.js';
-import type { Exchange } from './exchange.js';
-import { readable } from './logging/index.js';
-import type { UpstreamRequest } from './upstream-request.js';
 
 /** What an HTTP connection does, in the words of the admin interface. */
 export function describeHttp(

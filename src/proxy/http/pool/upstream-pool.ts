@@ -1,6 +1,6 @@
-import type { EventLoop } from '../event-loop.js';
-import { Timer, type TimerOwner } from '../timer-wheel.js';
-import type { Endpoint, Upstream } from '../upstream/index.js';
+import type { EventLoop } from '../../event-loop.js';
+import { Timer, type TimerOwner } from '../../timer-wheel.js';
+import type { Endpoint, Upstream } from '../../upstream/index.js';
 import type { IdleKeeper, UpstreamConnection } from './upstream-connection.js';
 
 /** The idle connections of one endpoint, in the order in which they became idle. */

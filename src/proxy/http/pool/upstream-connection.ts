@@ -1,8 +1,8 @@
-import { Epoll, NativeMemory, Outcome, type Transport } from '../../splice/index.js';
-import { Ear } from '../ear.js';
-import type { EventHandler, EventLoop } from '../event-loop.js';
-import type { TlsSide } from '../tls-side.js';
-import type { Endpoint } from '../upstream/index.js';
+import { Epoll, NativeMemory, Outcome, type Transport } from '../../../splice/index.js';
+import { Ear } from '../../ear.js';
+import type { EventHandler, EventLoop } from '../../event-loop.js';
+import type { TlsSide } from '../../tls-side.js';
+import type { Endpoint } from '../../upstream/index.js';
 
 /** Whom a connection's events are for. */
 export interface UpstreamUser {

@@ -8,12 +8,12 @@ import {
   type PumpTap,
   type Transport,
   TURN_BYTES_MAX,
-} from '../../splice/index.js';
-import type { PathTaken } from '../flow/index.js';
-import { isSecurePath, type TlsSide } from '../tls-side.js';
-import type { HttpRoom } from './http-room.js';
-import type { Intake } from './intake.js';
-import { ChunkScanner, Framing, HttpRejection } from './message/index.js';
+} from '../../../splice/index.js';
+import type { PathTaken } from '../../flow/index.js';
+import { isSecurePath, type TlsSide } from '../../tls-side.js';
+import type { Intake } from '../connection/index.js';
+import type { HttpRoom } from '../http-room.js';
+import { ChunkScanner, Framing, HttpRejection } from '../message/index.js';
 import { RelayResult } from './relay-result.js';
 
 /** From so many bytes of a chunk on they are left to the pump, which may splice them. */

@@ -1,11 +1,11 @@
-import { Outcome, type Transport } from '../../splice/index.js';
-import type { CloseReason } from '../counters.js';
-import { Dial, type DialOwner, DialState } from '../dial.js';
-import { sendProxyHeader } from '../proxy-sender.js';
-import type { TlsSide } from '../tls-side.js';
-import type { Attempts, Endpoint, Upstream } from '../upstream/index.js';
-import type { HttpConnection } from './connection.js';
-import type { HttpRoom } from './http-room.js';
+import { Outcome, type Transport } from '../../../splice/index.js';
+import type { CloseReason } from '../../counters.js';
+import { Dial, type DialOwner, DialState } from '../../dial.js';
+import { sendProxyHeader } from '../../proxy-sender.js';
+import type { TlsSide } from '../../tls-side.js';
+import type { Attempts, Endpoint, Upstream } from '../../upstream/index.js';
+import type { HttpConnection } from '../connection/index.js';
+import type { HttpRoom } from '../http-room.js';
 import { UpstreamConnection, type UpstreamUser } from './upstream-connection.js';
 
 /** Whom a link is for. */

@@ -1,11 +1,11 @@
-import type { CloseReason } from '../counters.js';
-import type { WorkerRoom } from '../room.js';
-import { type Refusal, type RefusalName, refusalNames } from './guarding/index.js';
-import type { HttpPolicy } from './http-policy.js';
-import { type Lateness, type LatenessName, latenessNames } from './lateness.js';
-import { type ExchangeNote, noteOf } from './logging/index.js';
-import { type HttpRejection, type HttpRejectionName, httpRejectionName } from './message/index.js';
-import type { RouteCounters } from './route-counters.js';
+import type { CloseReason } from '../../counters.js';
+import type { WorkerRoom } from '../../room.js';
+import { type Refusal, type RefusalName, refusalNames } from '../guarding/index.js';
+import type { HttpPolicy } from '../http-policy.js';
+import { type Lateness, type LatenessName, latenessNames } from '../lateness.js';
+import { type ExchangeNote, noteOf } from '../logging/index.js';
+import { type HttpRejection, type HttpRejectionName, httpRejectionName } from '../message/index.js';
+import type { RouteCounters } from '../route-counters.js';
 
 /** Why a request got no response of an endpoint. */
 export type FailureName =

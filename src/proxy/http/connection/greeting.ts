@@ -1,10 +1,10 @@
-import type { SocketAddress, Transport } from '../../splice/index.js';
-import { Handshake, HandshakeResult } from '../../tls/index.js';
-import type { CloseReason } from '../counters.js';
-import { FlowHead } from '../flow/index.js';
-import type { Listener } from '../listener.js';
-import type { WorkerRoom } from '../room.js';
-import { TlsSide } from '../tls-side.js';
+import type { SocketAddress, Transport } from '../../../splice/index.js';
+import { Handshake, HandshakeResult } from '../../../tls/index.js';
+import type { CloseReason } from '../../counters.js';
+import { FlowHead } from '../../flow/index.js';
+import type { Listener } from '../../listener.js';
+import type { WorkerRoom } from '../../room.js';
+import { TlsSide } from '../../tls-side.js';
 
 /** How a greeting goes on. */
 export const GreetingResult = {

@@ -1,10 +1,10 @@
-import type { FilesRoute } from '../files/index.js';
-import { isSecurePath } from '../tls-side.js';
+import type { FilesRoute } from '../../files/index.js';
+import { isSecurePath } from '../../tls-side.js';
+import type { HttpRoom } from '../http-room.js';
+import { Method } from '../message/index.js';
 import type { ProducedAnswer } from './body-source.js';
 import type { Exchange } from './exchange.js';
 import { ExchangeState } from './exchange-state.js';
-import type { HttpRoom } from './http-room.js';
-import { Method } from './message/index.js';
 import type { RelayResult } from './relay-result.js';
 
 /** What an answer of ours may be longer than its body. */

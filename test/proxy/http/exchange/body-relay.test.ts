@@ -1,9 +1,9 @@
 import type { Test } from 'tap';
-import { BodyRelay } from '#src/proxy/http/body-relay.js';
-import { HttpBuffers } from '#src/proxy/http/http-buffers.js';
+import { HttpBuffers } from '#src/proxy/http/connection/http-buffers.js';
+import { BodyRelay } from '#src/proxy/http/exchange/body-relay.js';
+import { RelayResult } from '#src/proxy/http/exchange/relay-result.js';
 import type { HttpRoom } from '#src/proxy/http/http-room.js';
 import { Framing } from '#src/proxy/http/message/message-head.js';
-import { RelayResult } from '#src/proxy/http/relay-result.js';
 import { NativeMemory, type Pipe, type PumpTap, type Transport } from '#src/splice/index.js';
 import { nothingTaken, PumpRig } from '#test/support/pump-rig.js';
 import { payload } from '#test/support/random.js';

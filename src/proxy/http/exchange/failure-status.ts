@@ -1,4 +1,4 @@
-import type { CloseReason } from '../counters.js';
+import type { CloseReason } from '../../counters.js';
 
 /** The status that tells a client why there is no connection to an endpoint (RFC 9110 §15.6). */
 export function statusOf(reason: CloseReason): number {

@@ -1,4 +1,4 @@
-import type { HttpConnection } from '#src/proxy/http/connection.js';
+import type { HttpConnection } from '#src/proxy/http/connection/connection.js';
 import type { RouteTimeouts } from '#src/proxy/http/http-snapshot.js';
 import { latenessNames } from '#src/proxy/http/lateness.js';
 import { Errno, SocketOption } from '#src/splice/index.js';
@@ -6,7 +6,7 @@ import { type ExchangeRig, exchangeTest, GET, OK } from '#test/support/exchange-
 import { plainHttp } from '#test/support/http-snapshot.js';
 import type { RawPeer } from '#test/support/raw-peer.js';
 import type { RoomOptions } from '#test/support/worker-room.js';
-import { openGuard, routeOf } from './requests.js';
+import { openGuard, routeOf } from '../requests.js';
 
 const unsaid: RouteTimeouts = {
   connectMs: null,

@@ -1,8 +1,8 @@
+import type { HttpRoom } from '../http-room.js';
+import { Framing, type HttpRejection, type RequestHead } from '../message/index.js';
 import { HeadResult } from './client-response.js';
 import type { Exchange } from './exchange.js';
 import { ExchangeState } from './exchange-state.js';
-import type { HttpRoom } from './http-room.js';
-import { Framing, type HttpRejection, type RequestHead } from './message/index.js';
 import { RelayResult } from './relay-result.js';
 
 /** Of a response of which nothing was sent. */

@@ -5,11 +5,11 @@ import {
   type SideOwner,
   Tunnel,
   TunnelTask,
-} from '../flow/index.js';
-import type { Session } from '../session.js';
-import type { TlsSide } from '../tls-side.js';
+} from '../../flow/index.js';
+import type { Session } from '../../session.js';
+import type { TlsSide } from '../../tls-side.js';
+import type { UpstreamConnection } from '../pool/index.js';
 import type { HttpConnection } from './connection.js';
-import type { UpstreamConnection } from './upstream-connection.js';
 
 /**
  * What becomes of a connection whose protocol was switched (RFC 9110 §7.8): bytes go both ways, and

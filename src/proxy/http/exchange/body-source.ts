@@ -1,8 +1,8 @@
-import type { NativeMemory, Transport } from '../../splice/index.js';
-import type { PathTaken } from '../flow/index.js';
-import type { HeadWriter } from './message/index.js';
+import type { NativeMemory, Transport } from '../../../splice/index.js';
+import type { PathTaken } from '../../flow/index.js';
+import type { HeadWriter } from '../message/index.js';
+import type { ConnectionLine, RequestContext } from '../rewriting/index.js';
 import type { RelayResult } from './relay-result.js';
-import type { ConnectionLine, RequestContext } from './rewriting/index.js';
 
 /** An answer of our own whose body is made while it is sent. */
 export interface ProducedAnswer {

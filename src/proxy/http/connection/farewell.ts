@@ -1,5 +1,5 @@
-import { Outcome } from '../../splice/index.js';
-import type { CloseReason } from '../counters.js';
+import { Outcome } from '../../../splice/index.js';
+import type { CloseReason } from '../../counters.js';
 import type { HttpConnection } from './connection.js';
 import type { HttpBuffers } from './http-buffers.js';
 

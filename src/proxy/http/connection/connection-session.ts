@@ -1,25 +1,25 @@
-import { formatAddress, type SocketAddress, type Transport } from '../../splice/index.js';
-import { CapturedTransport, captureNote, FlowCapture } from '../capture/index.js';
-import type { CloseReason } from '../counters.js';
-import { DialState } from '../dial.js';
-import type { DirectionStatus } from '../flow/index.js';
-import { bytesMoved, describeDirection, type FlowHead } from '../flow/index.js';
-import type { Listener } from '../listener.js';
-import type { WorkerRoom } from '../room.js';
-import type { Session, SessionDetail } from '../session.js';
-import type { SessionStateName } from '../session-state.js';
-import { Timer, type TimerOwner } from '../timer-wheel.js';
-import type { TlsSide } from '../tls-side.js';
-import { describeTls } from '../tls-status.js';
-import type { Upstream } from '../upstream/index.js';
+import { formatAddress, type SocketAddress, type Transport } from '../../../splice/index.js';
+import { CapturedTransport, captureNote, FlowCapture } from '../../capture/index.js';
+import type { CloseReason } from '../../counters.js';
+import { DialState } from '../../dial.js';
+import type { DirectionStatus } from '../../flow/index.js';
+import { bytesMoved, describeDirection, type FlowHead } from '../../flow/index.js';
+import type { Listener } from '../../listener.js';
+import type { WorkerRoom } from '../../room.js';
+import type { Session, SessionDetail } from '../../session.js';
+import type { SessionStateName } from '../../session-state.js';
+import { Timer, type TimerOwner } from '../../timer-wheel.js';
+import type { TlsSide } from '../../tls-side.js';
+import { describeTls } from '../../tls-status.js';
+import type { Upstream } from '../../upstream/index.js';
+import type { Exchange } from '../exchange/index.js';
+import { ExchangeState } from '../exchange/index.js';
+import type { HttpService } from '../http-service.js';
+import { type HttpClient, hostText } from '../routing/index.js';
 import { ConnectionState } from './connection-state.js';
 import { describeHttp, direction } from './connection-status.js';
-import type { Exchange } from './exchange.js';
-import { ExchangeState } from './exchange-state.js';
-import type { HttpService } from './http-service.js';
 import type { HttpTunnel } from './http-tunnel.js';
 import type { RequestReader } from './request-reader.js';
-import { type HttpClient, hostText } from './routing/index.js';
 
 /** An HTTP connection as its worker sees it: who it is, what it does, how much it has moved, how long it may be quiet. */
 export abstract class ConnectionSession implements Session, TimerOwner {

@@ -1,4 +1,4 @@
-import type { HttpConnection } from '#src/proxy/http/connection.js';
+import type { HttpConnection } from '#src/proxy/http/connection/connection.js';
 import type { SocketAddress } from '#src/splice/index.js';
 import { exchangeTest, GET, OK } from '#test/support/exchange-rig.js';
 import { plainHttp } from '#test/support/http-snapshot.js';

@@ -1,6 +1,6 @@
 // What happens to an exchange in the same turn as something else, or before it is ready for it.
-import type { HttpConnection } from '#src/proxy/http/connection.js';
-import { ExchangeState } from '#src/proxy/http/exchange-state.js';
+import type { HttpConnection } from '#src/proxy/http/connection/connection.js';
+import { ExchangeState } from '#src/proxy/http/exchange/exchange-state.js';
 import { ExchangeRig, exchangeTest, GET, OK } from '#test/support/exchange-rig.js';
 import { plainHttp } from '#test/support/http-snapshot.js';
 import { pause, socketTest } from '#test/support/socket-kit.js';

@@ -1,10 +1,10 @@
-import type { WorkerRoom } from '../room.js';
+import type { WorkerRoom } from '../../room.js';
+import type { HttpRoute } from '../http-route.js';
+import type { RouteTimeouts } from '../http-snapshot.js';
+import { Lateness } from '../lateness.js';
 import { BodyRate } from './body-rate.js';
 import type { Exchange } from './exchange.js';
 import { ExchangeState } from './exchange-state.js';
-import type { HttpRoute } from './http-route.js';
-import type { RouteTimeouts } from './http-snapshot.js';
-import { Lateness } from './lateness.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
 

@@ -1,6 +1,6 @@
-import type { BodySource, ProducedAnswer } from '#src/proxy/http/body-source.js';
-import type { HttpConnection } from '#src/proxy/http/connection.js';
-import { RelayResult } from '#src/proxy/http/relay-result.js';
+import type { HttpConnection } from '#src/proxy/http/connection/connection.js';
+import type { BodySource, ProducedAnswer } from '#src/proxy/http/exchange/body-source.js';
+import { RelayResult } from '#src/proxy/http/exchange/relay-result.js';
 import { NativeMemory, Outcome, type Transport } from '#src/splice/index.js';
 import { type ExchangeRig, exchangeTest, GET } from '#test/support/exchange-rig.js';
 import { payload } from '#test/support/random.js';
