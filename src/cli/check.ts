@@ -1,11 +1,12 @@
 import { formatProblem, readConfig } from '../config/index.js';
-import { captureChecks } from '../control/index.js';
+import { captureChecks, validityChecks } from '../control/index.js';
 import { parseOptions, UsageError } from './options.js';
 
 const usage = `headgate check -c FILE
 
 Validates a configuration and prints every problem as FILE:LINE:COLUMN: what is wrong, what was
-expected. Exit code 0 when there is none, 1 otherwise. Warns of directories that cannot be captured to.
+expected. Exit code 0 when there is none, 1 otherwise. Warns of directories that cannot be captured to, and
+of certificates, OCSP responses and revocation lists that have ended, or end soon.
 `;
 
 export async function check(args: readonly string[]): Promise<number> {
@@ -21,7 +22,8 @@ export async function check(args: readonly string[]): Promise<number> {
   const loaded = readConfig(values.config);
   if (loaded.ok) {
     process.stdout.write(`${values.config}: ok\n`);
-    for (const { name, state, detail } of captureChecks(loaded.config)) {
+    const { config } = loaded;
+    for (const { name, state, detail } of [...captureChecks(config), ...validityChecks(config)]) {
       if (state !== 'ok') process.stderr.write(`${values.config}: warning: ${name}: ${detail}\n`);
     }
     return 0;

@@ -1,5 +1,5 @@
 import { type Config, loadConfig, readConfig } from '../config/index.js';
-import { type Check, captureChecks, diagnose } from '../control/index.js';
+import { type Check, captureChecks, diagnose, validityChecks } from '../control/index.js';
 import { parseOptions, UsageError } from './options.js';
 
 const usage = `headgate doctor [-c FILE] [--json]
@@ -8,7 +8,7 @@ Tries what Headgate would use of this machine and says what there is. Exit code 
 missing that it cannot do without.
 
   -c, --config FILE   compare limits with this configuration instead of the defaults, and look at
-                      the directories it captures to
+                      the directories it captures to and at how long its certificates hold
       --json          for other programs
 `;
 
@@ -31,7 +31,11 @@ export async function doctor(args: readonly string[]): Promise<number> {
   }
   if (positionals.length > 0) throw new UsageError(`unexpected "${positionals[0]}"`);
   const config = configOf(values.config);
-  const checks = [...diagnose(config.limits.connectionsMax), ...captureChecks(config)];
+  const checks = [
+    ...diagnose(config.limits.connectionsMax),
+    ...captureChecks(config),
+    ...validityChecks(config),
+  ];
   const isWell = checks.every(({ state }) => state !== 'missing');
   const time = new Date().toISOString();
   process.stdout.write(

@@ -46,9 +46,11 @@ export { configSchema } from './published-schema.js';
 export type { StatusRange } from './status-ranges.js';
 export {
   type CertificateConfig,
+  type CertificateDates,
   type ListenerTlsConfig,
   type OcspFacts,
   parseOcspResponse,
+  parseRevocationLists,
   parseTicketKeys,
   TICKET_KEY_BYTES,
   type TlsVersionName,

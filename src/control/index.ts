@@ -33,3 +33,4 @@ export type {
 } from './statistics.js';
 export { type ListeningAddress, Supervisor } from './supervisor.js';
 export { type InheritedSocket, inheritedSockets, ServiceManager } from './systemd.js';
+export { validityChecks } from './tls/index.js';

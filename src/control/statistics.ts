@@ -18,7 +18,7 @@ import {
 import { errnoName, PumpSlot, syscallNames } from '../splice/index.js';
 import type { CaptureStatistics } from './capture/index.js';
 import type { RouteStatistics } from './route-statistics.js';
-import type { CertificateExpiry } from './tls/index.js';
+import type { Validity } from './tls/index.js';
 import { readTlsStatistics, type TlsStatistics } from './tls-statistics.js';
 import type { UpstreamStatistics } from './upstreams/index.js';
 
@@ -91,8 +91,8 @@ export interface Statistics extends WorkerStatistics {
   routes: readonly RouteStatistics[];
   /** By upstream, what is in the endpoint table. */
   upstreams: readonly UpstreamStatistics[];
-  /** Certificates of listeners. */
-  certificates: readonly (CertificateExpiry & { readonly listener: string })[];
+  /** How long certificates, OCSP responses and revocation lists hold. */
+  validities: readonly Validity[];
   /** Lines the control thread gave up because nobody read standard error. */
   logLinesDropped: number;
   accessFile: {

@@ -199,7 +199,7 @@ export class Supervisor {
       captures: this.site.captures.statistics,
       routes: readRouteStatistics(this.site.admissions.routes),
       upstreams: this.site.upstreams.statistics(),
-      certificates: this.site.credentials.expiries,
+      validities: this.site.credentials.validities,
       uptimeMs: performance.now() - this.startedMs,
       workers: {
         configured: this.site.workers.length,

@@ -55,6 +55,7 @@ export {
 export { TlsError } from './openssl-error.js';
 export { PostHandshake, PostHandshakeEvent } from './post-handshake.js';
 export { RecordSealer, SEALED_CONTENT_MAX, sealedRecord } from './record-sealer.js';
+export { type RevocationListFacts, readRevocationDates } from './revocation-list.js';
 export { ServerContexts } from './server-contexts.js';
 export { SessionSlot } from './session-slot.js';
 export {

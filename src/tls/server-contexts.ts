@@ -211,9 +211,11 @@ function groupsByNames(certificates: readonly CertificateSettings[]): Group[] {
 
 /**
  * Sessions are resumed only where they could have been begun: not those of a listener that asks for
- * no certificates at one that does, though both may have the same ticket keys.
+ * no certificates at one that does, though both may have the same ticket keys. A new revocation list
+ * ends all of them: whoever is on it would get in once more, since nobody looks at it for a resumption.
  */
 function sessionIdContext({ clientAuth }: ServerTlsSettings): NativeMemory {
-  const text = clientAuth === undefined ? '' : [clientAuth.mode, clientAuth.ca].join('\n');
+  const text =
+    clientAuth === undefined ? '' : [clientAuth.mode, clientAuth.ca, clientAuth.crl].join('\n');
   return nativeCopy(createHash('sha256').update(text).digest());
 }

@@ -1,5 +1,6 @@
 import { NativeMemory } from '../splice/index.js';
 import { Misc } from './constants.js';
+import { commonNameText, nameText } from './name-text.js';
 import { type OpenSsl, readString } from './openssl.js';
 import type { TlsVersion } from './settings.js';
 
@@ -31,13 +32,11 @@ interface Cipher {
   readonly id: number;
 }
 
-const SUBJECT_BYTES_MAX = 4096;
 const VERIFY_OK = 0;
 
 const out = new NativeMemory(16);
 const outPointer = new BigUint64Array(out.bytes.buffer, 0, 1);
 const outLength = new Uint32Array(out.bytes.buffer, 8, 1);
-const subjectMemory = new NativeMemory(SUBJECT_BYTES_MAX);
 const protocolMemory = new NativeMemory(256);
 
 /** OpenSSL has one description of each cipher, in a table: so many strings are enough. */
@@ -79,23 +78,10 @@ function selectedProtocol(openssl: OpenSsl, ssl: number): string | undefined {
 function peerCertificate(openssl: OpenSsl, ssl: number): PeerCertificate | undefined {
   const x509 = openssl.SSL_get0_peer_certificate(ssl);
   if (x509 === 0) return undefined;
-  const bio = openssl.BIO_new(openssl.BIO_s_mem());
   const name = openssl.X509_get_subject_name(x509);
-  openssl.X509_NAME_print_ex(bio, name, 0, Misc.XN_FLAG_RFC2253_UTF8);
-  const length = Math.max(0, openssl.BIO_read(bio, subjectMemory.address, SUBJECT_BYTES_MAX));
-  openssl.BIO_free(bio);
-  const subject = subjectMemory.bytes.toString('utf8', 0, length);
-  const { address } = subjectMemory;
-  const { NID_commonName } = Misc;
-  const nameLength = openssl.X509_NAME_get_text_by_NID(
-    name,
-    NID_commonName,
-    address,
-    SUBJECT_BYTES_MAX,
-  );
   return {
-    subject,
-    commonName: nameLength < 0 ? undefined : subjectMemory.bytes.toString('utf8', 0, nameLength),
+    subject: nameText(openssl, name),
+    commonName: commonNameText(openssl, name),
     isVerified: openssl.SSL_get_verify_result(ssl) === VERIFY_OK,
   };
 }

@@ -4,6 +4,7 @@ import { Metrics } from '#src/control/metrics/index.js';
 import { NO_ROUTE, RouteMemory } from '#src/control/route-memory.js';
 import { readRouteStatistics } from '#src/control/route-statistics.js';
 import { readStatistics, type Statistics } from '#src/control/statistics.js';
+import type { Validity } from '#src/control/tls/index.js';
 import type { EndpointStatistics } from '#src/control/upstreams/index.js';
 import { Refusal } from '#src/proxy/http/guarding/index.js';
 import { Lateness } from '#src/proxy/http/lateness.js';
@@ -64,7 +65,9 @@ function busyRoutes(): RouteMemory {
 
 const routes = busyRoutes();
 
-const ocsp = (nextUpdateMs: number | null) => ({ file: 'a.ocsp', thisUpdateMs: 0, nextUpdateMs });
+function validity(kind: Validity['kind'], name: string, notAfterMs: number | null): Validity {
+  return { kind, owner: { listener: 'web' }, name, file: 'f', notBeforeMs: 0, notAfterMs };
+}
 
 function region(): Counters {
   return new Counters(new SharedArrayBuffer(COUNTER_REGION_BYTES));
@@ -88,24 +91,15 @@ function statistics(regions: Counters[], listeners = ['web']): Statistics {
     },
     routes: readRouteStatistics(routes),
     upstreams: [{ name: 'pg', waiting: 2, endpoints: [endpoint] }],
-    certificates: [
-      {
-        listener: 'web',
-        name: 'a.test',
-        file: 'rsa.pem',
-        notBeforeMs: 0,
-        notAfterMs: 9_500,
-        ocsp: ocsp(6_000),
-      },
-      {
-        listener: 'web',
-        name: 'a.test',
-        file: 'ec.pem',
-        notBeforeMs: 0,
-        notAfterMs: 8_500,
-        ocsp: ocsp(null),
-      },
-      { listener: 'web', name: 'b.test', file: undefined, notBeforeMs: 0, notAfterMs: 7_000 },
+    validities: [
+      validity('certificate', 'a.test', 9_500),
+      validity('ocsp_response', 'a.test', 6_000),
+      validity('certificate', 'a.test', 8_500),
+      validity('ocsp_response', 'a.test', null),
+      validity('certificate', 'b.test', 7_000),
+      validity('revocation_list', 'CN=clients', 5_000),
+      validity('revocation_list', 'CN=others', null),
+      { ...validity('certificate', 'CN=proxy', 4_000), owner: { upstream: 'pg' } },
     ],
     logLinesDropped: 7,
     accessFile: { errors: 3, linesLost: 5 },
@@ -277,6 +271,11 @@ t.test('metrics: of two certificates for one name the first to end is told', asy
     [['a.test', 6]],
     'what has no end, or no response, has no series',
   );
+  const list = { listener: 'web', name: 'CN=clients' };
+  t.equal(sampleValue(families, 'headgate_revocation_list_expiry_seconds', list), 5);
+  t.equal(families.get('headgate_revocation_list_expiry_seconds')!.samples.length, 1);
+  const shown = { upstream: 'pg', name: 'CN=proxy' };
+  t.equal(sampleValue(families, 'headgate_upstream_certificate_expiry_seconds', shown), 4);
 });
 
 t.test('metrics: connect times fall into the bucket that includes them', async (t) => {

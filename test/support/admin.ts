@@ -31,7 +31,7 @@ export function idleTarget(overrides: Partial<AdminTarget> = {}): AdminTarget {
       },
       routes: [],
       upstreams: [],
-      certificates: [],
+      validities: [],
       logLinesDropped: 0,
       accessFile: { errors: 0, linesLost: 0 },
     }),

@@ -15,16 +15,22 @@ export interface CertificateKeys {
   readonly names?: readonly string[] | undefined;
 }
 
-/** A certificate with its key, read and found to belong together. */
-export interface CertificateConfig {
-  /** Where it came from, for people. */
-  readonly file: string;
-  /** What clients ask for; empty: it is for nobody's question. */
-  readonly names: readonly string[];
+/** From when to when a certificate holds. */
+export interface CertificateDates {
   /** Its owner, as far as the certificate says. */
   readonly subject: string;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+}
+
+/** A certificate with its key, read and found to belong together. */
+export interface CertificateConfig extends CertificateDates {
+  /** Where it came from, for people. */
+  readonly file: string;
+  /** What clients ask for; empty: it is for nobody's question. */
+  readonly names: readonly string[];
+  /** Of those that lead from it to the root, as far as they are in the file. */
+  readonly issuers: readonly CertificateDates[];
   /** PEM, all of the chain. */
   readonly chain: string;
   /** PEM, decrypted. */
@@ -83,14 +89,21 @@ export function readCertificate(keys: CertificateKeys, files: Files): ReadCertif
   const value = {
     file: keys.cert,
     names: keys.names ?? ownNames,
-    subject: distinguishedName(leaf.subject),
-    notBeforeMs: Date.parse(leaf.validFrom),
-    notAfterMs: Date.parse(leaf.validTo),
+    ...datesOf(leaf),
+    issuers: chain.value.slice(1).map(datesOf),
     chain: pem,
     privateKey,
     ocspFile: keys.ocsp ?? null,
   };
   return { value, problems };
+}
+
+function datesOf({ subject, validFrom, validTo }: X509Certificate): CertificateDates {
+  return {
+    subject: distinguishedName(subject),
+    notBeforeMs: Date.parse(validFrom),
+    notAfterMs: Date.parse(validTo),
+  };
 }
 
 /** Why key and chain do not belong together; null when they do. */

@@ -11,17 +11,24 @@ export function readAuthorities(path: string, files: Files): Parsed<string> {
 
 const CRL = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g;
 
-/** Reads revocation lists, as PEM. */
+const EXPECTED_CRL = 'expected certificate revocation lists (PEM)';
+
+/** Reads a file of revocation lists, as {@link parseRevocationLists} does. */
 export function readRevocationLists(path: string, files: Files): Parsed<string> {
-  const expected = 'expected certificate revocation lists (PEM)';
   const content = files.read(path);
-  if (!content.ok) return refused(`${content.reason}, ${expected}`);
-  const blocks = content.value.toString('latin1').match(CRL) ?? [];
-  if (blocks.length === 0) return refused(`there is no revocation list in it, ${expected}`);
+  return content.ok
+    ? parseRevocationLists(content.value)
+    : refused(`${content.reason}, ${EXPECTED_CRL}`);
+}
+
+/** Finds the revocation lists of a file, as PEM and nothing else. */
+export function parseRevocationLists(content: Buffer): Parsed<string> {
+  const blocks = content.toString('latin1').match(CRL) ?? [];
+  if (blocks.length === 0) return refused(`there is no revocation list in it, ${EXPECTED_CRL}`);
   try {
     createSecureContext({ crl: blocks });
   } catch (error) {
-    return refused(`it cannot be read: ${reasonOf(error)}, ${expected}`);
+    return refused(`it cannot be read: ${reasonOf(error)}, ${EXPECTED_CRL}`);
   }
   return accepted(`${blocks.join('\n')}\n`);
 }

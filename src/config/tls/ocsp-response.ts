@@ -5,8 +5,11 @@ import { accepted, type Parsed, refused } from '../parsed.js';
 import { reasonOf } from './certificate-chain.js';
 
 const EXPECTED = 'expected an OCSP response (DER)';
+
 /** What an OCSP response says of one certificate. */
 export interface OcspFacts {
+  /** It is about that certificate; false: about others only, whose dates these are. */
+  readonly isAboutIt: boolean;
   /** From when on it holds. */
   readonly thisUpdateMs: number;
   /** When there is to be a newer one; null where it does not say. */
@@ -15,21 +18,24 @@ export interface OcspFacts {
 
 /**
  * Reads an OCSP response (RFC 6960 §4.2.1) and finds what it says of a certificate. Its signature is
- * for clients to check: whoever could write the file could write the key, too.
+ * for clients to check: whoever could write the file could write the key, too. One that is about another
+ * certificate is no error: after a renewal the certificate is there before the response.
  */
 export function parseOcspResponse(der: Uint8Array, subject: X509Certificate): Parsed<OcspFacts> {
   let answer: SingleResponse | undefined;
+  let others: readonly SingleResponse[];
   try {
-    const found = findAnswer(der, subject);
+    const found = readAnswers(der);
     if (typeof found === 'string') return refused(`${found}, ${EXPECTED}`);
-    answer = found;
+    answer = found.find(({ certID }) => integer(certID.serialNumber) === serialOf(subject));
+    others = found;
   } catch (error) {
     return refused(`it cannot be read: ${reasonOf(error)}, ${EXPECTED}`);
   }
   if (answer === undefined) {
-    return refused(
-      `it says nothing of the certificate with the serial number ${subject.serialNumber}, expected the OCSP response for that one`,
-    );
+    const [other] = others;
+    if (other === undefined) return refused(`it says nothing of anybody, ${EXPECTED}`);
+    return accepted(factsOf(other, false));
   }
   const { good, revoked } = answer.certStatus;
   if (revoked !== undefined) {
@@ -38,14 +44,19 @@ export function parseOcspResponse(der: Uint8Array, subject: X509Certificate): Pa
   if (good === undefined) {
     return refused('it says that the certificate is unknown, expected one that is good');
   }
-  return accepted({
-    thisUpdateMs: answer.thisUpdate.getTime(),
-    nextUpdateMs: answer.nextUpdate?.getTime() ?? null,
-  });
+  return accepted(factsOf(answer, true));
 }
 
-/** The answer for a certificate, if there is one, or why there is none for anybody. */
-function findAnswer(der: Uint8Array, subject: X509Certificate) {
+function factsOf({ thisUpdate, nextUpdate }: SingleResponse, isAboutIt: boolean): OcspFacts {
+  return {
+    isAboutIt,
+    thisUpdateMs: thisUpdate.getTime(),
+    nextUpdateMs: nextUpdate?.getTime() ?? null,
+  };
+}
+
+/** The answers, or why there are none. */
+function readAnswers(der: Uint8Array): readonly SingleResponse[] | string {
   // Loaded for those who staple, because it takes as long as everything else at start.
   const load = createRequire(import.meta.url);
   const { AsnConvert } = load('@peculiar/asn1-schema') as typeof import('@peculiar/asn1-schema');
@@ -62,9 +73,12 @@ function findAnswer(der: Uint8Array, subject: X509Certificate) {
     response.responseBytes.response.buffer,
     ocsp.BasicOCSPResponse,
   );
-  // Serial numbers are random and long: the issuer's name and key need not be compared.
-  const serial = BigInt(`0x${subject.serialNumber}`);
-  return tbsResponseData.responses.find(({ certID }) => integer(certID.serialNumber) === serial);
+  return tbsResponseData.responses;
+}
+
+/** Serial numbers are random and long: the issuer's name and key need not be compared. */
+function serialOf({ serialNumber }: X509Certificate): bigint {
+  return BigInt(`0x${serialNumber}`);
 }
 
 function integer(bytes: ArrayBuffer): bigint {

@@ -101,7 +101,7 @@ const certificate = Type.Object(
       file({
         title: 'OCSP response',
         description:
-          'A file with the OCSP response to staple (DER), such as `openssl ocsp -respout` writes. Read again when it changes; one that has expired is not sent.',
+          'A file with the OCSP response to staple (DER), such as `openssl ocsp -respout` writes. Read again when it changes; one that has expired, or is about another certificate, is not sent.',
         examples: ['/var/lib/headgate/example.com.ocsp'],
       }),
     ),
@@ -177,7 +177,7 @@ const clientAuth = Type.Object(
       file({
         title: 'revocation lists',
         description:
-          'A file with certificate revocation lists, PEM; then there must be one of every authority in the chain.',
+          'A file with certificate revocation lists, PEM; then there must be one of every authority in the chain. Read again when it changes; with one that is past its next update no client gets in.',
         examples: ['/etc/headgate/clients.crl'],
       }),
     ),

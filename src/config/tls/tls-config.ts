@@ -4,7 +4,7 @@ import { parseDuration } from '../quantity.js';
 import type { ConfigFile } from '../schema.js';
 import { parseServerName } from '../server-name.js';
 import { type CertificateConfig, type CertificateKeys, readCertificate } from './certificate.js';
-import { readAuthorities, readRevocationLists } from './client-auth.js';
+import { readAuthorities } from './client-auth.js';
 import { toProtocol } from './protocol.js';
 
 type ListenerTlsFile = NonNullable<ConfigFile['listeners'][string]['tls']>;
@@ -32,11 +32,8 @@ export function toListenerTls(file: ListenerTlsFile, files: Files) {
             /** PEM */
             ca: valid(readAuthorities(file.client_auth.ca, files)),
             verifyDepth: file.client_auth.verify_depth,
-            /** PEM; null: nobody asks. */
-            crl:
-              file.client_auth.crl === undefined
-                ? null
-                : valid(readRevocationLists(file.client_auth.crl, files)),
+            /** Where the revocation lists are; null: nobody asks. */
+            crlFile: file.client_auth.crl ?? null,
           },
   };
 }

@@ -1,8 +1,9 @@
 import type { DirectionStatistics, ListenerStatistics, Statistics } from '../statistics.js';
 import type { Build } from './build.js';
 import { captureFamilies } from './capture-families.js';
-import { certificateExpiry, ocspResponseExpiry } from './certificate-expiry.js';
+
 import { endpointFamilies } from './endpoint-families.js';
+import { expiryFamilies } from './expiry-families.js';
 import { fileFamilies } from './file-families.js';
 import { histogramSamples } from './histogram-samples.js';
 import { mirrorFamilies } from './mirror-families.js';
@@ -119,8 +120,7 @@ export const families: readonly MetricFamily[] = [
         })),
       ),
   },
-  certificateExpiry,
-  ocspResponseExpiry,
+  ...expiryFamilies,
   {
     name: 'headgate_accept_pauses_total',
     type: 'counter',

@@ -2,7 +2,9 @@ import type { Logger } from 'pino';
 import type { Config } from '../../config/index.js';
 import type { ServerTlsSettings } from '../../tls/index.js';
 import { ExpiryWatch } from './expiry-watch.js';
-import { type CertificateExpiry, ServerCredentials } from './server-credentials.js';
+import { ServerCredentials } from './server-credentials.js';
+import { upstreamValidities } from './upstream-validity.js';
+import type { Validity } from './validity.js';
 
 const REFRESH_MS = 60_000;
 
@@ -12,8 +14,13 @@ export interface CredentialsOptions {
   readonly onChange: () => void;
 }
 
-/** Credentials of every listener that terminates TLS, by its name, made and not yet in force. */
-export type PreparedCredentials = ReadonlyMap<string, ServerCredentials>;
+/** Made for a configuration, and not yet in force. */
+export interface PreparedCredentials {
+  /** Of every listener that terminates TLS, by its name. */
+  readonly listeners: ReadonlyMap<string, ServerCredentials>;
+  /** Of what is shown to upstreams, which changes with a reload only. */
+  readonly upstreams: readonly Validity[];
+}
 
 /**
  * What listeners terminate TLS with: certificates and keys from the configuration, and what changes
@@ -26,7 +33,7 @@ export type PreparedCredentials = ReadonlyMap<string, ServerCredentials>;
  * ```
  */
 export class Credentials {
-  private current: PreparedCredentials = new Map();
+  private current: PreparedCredentials = { listeners: new Map(), upstreams: [] };
   private readonly expiryWatch: ExpiryWatch;
   private readonly timer: NodeJS.Timeout;
   /** By file: the complaint about it that was logged last. */
@@ -43,44 +50,44 @@ export class Credentials {
    *
    * @throws Error with one line when a file is not what it was when the configuration was read
    */
-  prepare({ listeners }: Config, nowMs = Date.now()): PreparedCredentials {
+  prepare({ listeners, upstreams }: Config, nowMs = Date.now()): PreparedCredentials {
     const next = new Map<string, ServerCredentials>();
     for (const { name, tls } of listeners) {
       if (tls === null) continue;
-      const earlier = this.current.get(name);
-      next.set(name, new ServerCredentials(tls, nowMs, earlier));
+      const earlier = this.current.listeners.get(name);
+      next.set(name, new ServerCredentials(name, tls, nowMs, earlier));
     }
-    return next;
+    return { listeners: next, upstreams: upstreamValidities(upstreams) };
   }
 
-  /** From here on they are in force; the log hears of certificates that end soon. */
+  /** From here on they are in force; the log hears of what ends soon. */
   adopt(prepared: PreparedCredentials, nowMs = Date.now()): void {
     this.current = prepared;
     this.complaints.clear();
-    this.expiryWatch.look(this.expiries, nowMs);
+    this.expiryWatch.look(this.validities, nowMs);
   }
 
   /** By listener. */
   get settings(): ReadonlyMap<string, ServerTlsSettings> {
-    return new Map([...this.current].map(([name, { settings }]) => [name, settings]));
+    return new Map([...this.current.listeners].map(([name, { settings }]) => [name, settings]));
   }
 
-  get expiries(): (CertificateExpiry & { readonly listener: string })[] {
-    return [...this.current].flatMap(([listener, { expiries }]) =>
-      expiries.map((one) => ({ listener, ...one })),
-    );
+  /** How long everything holds that is in force. */
+  get validities(): Validity[] {
+    const { listeners, upstreams } = this.current;
+    return [...[...listeners.values()].flatMap(({ validities }) => validities), ...upstreams];
   }
 
   /** Looks at files and clocks again. */
   refresh(nowMs = Date.now()): void {
     let isChanged = false;
-    for (const [listener, credentials] of this.current) {
+    for (const [listener, credentials] of this.current.listeners) {
       const before = credentials.settings;
       for (const { file, reason } of credentials.refresh(nowMs))
         this.complain(listener, file, reason);
       isChanged ||= credentials.settings !== before;
     }
-    this.expiryWatch.look(this.expiries, nowMs);
+    this.expiryWatch.look(this.validities, nowMs);
     if (isChanged) this.options.onChange();
   }
 

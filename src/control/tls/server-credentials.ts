@@ -5,13 +5,28 @@ import {
   type OcspFacts,
   type Parsed,
   parseOcspResponse,
+  parseRevocationLists,
 } from '../../config/index.js';
-import type { CertificateSettings, ServerTlsSettings } from '../../tls/index.js';
+import {
+  type CertificateSettings,
+  type ClientAuthSettings,
+  loadOpenSsl,
+  type RevocationListFacts,
+  readRevocationDates,
+  type ServerTlsSettings,
+} from '../../tls/index.js';
 import { withFingerprint } from './fingerprint.js';
-import { type OcspValidity, ocspProblem } from './ocsp-validity.js';
 import { protocolSettings } from './protocol-settings.js';
 import { makeSelfSigned, type SelfSigned } from './self-signed.js';
 import { FileTicketKeys, RandomTicketKeys, type TicketKeys } from './ticket-keys.js';
+import {
+  certificateValidities,
+  isSendable,
+  ocspValidity,
+  revocationValidity,
+  type Validity,
+  type ValidityOwner,
+} from './validity.js';
 import { WatchedFile } from './watched-file.js';
 
 /** A certificate made here is made anew when it has less than this left. */
@@ -23,31 +38,26 @@ export interface RefreshProblem {
   readonly reason: string;
 }
 
-/** When a certificate of a listener ends. */
-export interface CertificateExpiry {
-  /** A server name it is for, or its owner. */
-  readonly name: string;
-  /** Where it came from; nothing for one that was made here. */
-  readonly file: string | undefined;
-  readonly notBeforeMs: number;
-  readonly notAfterMs: number;
-  /** What is stapled with it, where that is configured. */
-  readonly ocsp?: OcspValidity | undefined;
-}
-
 interface Stapled {
   readonly certificate: CertificateConfig;
   readonly response: WatchedFile<OcspFacts> | undefined;
 }
 
+/** PEM, and what is known of it. */
+interface RevocationLists {
+  readonly pem: string;
+  readonly facts: readonly RevocationListFacts[];
+}
+
 /**
  * What one listener terminates TLS with, as far as it changes while the configuration does not: ticket
- * keys, OCSP responses, a certificate made here.
+ * keys, OCSP responses, revocation lists, a certificate made here.
  */
 export class ServerCredentials {
   /** What workers should know now. */
   settings: ServerTlsSettings;
   private readonly stapled: readonly Stapled[];
+  private readonly revocationLists: WatchedFile<RevocationLists> | undefined;
   private readonly tickets: TicketKeys | undefined;
   private selfSigned: SelfSigned | undefined;
 
@@ -56,6 +66,7 @@ export class ServerCredentials {
    * @throws Error with one line when a file is not good any more
    */
   constructor(
+    private readonly listener: string,
     readonly config: ListenerTlsConfig,
     nowMs: number,
     earlier?: ServerCredentials,
@@ -64,6 +75,7 @@ export class ServerCredentials {
       certificate,
       response: watchedResponse(certificate),
     }));
+    this.revocationLists = watchedLists(config);
     this.tickets = ticketKeys(config, nowMs, earlier?.tickets);
     const isSame = String(earlier?.config.selfSigned) === String(config.selfSigned);
     if (isSame) this.selfSigned = earlier?.selfSigned;
@@ -71,17 +83,14 @@ export class ServerCredentials {
     this.settings = this.makeSettings(nowMs);
   }
 
-  get expiries(): CertificateExpiry[] {
-    const { selfSigned } = this;
-    if (selfSigned !== undefined) {
-      const { notBeforeMs, notAfterMs } = selfSigned;
-      return [{ name: this.config.selfSigned[0]!, file: undefined, notBeforeMs, notAfterMs }];
-    }
-    return this.stapled.map(({ certificate, response }) => {
-      const { names, subject, file, notBeforeMs, notAfterMs } = certificate;
-      const ocsp = response && { file: response.path, ...response.current };
-      return { name: names[0] ?? subject, file, notBeforeMs, notAfterMs, ocsp };
-    });
+  /** How long everything holds that this listener has. */
+  get validities(): Validity[] {
+    const owner = { listener: this.listener };
+    const lists = this.revocationLists;
+    const ofLists = (lists?.current.facts ?? []).map((facts) =>
+      revocationValidity(owner, lists!.path, facts),
+    );
+    return [...this.ownValidity(owner), ...this.stapledValidities(owner), ...ofLists];
   }
 
   /** Looks whether files have changed and whether it is time for new keys; {@link settings} are then others. */
@@ -93,11 +102,31 @@ export class ServerCredentials {
     for (const { response } of this.stapled) {
       if (response !== undefined) note(response.path, response.refresh());
     }
+    const { revocationLists } = this;
+    if (revocationLists !== undefined) note(revocationLists.path, revocationLists.refresh());
     note(this.config.tickets?.keyFile ?? '', this.tickets?.refresh(nowMs));
     this.renew(nowMs);
     const settings = this.makeSettings(nowMs);
     if (settings.fingerprint !== this.settings.fingerprint) this.settings = settings;
     return problems;
+  }
+
+  private ownValidity(owner: ValidityOwner): Validity[] {
+    const { selfSigned } = this;
+    if (selfSigned === undefined) return [];
+    const { notBeforeMs, notAfterMs } = selfSigned;
+    const name = this.config.selfSigned[0]!;
+    return [{ kind: 'certificate', owner, name, file: undefined, notBeforeMs, notAfterMs }];
+  }
+
+  private stapledValidities(owner: ValidityOwner): Validity[] {
+    return this.stapled.flatMap(({ certificate, response }) => {
+      const { names, subject, file } = certificate;
+      const name = names[0] ?? subject;
+      const ofChain = certificateValidities(owner, name, file, certificate);
+      if (response === undefined) return ofChain;
+      return [...ofChain, ocspValidity(owner, name, response.path, response.current)];
+    });
   }
 
   private renew(nowMs: number): void {
@@ -108,8 +137,9 @@ export class ServerCredentials {
   }
 
   private makeSettings(nowMs: number): ServerTlsSettings {
-    const { config, tickets, selfSigned } = this;
+    const { config, tickets, selfSigned, revocationLists } = this;
     const { alpn, clientAuth } = config;
+    const crl = revocationLists?.current.pem;
     const own = selfSigned && {
       names: selfSigned.names,
       chain: selfSigned.chain,
@@ -120,8 +150,7 @@ export class ServerCredentials {
       certificates: own ? [own] : this.stapled.map((one) => certificateSettings(one, nowMs)),
       alpn,
       ticketKeys: tickets?.keys ?? [],
-      clientAuth:
-        clientAuth === null ? undefined : { ...clientAuth, crl: clientAuth.crl ?? undefined },
+      clientAuth: clientAuth === null ? undefined : clientAuthSettings(clientAuth, crl),
     });
   }
 }
@@ -131,8 +160,7 @@ function certificateSettings(
   nowMs: number,
 ): CertificateSettings {
   const { names, chain, privateKey } = certificate;
-  // A client that gets an old one may refuse the connection; without one it asks, or does not care.
-  const isFresh = response !== undefined && ocspProblem(response.current, nowMs) === undefined;
+  const isFresh = response !== undefined && isSendable(response.current, nowMs);
   // A plain array of its own: a Buffer of Node's pool would take its neighbours along.
   const ocsp = isFresh ? Uint8Array.from(response.bytes) : undefined;
   return { names, chain, key: privateKey, ocsp };
@@ -141,7 +169,29 @@ function certificateSettings(
 function watchedResponse({ ocspFile, chain }: CertificateConfig) {
   if (ocspFile === null) return undefined;
   const leaf = new X509Certificate(chain);
-  return new WatchedFile(ocspFile, (content) => parseOcspResponse(content, leaf));
+  return new WatchedFile<OcspFacts>(ocspFile, (content, before) => {
+    const parsed = parseOcspResponse(content, leaf);
+    // It may be for a certificate that comes with the next reload: the one there is goes on.
+    const isWorse = parsed.ok && !parsed.value.isAboutIt && before?.isAboutIt === true;
+    return isWorse ? { ok: false, reason: 'it is about another certificate' } : parsed;
+  });
+}
+
+function watchedLists({ clientAuth }: ListenerTlsConfig) {
+  if (clientAuth === null || clientAuth.crlFile === null) return undefined;
+  return new WatchedFile<RevocationLists>(clientAuth.crlFile, (content) => {
+    const parsed = parseRevocationLists(content);
+    if (!parsed.ok) return parsed;
+    const pem = parsed.value;
+    return { ok: true, value: { pem, facts: readRevocationDates(loadOpenSsl(), pem) } };
+  });
+}
+
+function clientAuthSettings(
+  { mode, ca, verifyDepth }: NonNullable<ListenerTlsConfig['clientAuth']>,
+  crl: string | undefined,
+): ClientAuthSettings {
+  return { mode, ca, verifyDepth, crl };
 }
 
 function ticketKeys(

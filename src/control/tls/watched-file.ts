@@ -8,12 +8,13 @@ export class WatchedFile<Value> {
   /** @throws Error with one line when it is not good to begin with */
   constructor(
     readonly path: string,
-    private readonly parse: (content: Buffer) => Parsed<Value>,
+    private readonly parse: (content: Buffer, before: Value | undefined) => Parsed<Value>,
   ) {
-    const read = this.read();
-    if (!read.ok) throw new Error(`${path}: ${read.reason}`);
-    this.content = read.value.content;
-    this.value = read.value.parsed;
+    const content = readContent(path);
+    const parsed = content.ok ? parse(content.value, undefined) : content;
+    if (!parsed.ok) throw new Error(`${path}: ${parsed.reason}`);
+    this.content = (content as { value: Buffer }).value;
+    this.value = parsed.value;
   }
 
   get current(): Value {
@@ -26,20 +27,13 @@ export class WatchedFile<Value> {
 
   /** Reads it again: whether it is another one, or why it stays the one it was. */
   refresh(): Parsed<boolean> {
-    const read = this.read();
-    if (!read.ok) return read;
-    const isNew = !read.value.content.equals(this.content);
-    this.content = read.value.content;
-    this.value = read.value.parsed;
-    return { ok: true, value: isNew };
-  }
-
-  private read(): Parsed<{ content: Buffer; parsed: Value }> {
     const content = readContent(this.path);
     if (!content.ok) return content;
-    const parsed = this.parse(content.value);
-    return parsed.ok
-      ? { ok: true, value: { content: content.value, parsed: parsed.value } }
-      : parsed;
+    if (content.value.equals(this.content)) return { ok: true, value: false };
+    const parsed = this.parse(content.value, this.value);
+    if (!parsed.ok) return parsed;
+    this.content = content.value;
+    this.value = parsed.value;
+    return { ok: true, value: true };
   }
 }

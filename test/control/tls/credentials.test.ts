@@ -152,17 +152,18 @@ testWith(
     const isStapled = () => settingsOf(rig).certificates[0]!.ocsp !== undefined;
     credentials.adopt(credentials.prepare(config, now), now);
     t.ok(isStapled());
-    const { ocsp } = credentials.expiries[0]!;
-    t.ok(Math.abs(ocsp!.nextUpdateMs! - now - 7 * DAY_MS) < 60_000);
+    const ocsp = credentials.validities.find(({ kind }) => kind === 'ocsp_response');
+    t.ok(Math.abs(ocsp!.notAfterMs! - now - 7 * DAY_MS) < 60_000);
     const told = (day: number) => {
       rig.warnings.length = 0;
       credentials.refresh(now + day * DAY_MS);
       return rig.warnings;
     };
-    t.strictSame(told(6.9), []);
+    t.strictSame(told(5.2), []);
     const about = { listener: 'web', name: 'site.test', file: 'site.ocsp' };
-    const next_update = new Date(ocsp!.nextUpdateMs!).toISOString();
-    const expired = { message: /OCSP response has expired.*fetch/, ...about, next_update };
+    const not_after = new Date(ocsp!.notAfterMs!).toISOString();
+    t.match(told(5.3), [{ message: /OCSP response expires soon/, ...about, not_after }]);
+    const expired = { message: /OCSP response has expired.*fetch/, ...about, not_after };
     t.match(told(7.1), [expired]);
     t.notOk(isStapled());
     t.strictSame(told(7.9), [], 'once a day');
@@ -177,20 +178,20 @@ testWith(
 
 testWith(missing, 'credentials: who ends soon is told, once a day', { timeout }, async (t) => {
   const kit = makeKit(t);
-  kit.issue('site', { names: ['DNS:site.test'], days: 30 });
+  kit.issue('site', { names: ['DNS:site.test'], days: 90 });
   const rig = makeRig(t);
   const { credentials } = rig;
   const now = Date.now();
   const tls = '{ certificates: [{ cert: site.pem, key: site.key }] }';
   credentials.adopt(credentials.prepare(configOf({ web: tls }), now), now);
   t.strictSame(rig.warnings, []);
-  const [expiry] = credentials.expiries;
-  t.match(expiry, { listener: 'web', name: 'site.test', file: 'site.pem' });
-  t.ok(Math.abs(expiry!.notAfterMs - now - 30 * DAY_MS) < 60_000);
-  for (const day of [15, 17, 17.5, 18.1]) credentials.refresh(now + day * DAY_MS);
+  const [expiry] = credentials.validities;
+  t.match(expiry, { owner: { listener: 'web' }, name: 'site.test', file: 'site.pem' });
+  t.ok(Math.abs(expiry!.notAfterMs! - now - 90 * DAY_MS) < 60_000);
+  for (const day of [75, 77, 77.5, 78.1]) credentials.refresh(now + day * DAY_MS);
   const soon = { message: 'tls: a certificate expires soon', listener: 'web', name: 'site.test' };
   t.match(rig.warnings, [soon, soon]);
-  credentials.refresh(now + 31 * DAY_MS);
+  credentials.refresh(now + 91 * DAY_MS);
   t.match(rig.warnings[2], { message: 'tls: a certificate has expired', file: 'site.pem' });
   t.equal(rig.warnings.length, 3);
 });
