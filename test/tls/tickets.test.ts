@@ -10,7 +10,7 @@ import {
 import { SessionCache } from '#src/tls/session-slot.js';
 import { type SocketKit, socketTest } from '#test/support/socket-kit.js';
 import { TlsEnds } from '#test/support/tls-ends.js';
-import { authority, certificate } from '#test/support/tls-kit.js';
+import { authority, certificate, kit as certificates } from '#test/support/tls-kit.js';
 import { clientContext, serverContexts } from '#test/support/tls-pair.js';
 
 const { Tls12, Tls13 } = TlsVersion;
@@ -74,6 +74,17 @@ for (const version of [Tls12, Tls13]) {
     const asking = { ticketKeys: [one], clientAuth };
     t.same(tour(kit, asking, asking), [false, true]);
     t.same(tour(kit, open, asking), [false, false], 'resumes no session of one that does not');
+    certificates.revocationList('first.crl', 'authority', 3600);
+    certificates.revocationList('second.crl', 'authority', 7200);
+    const listed = (file: string) => ({
+      ticketKeys: [one],
+      clientAuth: { ...clientAuth, crl: certificates.text(file) },
+    });
+    t.same(
+      tour(kit, listed('first.crl'), listed('first.crl'), listed('second.crl')),
+      [false, true, false],
+      'nor one from before its revocation list: whoever is on it would get in',
+    );
   });
 
   socketTest(`tickets: the certificate of a resumed client (${name})`, async (t, kit) => {
