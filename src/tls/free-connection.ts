@@ -3,8 +3,8 @@ import type { OpenSsl } from './openssl.js';
 
 /**
  * `SSL_free`. OpenSSL takes a connection that ends without close_notify for a broken one and will not
- * resume its session (ssl_clear_bad_session); where somebody else says close_notify, or will, it has to
- * be told.
+ * resume its session (ssl_clear_bad_session), as SSL 3.0 and TLS 1.0 wanted it; since then it may be resumed
+ * (RFC 4346 §7.2.1), and it has to be told.
  *
  * @param isGood nothing is wrong with the session
  */

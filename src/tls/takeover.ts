@@ -82,7 +82,7 @@ class KernelTakeover {
     const suite = this.suite!;
     if (sending === undefined && receiving === undefined) return handshake.takeOver();
     if (sending !== undefined && receiving !== undefined) {
-      const tickets = this.ticketIntake(suite);
+      const tickets = this.ticketIntake(suite, false);
       handshake.release();
       const writer = new KernelTlsWriter(kernel, fd, suite, sending);
       const reader = new KernelTlsReader(kernel, fd, suite, isServer, receiving, writer, tickets);
@@ -95,20 +95,26 @@ class KernelTakeover {
       const writer = new KernelTlsWriter(kernel, fd, suite, sending);
       return new KernelTlsTransport(kernel, fd, reader, writer);
     }
+    const tickets = this.ticketIntake(suite, true);
     const writer = new OpenSslWriter(handshake.takeOver());
-    const reader = new KernelTlsReader(kernel, fd, suite, isServer, receiving!, writer);
+    const reader = new KernelTlsReader(kernel, fd, suite, isServer, receiving!, writer, tickets);
     return new KernelTlsTransport(kernel, fd, reader, writer);
   }
 
-  /** A server of TLS 1.3 sends its tickets under its traffic key, to what is OpenSSL's no more. */
-  private ticketIntake(suite: CipherSuite): TicketIntake | undefined {
+  /**
+   * A server of TLS 1.3 sends its tickets under its traffic key, to what is OpenSSL's no more.
+   *
+   * @param isSending OpenSSL still has the other direction, and the connection
+   */
+  private ticketIntake(suite: CipherSuite, isSending: boolean): TicketIntake | undefined {
     const { handshake } = this;
     const { openssl, sessionSlot } = handshake;
     if (suite.version !== TlsVersion.Tls13 || sessionSlot === undefined) return undefined;
     const key = tls13Key(suite, handshake.secrets!.server);
     const sealer = RecordSealer.open(openssl, suite.cipher, key);
     if (sealer === undefined) return undefined;
-    return new TicketIntake(openssl, handshake.surrender(), sealer, handshake, sessionSlot);
+    const ssl = isSending ? handshake.ssl : handshake.surrender();
+    return new TicketIntake(openssl, ssl, isSending, sealer, handshake, sessionSlot);
   }
 
   /** The connection will not be: overwrites what was kept. */

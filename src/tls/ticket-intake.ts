@@ -49,7 +49,8 @@ export class TicketIntake {
   private isReleased = false;
 
   /**
-   * @param ssl an SSL whose handshake is done and that has read nothing since; this object frees it
+   * @param ssl an SSL whose handshake is done and that has read nothing since
+   * @param isSending it still seals what is sent, for its owner to free; otherwise this object frees it
    * @param sealer under the server's key; this object releases it
    * @param asked told of the sessions
    * @param slot where it puts them
@@ -57,13 +58,14 @@ export class TicketIntake {
   constructor(
     private readonly openssl: OpenSsl,
     private readonly ssl: number,
+    private readonly isSending: boolean,
     private readonly sealer: RecordSealer,
     private readonly asked: Caller,
     private readonly slot: SessionSlot,
   ) {
     this.bio = openssl.BIO_new(openssl.BIO_s_mem());
     openssl.SSL_set0_rbio(ssl, this.bio);
-    openssl.SSL_set0_wbio(ssl, openssl.BIO_new(openssl.BIO_s_null()));
+    if (!isSending) openssl.SSL_set0_wbio(ssl, openssl.BIO_new(openssl.BIO_s_null()));
   }
 
   /**
@@ -91,6 +93,7 @@ export class TicketIntake {
     this.isReleased = true;
     this.sealer.release();
     this.openssl.ERR_clear_error();
+    if (this.isSending) return;
     freeConnection(this.openssl, this.ssl, this.outcome === TicketOutcome.Kept);
   }
 

@@ -10,6 +10,7 @@ import {
 } from '../splice/index.js';
 import { type Caller, readAsking } from './callbacks.js';
 import { Misc, SslError } from './constants.js';
+import { freeConnection } from './free-connection.js';
 import { failureOf, type HandshakeFailure } from './handshake-failure.js';
 import { lastErrno, type OpenSsl } from './openssl.js';
 import { TicketOutcome } from './ticket-intake.js';
@@ -346,6 +347,6 @@ export class UserlandTlsTransport implements TlsTransport {
 
   private free(): void {
     this.openssl.ERR_clear_error();
-    this.openssl.SSL_free(this.ssl);
+    freeConnection(this.openssl, this.ssl, !this.isBroken);
   }
 }

@@ -47,6 +47,8 @@ class Connection {
 }
 
 export interface EmulationOptions {
+  /** A direction that it has no cipher for: TLS_TX or TLS_RX. */
+  readonly missing?: number;
   /** As Linux 6.14 can; otherwise a second key is EBUSY. */
   readonly canRenewKeys?: boolean;
   /** What recvmsg(2) gives at a time at most. */
@@ -105,6 +107,7 @@ export class KernelTlsEmulation {
   }
 
   private setKey(connection: Connection, direction: number, info: Buffer): number {
+    if (direction === this.options.missing) return -Errno.ENOENT;
     const isFirst = (direction === TLS_TX ? connection.tx : connection.rx) === undefined;
     if (!isFirst && this.options.canRenewKeys !== true) return -Errno.EBUSY;
     const cipher = Object.values(kernelCiphers).find(
