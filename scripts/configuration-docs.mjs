@@ -4,14 +4,14 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import { expectation } from '../dist/config/expectation.js';
-import { configSchema } from '../dist/config/schema.js';
+import { configSchema } from '../dist/config/schema/schema.js';
+import { expectation } from '../dist/config/validation/expectation.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 const introduction = `# Configuration
 
-<!-- Made from src/config/schema.ts by \`npm run docs\`; change it there. -->
+<!-- Made from src/config/schema/ by \`npm run docs\`; change it there. -->
 
 One YAML file says everything: where connections are accepted, where they go, and how much of the machine that
 may take. \`headgate check -c FILE\` finds every mistake in it at once, each as \`file:line:column\`. An editor with

@@ -1,6 +1,5 @@
-import { valid } from './parsed.js';
-import { parseDuration, parseSize } from './quantity.js';
-import type { ConfigFile } from './schema.js';
+import type { ConfigFile } from './schema/index.js';
+import { parseDuration, parseSize, valid } from './values/index.js';
 
 type ListenerFile = ConfigFile['listeners'][string];
 type CaptureFile = NonNullable<NonNullable<ListenerFile['tcp']>['capture']>;

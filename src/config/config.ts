@@ -1,18 +1,22 @@
-import { parseBindAddress, parseListenAddress } from './address.js';
 import { toCapture } from './capture-config.js';
-import type { Files } from './files.js';
 import { toHttp } from './http-config.js';
 import { toRequestTimeouts } from './http-timeouts.js';
 import { toMirror } from './mirror-config.js';
-import { parseNetwork } from './network.js';
 import { toOutboundUpstreams } from './outbound-config.js';
-import { valid } from './parsed.js';
-import { parseDuration, parseSize } from './quantity.js';
-import type { ConfigFile } from './schema.js';
-import { parseServerName } from './server-name.js';
+import type { ConfigFile } from './schema/index.js';
 import { toListenerSocket } from './socket-config.js';
 import { toListenerTls } from './tls/index.js';
 import { toUpstream } from './upstream-config.js';
+import {
+  type Files,
+  parseBindAddress,
+  parseDuration,
+  parseListenAddress,
+  parseNetwork,
+  parseServerName,
+  parseSize,
+  valid,
+} from './values/index.js';
 
 /**
  * The configuration as the program uses it: complete, numbers in one unit, addresses parsed. Nothing but

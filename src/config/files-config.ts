@@ -1,8 +1,5 @@
-import { parseCandidate } from './file-candidate.js';
-import { valid } from './parsed.js';
-import { parsePathPattern } from './path-pattern.js';
-import { parseDuration } from './quantity.js';
-import type { ConfigFile } from './schema.js';
+import type { ConfigFile } from './schema/index.js';
+import { parseCandidate, parseDuration, parsePathPattern, valid } from './values/index.js';
 
 type HttpFile = NonNullable<ConfigFile['listeners'][string]['http']>;
 type FilesFile = NonNullable<NonNullable<HttpFile['routes']>[number]['files']>;

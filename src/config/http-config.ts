@@ -1,17 +1,22 @@
-import { parseRemovableField } from './field-name.js';
 import { toFileServing } from './files-config.js';
-import { parseTemplate, type Template } from './header-template.js';
-import { parseHostPattern } from './host-pattern.js';
 import { toRouteTimeouts } from './http-timeouts.js';
 import { toMirror } from './mirror-config.js';
-import { parseNetwork } from './network.js';
 import { toOutbound } from './outbound-config.js';
-import { valid } from './parsed.js';
-import { parsePath, parsePathPattern } from './path-pattern.js';
-import { parseDuration, parseSize } from './quantity.js';
-import type { ConfigFile } from './schema.js';
-import { parseServerName } from './server-name.js';
-import { parseStatusRanges } from './status-ranges.js';
+import type { ConfigFile } from './schema/index.js';
+import {
+  parseDuration,
+  parseHostPattern,
+  parseNetwork,
+  parsePath,
+  parsePathPattern,
+  parseRemovableField,
+  parseServerName,
+  parseSize,
+  parseStatusRanges,
+  parseTemplate,
+  type Template,
+  valid,
+} from './values/index.js';
 
 type HttpFile = NonNullable<ConfigFile['listeners'][string]['http']>;
 type RouteFile = NonNullable<HttpFile['routes']>[number];

@@ -1,6 +1,5 @@
-import { valid } from './parsed.js';
-import { parseDuration } from './quantity.js';
-import type { ConfigFile } from './schema.js';
+import type { ConfigFile } from './schema/index.js';
+import { parseDuration, valid } from './values/index.js';
 
 /** What 1 ms at least cannot be taken for; infinity is no JSON. */
 const NEVER = 0;

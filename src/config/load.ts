@@ -1,22 +1,26 @@
 import { isUtf8 } from 'node:buffer';
 import { readFileSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
-import { findAdminExposure } from './admin-exposure.js';
-import { findBalanceMistakes } from './balance-rules.js';
-import { findBindClashes } from './bind-clash.js';
-import { findCaptureMistakes } from './capture-rules.js';
 import { type Config, toConfig } from './config.js';
-import { withDefaults } from './defaults.js';
-import { readDocument, type SourceDocument } from './document.js';
-import type { Environment } from './environment.js';
-import { Files } from './files.js';
-import { findHttpMistakes } from './http-rules.js';
-import { inOrder, type Problem } from './problem.js';
-import { configSchema } from './published-schema.js';
-import { findUnreachableRoutes } from './route-order.js';
-import type { ConfigFile } from './schema.js';
+import {
+  type Environment,
+  inOrder,
+  type Problem,
+  readDocument,
+  type SourceDocument,
+} from './document/index.js';
+import {
+  findAdminExposure,
+  findBalanceMistakes,
+  findBindClashes,
+  findCaptureMistakes,
+  findHttpMistakes,
+  findUnreachableRoutes,
+} from './rules/index.js';
+import { type ConfigFile, configSchema } from './schema/index.js';
 import { findTlsProblems } from './tls/index.js';
-import { type Finding, validator } from './validation.js';
+import { type Finding, validator, withDefaults } from './validation/index.js';
+import { Files } from './values/index.js';
 
 const validate = validator(configSchema);
 

@@ -1,6 +1,4 @@
-import { parseTemplate, type Template } from './header-template.js';
-import { valid } from './parsed.js';
-import { parseDuration, parseSize } from './quantity.js';
+import { parseDuration, parseSize, parseTemplate, type Template, valid } from './values/index.js';
 
 /** `mirror` as the file says it, defaults filled in. */
 type MirrorFile =

@@ -1,12 +1,14 @@
-import { withDefaults } from './defaults.js';
-import { type HostName, withoutDot } from './endpoint-name.js';
-import type { Files } from './files.js';
-import { parseForwardTarget } from './forward-target.js';
-import { parseNetwork } from './network.js';
-import { valid } from './parsed.js';
-import type { ConfigFile } from './schema.js';
+import { type ConfigFile, upstream } from './schema/index.js';
 import { toUpstream } from './upstream-config.js';
-import { upstream } from './upstream-schema.js';
+import { withDefaults } from './validation/index.js';
+import {
+  type Files,
+  type HostName,
+  parseForwardTarget,
+  parseNetwork,
+  valid,
+  withoutDot,
+} from './values/index.js';
 
 type HttpFile = NonNullable<ConfigFile['listeners'][string]['http']>;
 type ForwardFile = NonNullable<NonNullable<HttpFile['routes']>[number]['forward']>;

@@ -1,7 +1,5 @@
-import { parseHostAddress } from './network.js';
-import { valid } from './parsed.js';
-import { parseDuration } from './quantity.js';
-import type { ConfigFile } from './schema.js';
+import type { ConfigFile } from './schema/index.js';
+import { parseDuration, parseHostAddress, valid } from './values/index.js';
 
 /** Options of a listening socket, which accepted ones inherit. */
 export function toListenerSocket(socket: ConfigFile['listeners'][string]['socket']) {

@@ -1,12 +1,16 @@
-import { type EndpointTarget, parseEndpointTarget } from './endpoint-target.js';
-import type { Files } from './files.js';
-import { valid } from './parsed.js';
-import { readCertificateFile } from './pem-file.js';
-import { parseDuration } from './quantity.js';
-import type { ConfigFile } from './schema.js';
+import type { ConfigFile } from './schema/index.js';
 import { toUpstreamSocket } from './socket-config.js';
-import { parseStatusRanges, type StatusRange } from './status-ranges.js';
 import { toUpstreamTls, type UpstreamTlsConfig } from './tls/index.js';
+import {
+  type EndpointTarget,
+  type Files,
+  parseDuration,
+  parseEndpointTarget,
+  parseStatusRanges,
+  readCertificateFile,
+  type StatusRange,
+  valid,
+} from './values/index.js';
 
 type UpstreamFile = ConfigFile['upstreams'][string];
 type ActiveFile = NonNullable<UpstreamFile['health']['active']>;

@@ -1,6 +1,5 @@
 import { type KeyObject, X509Certificate } from 'node:crypto';
-import type { Files } from '../files.js';
-import { accepted, type Parsed, refused } from '../parsed.js';
+import { accepted, type Files, type Parsed, refused } from '../values/index.js';
 
 const BLOCK = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]+-----END [A-Z0-9 ]+-----/g;
 const RSA_BITS_MIN = 2048;

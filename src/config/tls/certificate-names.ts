@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto';
-import { parseServerName } from '../server-name.js';
+import { parseServerName } from '../values/index.js';
 
 /**
  * The server names a certificate is for, as names are compared: those of its subjectAltName, or else

@@ -1,6 +1,6 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import type { Files } from '../files.js';
+import type { Files } from '../values/index.js';
 import { distinguishedName, readChain, reasonOf } from './certificate-chain.js';
 import { certificateNames, isCovered } from './certificate-names.js';
 import { parseOcspResponse } from './ocsp-response.js';

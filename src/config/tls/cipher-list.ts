@@ -1,6 +1,5 @@
 import { createSecureContext, getCiphers } from 'node:tls';
-import { accepted, type Parsed, refused } from '../parsed.js';
-import { closestWord } from '../suggestion.js';
+import { accepted, closestWord, type Parsed, refused } from '../values/index.js';
 
 export type CipherListKind = 'ciphers' | 'ciphersuites' | 'curves';
 

@@ -1,6 +1,5 @@
 import { createSecureContext } from 'node:tls';
-import type { Files } from '../files.js';
-import { accepted, type Parsed, refused } from '../parsed.js';
+import { accepted, type Files, type Parsed, refused } from '../values/index.js';
 import { readCertificates, reasonOf } from './certificate-chain.js';
 
 /** Reads certificates of authorities, as PEM and nothing else. */

@@ -1,8 +1,6 @@
-import type { Files } from '../files.js';
-import type { Parsed } from '../parsed.js';
-import { keyPointer, pointerPath } from '../pointer.js';
-import { parseServerName } from '../server-name.js';
-import { type Finding, show } from '../validation.js';
+import { keyPointer, pointerPath } from '../document/index.js';
+import { type Finding, show } from '../validation/index.js';
+import { type Files, type Parsed, parseServerName } from '../values/index.js';
 import { type CertificateKeys, readCertificate } from './certificate.js';
 import { readAuthorities, readRevocationLists } from './client-auth.js';
 import type { TlsVersionName } from './preset.js';

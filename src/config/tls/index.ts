@@ -1,5 +1,5 @@
 /**
- * What the configuration says of TLS. `schema.ts` has the keys, `findings.ts` what is wrong with them and with
+ * What the configuration says of TLS, once the schema has its keys right: `findings.ts` has what is wrong with them and with
  * the files they name, and `tls-config.ts` makes the complete, plain object: chains and keys as PEM, keys
  * decrypted. Each kind of file is read by a module of its own, and OpenSSL is asked wherever it has the last word.
  */

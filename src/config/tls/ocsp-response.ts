@@ -1,7 +1,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { createRequire } from 'node:module';
 import type { SingleResponse } from '@peculiar/asn1-ocsp';
-import { accepted, type Parsed, refused } from '../parsed.js';
+import { accepted, type Parsed, refused } from '../values/index.js';
 import { reasonOf } from './certificate-chain.js';
 
 const EXPECTED = 'expected an OCSP response (DER)';

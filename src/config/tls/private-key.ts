@@ -1,6 +1,5 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
-import type { Files } from '../files.js';
-import { accepted, type Parsed, refused } from '../parsed.js';
+import { accepted, type Files, type Parsed, refused } from '../values/index.js';
 import { reasonOf } from './certificate-chain.js';
 
 const BLOCK = /-----BEGIN ((?:[A-Z0-9]+ )*PRIVATE KEY)-----[\s\S]+?-----END \1-----/;

@@ -1,4 +1,4 @@
-import { accepted, type Parsed, refused } from '../parsed.js';
+import { accepted, type Parsed, refused } from '../values/index.js';
 
 export const TICKET_KEY_BYTES = 80;
 const KEYS_MAX = 16;

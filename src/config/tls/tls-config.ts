@@ -1,8 +1,5 @@
-import type { Files } from '../files.js';
-import { valid } from '../parsed.js';
-import { parseDuration } from '../quantity.js';
-import type { ConfigFile } from '../schema.js';
-import { parseServerName } from '../server-name.js';
+import type { ConfigFile } from '../schema/index.js';
+import { type Files, parseDuration, parseServerName, valid } from '../values/index.js';
 import { type CertificateConfig, type CertificateKeys, readCertificate } from './certificate.js';
 import { readAuthorities } from './client-auth.js';
 import { toProtocol } from './protocol.js';

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { keyPointer, pointerPath } from './pointer.js';
-import { type Finding, show } from './validation.js';
+import { keyPointer, pointerPath } from '../document/index.js';
+import { type Finding, show } from '../validation/index.js';
 
 /**
  * Finds listeners that capture to one directory with different ideas of what it may hold. The value may be invalid

@@ -1,5 +1,5 @@
 import Type, { type TSchema, type TSchemaOptions } from 'typebox';
-import type { Bounds, KeywordArguments } from './keywords.js';
+import type { Bounds, KeywordArguments } from '../validation/index.js';
 
 /** What every key says about itself; the reference documentation is made from it. */
 export interface Description extends TSchemaOptions {

@@ -1,5 +1,5 @@
-import { isLoopback, parseListenAddress } from './address.js';
-import { type Finding, show } from './validation.js';
+import { type Finding, show } from '../validation/index.js';
+import { isLoopback, parseListenAddress } from '../values/index.js';
 
 /**
  * Finds an admin endpoint that other machines can reach and that asks nobody for a token: whoever comes

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { type Description, integer, optional, text } from '../schema-terms.js';
+import { type Description, integer, optional, text } from './schema-terms.js';
 
 /** The path of a file; what is in it is checked by findings.ts, together with what belongs to it. */
 function file(description: Description) {

@@ -1,5 +1,5 @@
-import { keyPointer, pointerPath } from './pointer.js';
-import { type Finding, show } from './validation.js';
+import { keyPointer, pointerPath } from '../document/index.js';
+import { type Finding, show } from '../validation/index.js';
 
 /**
  * Finds upstreams that are balanced by what their connections do not have: a part of a request where a TCP

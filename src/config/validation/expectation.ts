@@ -1,6 +1,6 @@
+import { allOf, oneOf } from '../values/index.js';
 import { alternativeKeys } from './branch.js';
 import { expectedByKeyword } from './keywords.js';
-import { allOf, oneOf } from './suggestion.js';
 
 /** A JSON Schema as data, the way ajv hands it back with its errors. */
 export interface JsonSchema {

@@ -1,25 +1,55 @@
 import type { FuncKeywordDefinition } from 'ajv';
-import { LISTEN_ADDRESS, parseBindAddress, parseListenAddress } from './address.js';
-import { APPENDED_FILE, readAppendedFile } from './appended-file.js';
-import { DIRECTORY, parseDirectory } from './directory.js';
-import { ENDPOINT_TARGET, parseEndpointTarget } from './endpoint-target.js';
+import { type CipherListKind, cipherLists, parseCipherList } from '../tls/cipher-list.js';
+import {
+  APPENDED_FILE,
+  accepted,
+  CANDIDATE,
+  CERTIFICATE_FILE,
+  DIRECTORY,
+  DURATION,
+  ENDPOINT_TARGET,
+  expectedWord,
+  FIELD_PATTERN,
+  FORWARD_TARGET,
+  HOST,
+  HOST_PATTERN,
+  LISTEN_ADDRESS,
+  NETWORK,
+  PASSWORD_HASH,
+  PATH,
+  PATH_PATTERN,
+  type Parsed,
+  parseBindAddress,
+  parseCandidate,
+  parseDirectory,
+  parseDuration,
+  parseEndpointTarget,
+  parseForwardTarget,
+  parseHostAddress,
+  parseHostPattern,
+  parseListenAddress,
+  parseNetwork,
+  parsePasswordHash,
+  parsePath,
+  parsePathPattern,
+  parseRegularExpression,
+  parseRemovableField,
+  parseServerName,
+  parseSize,
+  parseStatusRanges,
+  parseSubjectName,
+  parseTemplate,
+  REGULAR_EXPRESSION,
+  readAppendedFile,
+  readCertificateFile,
+  refused,
+  SERVER_NAME,
+  SIZE,
+  STATUS_RANGES,
+  SUBJECT_NAME,
+  TEMPLATE,
+} from '../values/index.js';
 import type { JsonSchema } from './expectation.js';
-import { FIELD_PATTERN, parseRemovableField } from './field-name.js';
-import { CANDIDATE, parseCandidate } from './file-candidate.js';
-import { FORWARD_TARGET, parseForwardTarget } from './forward-target.js';
-import { parseTemplate, TEMPLATE } from './header-template.js';
-import { HOST_PATTERN, parseHostPattern } from './host-pattern.js';
-import { HOST, NETWORK, parseHostAddress, parseNetwork } from './network.js';
-import { accepted, type Parsed, refused } from './parsed.js';
-import { PASSWORD_HASH, parsePasswordHash } from './password-hash.js';
-import { PATH, PATH_PATTERN, parsePath, parsePathPattern } from './path-pattern.js';
-import { CERTIFICATE_FILE, readCertificateFile } from './pem-file.js';
-import { DURATION, parseDuration, parseSize, SIZE } from './quantity.js';
-import { parseRegularExpression, REGULAR_EXPRESSION } from './regular-expression.js';
-import { parseServerName, parseSubjectName, SERVER_NAME, SUBJECT_NAME } from './server-name.js';
-import { parseStatusRanges, STATUS_RANGES } from './status-ranges.js';
-import { expectedWord } from './suggestion.js';
-import { type CipherListKind, cipherLists, parseCipherList } from './tls/cipher-list.js';
 
 /** Bounds of a quantity, written as in the file. */
 export interface Bounds {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { JsonSchema } from './expectation.js';
+import type { JsonSchema } from '../validation/index.js';
 
 /**
  * The JSON Schema of a configuration file (draft 2020-12), as published in config/schema.json.

@@ -1,6 +1,6 @@
-import { type Address, type BindAddress, isWildcard, parseBindAddress } from './address.js';
-import { keyPointer, pointerPath } from './pointer.js';
-import { type Finding, show } from './validation.js';
+import { keyPointer, pointerPath } from '../document/index.js';
+import { type Finding, show } from '../validation/index.js';
+import { type Address, type BindAddress, isWildcard, parseBindAddress } from '../values/index.js';
 
 interface Bind {
   pointer: string;

@@ -13,7 +13,7 @@ import {
   text,
 } from './schema-terms.js';
 import { acceptProxyProtocol, tcpForwarding } from './tcp-schema.js';
-import { listenerTls } from './tls/schema.js';
+import { listenerTls } from './tls-schema.js';
 import { upstream } from './upstream-schema.js';
 
 /** A name ends up in log lines, in metric labels and in the lines printed at start. */

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { parseDuration, parseSize } from '#src/config/quantity.js';
+import { parseDuration, parseSize } from '#src/config/values/quantity.js';
 
 t.test('quantity: durations are milliseconds', async (t) => {
   const milliseconds = { '0ms': 0, '500ms': 500, '5s': 5000, '2m': 120_000, '1h': 3_600_000 };

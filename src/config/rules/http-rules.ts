@@ -1,8 +1,6 @@
-import { hopFields, reserved } from './field-name.js';
-import { parseHostPattern } from './host-pattern.js';
-import { parsePathPattern } from './path-pattern.js';
-import { keyPointer, pointerPath } from './pointer.js';
-import { type Finding, show } from './validation.js';
+import { keyPointer, pointerPath } from '../document/index.js';
+import { type Finding, show } from '../validation/index.js';
+import { hopFields, parseHostPattern, parsePathPattern, reserved } from '../values/index.js';
 
 /** Combinations of keys in a listener's `http` that mean nothing, or cannot be. The value may be invalid otherwise. */
 export function findHttpMistakes(file: unknown): Finding[] {

@@ -5,10 +5,10 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import t from 'tap';
 import { parse } from 'yaml';
 import { formatProblem, readConfig } from '#src/config/index.js';
-import { configSchema } from '#src/config/schema.js';
+import { configSchema } from '#src/config/schema/schema.js';
 import { makeSelfSigned } from '#src/control/tls/self-signed.js';
 
-const root = fileURLToPath(new URL('../../../', import.meta.url));
+const root = fileURLToPath(new URL('../../../../', import.meta.url));
 const schema = JSON.parse(JSON.stringify(configSchema));
 
 interface Keyed {

@@ -3,7 +3,7 @@ import { health } from './health-schema.js';
 import { upstreamSocket } from './listener-schema.js';
 import { sendProxyProtocol } from './proxy-protocol-schema.js';
 import { address, type Description, duration, integer, optional, text } from './schema-terms.js';
-import { upstreamTls } from './tls/schema.js';
+import { upstreamTls } from './tls-schema.js';
 
 const endpoint = Type.Object(
   {

@@ -1,10 +1,10 @@
 import type { ErrorObject } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import { keyPointer, pointerPath, ROOT } from '../document/index.js';
+import { closestWord, expectedWord, oneOf } from '../values/index.js';
 import { alternativeKeys, withoutOtherBranches } from './branch.js';
 import { expectation, type JsonSchema } from './expectation.js';
 import { ANNOTATIONS, ajvKeywords } from './keywords.js';
-import { keyPointer, pointerPath, ROOT } from './pointer.js';
-import { closestWord, expectedWord, oneOf } from './suggestion.js';
 
 /** Something wrong with the value at a pointer, before it is known where in the file that is. */
 export interface Finding {

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { withDefaults } from '#src/config/defaults.js';
-import { validator } from '#src/config/validation.js';
+import { withDefaults } from '#src/config/validation/defaults.js';
+import { validator } from '#src/config/validation/validation.js';
 
 /** The shapes that later keys have, to show that nothing but the schema need know them. */
 const schema = {

@@ -1,6 +1,6 @@
-import { keyPointer, pointerPath } from './pointer.js';
-import { parseServerName } from './server-name.js';
-import { type Finding, show } from './validation.js';
+import { keyPointer, pointerPath } from '../document/index.js';
+import { type Finding, show } from '../validation/index.js';
+import { parseServerName } from '../values/index.js';
 
 /** Where a name was first: its route, and for which protocols; `null` for all of them. */
 interface Claim {
