@@ -85,6 +85,15 @@ t.test('house: only splice/syscalls.ts and tls/openssl.ts load koffi', async (t)
   t.ok(loaders.includes('splice/syscalls.ts'));
 });
 
+t.test('house: typebox is there to make the schema, not to run', async (t) => {
+  const loaders = imports.filter(({ target }) => target === 'typebox').map(({ file }) => file);
+  t.ok(loaders.length > 0);
+  for (const { file, target, isTypeOnly } of imports) {
+    if (loaders.includes(file) || isTypeOnly) continue;
+    if (loaders.includes(target.replace(/\.js$/, '.ts'))) t.fail(`${file} imports ${target}`);
+  }
+});
+
 t.test('house: the data path never touches Node’s sockets, streams or timers', async (t) => {
   const forbidden = /^node:(net|tls|http|https|stream|dns|timers|fs)\b/;
   // Told apart from the sockets: pure functions on text.

@@ -1,4 +1,4 @@
-import { type ConfigFile, upstream } from './schema/index.js';
+import { type ConfigFile, upstreamSchema } from './schema/index.js';
 import { toUpstream } from './upstream-config.js';
 import { withDefaults } from './validation/index.js';
 import {
@@ -49,7 +49,8 @@ export function toOutboundUpstreams({ listeners }: ConfigFile, files: Files) {
     }
   }
   return [...names].map((name) => {
-    const file = withDefaults(upstream, { endpoints: [name] }) as ConfigFile['upstreams'][string];
+    const said = { endpoints: [name] };
+    const file = withDefaults(upstreamSchema, said) as ConfigFile['upstreams'][string];
     return toUpstream(name, file, files);
   });
 }

@@ -8,5 +8,10 @@ import type { JsonSchema } from '../validation/index.js';
  * at once and takes as long as everything else at start. A test holds the two together.
  */
 export const configSchema: JsonSchema = JSON.parse(
-  readFileSync(new URL('../../config/schema.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../../config/schema.json', import.meta.url), 'utf8'),
 );
+
+/** What an upstream may say, whatever its name. */
+export const upstreamSchema: JsonSchema = Object.values(
+  configSchema.properties!.upstreams!.patternProperties!,
+)[0]!;
