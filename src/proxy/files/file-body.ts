@@ -37,7 +37,9 @@ export interface BodyKeeper {
  *
  * What is sent is one version of the file: each time the socket is full, and before and after the last word, the file
  * is looked at. One that was written or truncated meanwhile ends the answer as an error. One that was replaced by another of its name
- * is still there for those who have it open.
+ * is still there for those who have it open. There is no look after an answer that went out in one go: it was looked at
+ * in the same turn, what was cut off since then is missing, and what is written later reaches the socket's queue
+ * anyway, which has the file's own pages.
  *
  * ```
  *   fill: small? read behind the head ──▶ ended
@@ -67,6 +69,8 @@ export class FileBody implements BodySource {
   private hasChanged = false;
   /** All of it was read, and the file was looked at after that. */
   private isRead = false;
+  /** It did not all go out in one go. */
+  private hasPaused = false;
 
   constructor(private readonly keeper: BodyKeeper) {}
 
@@ -89,6 +93,7 @@ export class FileBody implements BodySource {
     this.hasSentFile = false;
     this.hasChanged = false;
     this.isRead = false;
+    this.hasPaused = false;
     return this;
   }
 
@@ -137,10 +142,10 @@ export class FileBody implements BodySource {
     let budget = TURN_BYTES;
     for (;;) {
       if (this.offset === this.end && !this.goOn()) {
-        return this.isUnchanged() ? RelayResult.Ended : this.changed();
+        return !this.hasPaused || this.isUnchanged() ? RelayResult.Ended : this.changed();
       }
       if (!client.writable) return this.blocked();
-      if (budget <= 0) return RelayResult.Yielded;
+      if (budget <= 0) return this.yielded();
       const sent = this.text === undefined ? this.sendPiece(client, budget) : this.sendText(client);
       if (sent > 0) {
         this.offset += sent;
@@ -227,7 +232,13 @@ export class FileBody implements BodySource {
     if (!this.isUnchanged()) return this.changed();
     const { down, secureDown } = this.keeper.worker.counters;
     (this.isSecure ? secureDown : down)[PumpSlot.SinkBlocked]!++;
+    this.hasPaused = true;
     return RelayResult.Waiting;
+  }
+
+  private yielded(): RelayResult {
+    this.hasPaused = true;
+    return RelayResult.Yielded;
   }
 
   /** Before anything is sent one look a turn is enough, for all who send this file. */

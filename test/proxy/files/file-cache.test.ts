@@ -51,6 +51,31 @@ filesTest(
 );
 
 filesTest(
+  'cache: an answer that goes out in one go costs one look for all of a turn, and a long one more',
+  { medium: '', long: '' },
+  (root) => fileHttp(root),
+  (rig, t, root) => {
+    write(join(root, 'medium'), 'x'.repeat(65_536));
+    write(join(root, 'long'), 'x'.repeat(20_000_000));
+    const callsFor = (target: string): string[] => {
+      const { trace } = rig.room.libc;
+      const before = trace.length;
+      rig.ask(target);
+      return trace.slice(before).map(({ name }) => name);
+    };
+    callsFor('/medium');
+    rig.room.nowMs += 1;
+    const asked = callsFor('/medium').filter((name) => !/^(epoll|timerfd)/.test(name));
+    t.same(asked, ['recv', 'statx', 'send', 'sendfile']);
+    t.notOk(callsFor('/medium').includes('statx'), 'the same turn, by its clock');
+    callsFor('/long');
+    rig.room.nowMs += 1;
+    const long = callsFor('/long');
+    t.equal(long.filter((name) => /^(statx|sendfile)$/.test(name)).at(-1), 'statx', 'last of all');
+  },
+);
+
+filesTest(
   'cache: a file that another one replaces is found when its time is up',
   { 'a.txt': '', 'b.txt': '' },
   (root) => fileHttp(root, { revalidateMs: 1000 }),

@@ -193,6 +193,29 @@ filesTest(
 );
 
 filesTest(
+  'faults: a file that is cut off between the look and the sending is no answer',
+  {},
+  (root) => fileHttp(root),
+  (rig, t, root) => {
+    const path = join(root, 'medium');
+    for (const left of [0, 1, 40_000]) {
+      writeFileSync(path, payload(7, 65_536));
+      rig.room.nowMs += 1;
+      rig.room.libc.script('sendfile', (args, real) => {
+        truncateSync(path, left);
+        return real(...args);
+      });
+      rig.again().say('/medium');
+      rig.expectReset();
+      rig.room.libc.script('sendfile');
+      rig.room.nowMs += 1;
+      t.equal(rig.again().ask('/medium').body.length, left, 'what it has become');
+    }
+    t.equal(rig.room.count('files_changed'), 3);
+  },
+);
+
+filesTest(
   'faults: a disk that cannot be read ends the answer as an error',
   {},
   (root) => fileHttp(root),
