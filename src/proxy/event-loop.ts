@@ -38,6 +38,9 @@ export class EventLoop implements Clock {
   readonly wheel: TimerWheel;
   /** The clock of this turn, monotonic milliseconds. */
   nowMs: number;
+  /** When {@link wallMs} was last asked for, and what was said. */
+  private wallAskedMs = Number.NaN;
+  private lastWallMs = 0;
   private readonly poll: EventPoll;
   /**
    * Wakes the loop for the wheel. A timeout given to epoll_wait(2) would be set up and torn down at
@@ -60,6 +63,7 @@ export class EventLoop implements Clock {
     private readonly counters: Counters,
     private readonly onTurn: () => void,
     private readonly clock: () => number = kernel.monotonicMs,
+    private readonly wallClock: () => number = Date.now,
   ) {
     this.poll = new EventPoll(kernel, EVENTS_MAX);
     this.alarm = TimerFd.open(kernel);
@@ -103,6 +107,15 @@ export class EventLoop implements Clock {
   /** Forgets a descriptor that is about to be closed, which takes it out of epoll as well. */
   forget(fd: number): void {
     this.handlers[fd] = undefined;
+  }
+
+  /** The clock on the wall, ms since 1970, as it was when this turn first asked. */
+  get wallMs(): number {
+    if (this.wallAskedMs !== this.nowMs) {
+      this.wallAskedMs = this.nowMs;
+      this.lastWallMs = this.wallClock();
+    }
+    return this.lastWallMs;
   }
 
   /** Puts a task off to the next turn, which will not wait. */

@@ -77,6 +77,8 @@ export const Statx = {
   mode: 28,
   inode: 32,
   fileSize: 40,
+  changedSec: 96,
+  changedNsec: 104,
   modifiedSec: 112,
   modifiedNsec: 120,
   deviceMajor: 136,

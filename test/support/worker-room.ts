@@ -107,6 +107,8 @@ export class TestRoom implements WorkerRoom {
   readonly shadow: { readonly fd: number; readonly address: SocketAddress };
   /** The loop's clock, which stands still until the test moves it. */
   nowMs = 1_000_000;
+  /** How far the loop's wall clock is ahead of the filesystem's. */
+  wallAheadMs = 0;
   flowsEnded = 0;
   private flowSequence = 0;
 
@@ -137,6 +139,7 @@ export class TestRoom implements WorkerRoom {
       this.counters,
       () => {},
       () => this.nowMs,
+      () => Date.now() + this.wallAheadMs,
     );
     for (const { name, result } of this.libc.trace) {
       if (name === 'epoll_create1' || name === 'timerfd_create') kit.own(result);

@@ -6,6 +6,7 @@ import {
   type FieldLines,
   type RequestContext,
 } from '../http/rewriting/index.js';
+import type { FileContent } from './file-content.js';
 
 const CRLF = Buffer.from('\r\n', 'latin1');
 
@@ -23,6 +24,8 @@ function statusLine(status: number): Buffer {
 /** What a route adds to its answers, whatever they are. */
 export interface AnswerFields {
   readonly fields: FieldLines;
+  /** Bytes of them all, where they are always the same. */
+  readonly bytes: number | undefined;
   /** Strict-Transport-Security, for requests by HTTPS. */
   readonly hsts: Buffer;
 }
@@ -34,6 +37,8 @@ export interface AnswerFields {
 export class FileAnswer implements ProducedAnswer {
   status = 200;
   body: BodySource | undefined;
+  /** Head and body, where they are in memory; then there is no other body. */
+  content: FileContent | undefined;
   private lines!: Buffer;
   private own!: AnswerFields;
 
@@ -43,6 +48,7 @@ export class FileAnswer implements ProducedAnswer {
     this.lines = lines;
     this.own = own;
     this.body = body;
+    this.content = undefined;
     return this;
   }
 

@@ -138,7 +138,10 @@ export class FileBody implements BodySource {
     if (this.isRead) return RelayResult.Ended;
     // Nothing ends in this turn otherwise, and whether it is over is asked again at its end.
     const mayEnd = this.end - this.offset <= TURN_BYTES;
-    if (this.hasChanged || (mayEnd && !this.wasUnchanged())) return this.changed();
+    const { kernel, clock } = this.keeper.worker;
+    // Before anything is sent one look a turn is enough, for all who send this file.
+    const isKnown = !mayEnd || this.file.isUnchanged(kernel, clock.nowMs);
+    if (this.hasChanged || !isKnown) return this.changed();
     let budget = TURN_BYTES;
     for (;;) {
       if (this.offset === this.end && !this.goOn()) {
@@ -239,16 +242,6 @@ export class FileBody implements BodySource {
   private yielded(): RelayResult {
     this.hasPaused = true;
     return RelayResult.Yielded;
-  }
-
-  /** Before anything is sent one look a turn is enough, for all who send this file. */
-  private wasUnchanged(): boolean {
-    const { file } = this;
-    const { nowMs } = this.keeper.worker.clock;
-    if (file.seenMs === nowMs) return true;
-    if (!this.isUnchanged()) return false;
-    file.seenMs = nowMs;
-    return true;
   }
 
   private isUnchanged(): boolean {

@@ -1,17 +1,19 @@
 import type { Kernel } from '../../splice/index.js';
 import { Counter, type Counters } from '../counters.js';
 import type { CachedFile } from './cached-file.js';
-import type { FileCloser } from './open-file.js';
+import { ContentStore } from './content-store.js';
+import type { FileCloser, OpenFile } from './open-file.js';
 import { RootDirectory } from './root-directory.js';
+import { SecondChance } from './second-chance.js';
 
 /**
  * The files one worker keeps open, those of all its routes together, and the directories they are below. When
- * there are too many, one goes that was not asked for lately: a hand goes round, takes back the mark of
- * those that were used since it last came by, and stops at one without (second chance).
+ * there are too many, one goes that was not asked for lately.
  */
 export class FileCache implements FileCloser {
-  private files: CachedFile[] = [];
-  private hand = 0;
+  /** Of small ones. */
+  readonly contents: ContentStore;
+  private readonly files = new SecondChance<CachedFile>();
   /** Descriptors of files in the cache. */
   private count = 0;
   private readonly roots = new Map<string, RootDirectory>();
@@ -21,7 +23,9 @@ export class FileCache implements FileCloser {
     private readonly kernel: Kernel,
     private readonly counters: Counters,
     public most: number,
-  ) {}
+  ) {
+    this.contents = new ContentStore(kernel);
+  }
 
   /** The directory by this path. */
   rootOf(path: string): RootDirectory {
@@ -37,24 +41,14 @@ export class FileCache implements FileCloser {
   add(file: CachedFile): void {
     if (file.count > this.most) return;
     while (this.count + file.count > this.most) this.evict();
-    file.slot = this.files.length;
-    this.files.push(file);
+    this.files.add(file);
     this.count += file.count;
     file.settle();
   }
 
   /** Gives up a file; one that is not in the cache, too. */
   drop(file: CachedFile): void {
-    const { slot } = file;
-    if (slot >= 0) {
-      const last = this.files.pop()!;
-      if (last !== file) {
-        this.files[slot] = last;
-        last.slot = slot;
-      }
-      file.slot = -1;
-      this.count -= file.count;
-    }
+    if (this.files.remove(file)) this.count -= file.count;
     file.release();
   }
 
@@ -68,7 +62,7 @@ export class FileCache implements FileCloser {
 
   /** Closes everything but what is being sent. */
   clear(): void {
-    while (this.files.length > 0) this.drop(this.files.at(-1)!);
+    for (let file = this.files.any; file !== undefined; file = this.files.any) this.drop(file);
     for (const root of this.roots.values()) root.close();
   }
 
@@ -77,23 +71,14 @@ export class FileCache implements FileCloser {
     this.counters.values[Counter.files_open]!++;
   }
 
-  closeFile(fd: number): void {
+  closeFile(file: OpenFile): void {
+    this.contents.drop(file);
     this.counters.values[Counter.files_open]!--;
-    this.kernel.close(fd);
+    this.kernel.close(file.fd);
   }
 
   private evict(): void {
-    const { files } = this;
-    for (;;) {
-      if (this.hand >= files.length) this.hand = 0;
-      const file = files[this.hand]!;
-      if (!file.wasUsed) {
-        this.counters.values[Counter.files_evicted]!++;
-        this.drop(file);
-        return;
-      }
-      file.wasUsed = false;
-      this.hand++;
-    }
+    this.counters.values[Counter.files_evicted]!++;
+    this.drop(this.files.choose());
   }
 }

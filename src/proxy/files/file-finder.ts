@@ -67,15 +67,6 @@ export class FileFinder {
     if (file.slot < 0) file.release();
   }
 
-  /** Whether what is open is still what it was when it was opened. One look a turn of the loop is enough. */
-  isUnchanged(file: OpenFile): boolean {
-    const { clock, kernel } = this.room.worker;
-    if (file.seenMs === clock.nowMs) return true;
-    if (!file.stamp.isOf(kernel, file.fd)) return false;
-    file.seenMs = clock.nowMs;
-    return true;
-  }
-
   /** Finds a file anew that has changed. */
   findAgain(file: CachedFile): CachedFile | number {
     if (file.slot < 0) file.release();

@@ -70,13 +70,22 @@ export class FileReply {
       : this.parts(file, ranges, isSecure);
   }
 
-  /** All of a file. @param status 200, or that of the error that the file tells of */
+  /**
+   * All of a file.
+   * @param status 200, or that of the error that the file tells of
+   * @param file that was looked at this turn
+   */
   whole(status: number, file: OpenFile, head: RequestHead, isSecure: boolean): FileAnswer {
     const { room, own } = this;
+    const { answer, worker, cache } = room;
     const { wholeLines, size } = file.facts;
-    const body =
-      head.method === Method.HEAD ? undefined : room.takeBody().begin(file, 0, size, isSecure);
-    return room.answer.begin(status, wholeLines, own, body);
+    answer.begin(status, wholeLines, own, undefined);
+    if (head.method === Method.HEAD) return answer;
+    if (own.bytes !== undefined) {
+      answer.content = cache.contents.of(file, own.bytes, worker.clock)?.begin(answer);
+    }
+    if (answer.content === undefined) answer.body = room.takeBody().begin(file, 0, size, isSecure);
+    return answer;
   }
 
   private part(file: OpenFile, range: ByteRange, isSecure: boolean): FileAnswer {

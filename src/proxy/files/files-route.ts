@@ -61,7 +61,7 @@ export class FilesRoute {
     );
     this.root = room.cache.rootOf(files.root);
     this.paths = new FilePath(prefix, files.dotfiles);
-    this.own = { fields: new FieldLines([...set, ...add]), hsts: hstsLine(hsts) };
+    this.own = ownFields(new FieldLines([...set, ...add]), hstsLine(hsts));
     this.facts = new FactSheet(files, patterns, responseHeaders);
     const { precompressed, revalidateMs } = files;
     this.finder = new FileFinder(room, this.root, this.facts, precompressed, revalidateMs);
@@ -108,14 +108,23 @@ export class FilesRoute {
     return typeof found === 'number' ? found : this.send(found, context, isSecure);
   }
 
-  private send(found: CachedFile, context: RequestContext, isSecure: boolean): FileAnswer | number {
+  /** @param status of the error that the file tells of; 0 for none */
+  private send(
+    found: CachedFile,
+    { head }: RequestContext,
+    isSecure: boolean,
+    status = 0,
+  ): FileAnswer | number {
     const { finder, reply } = this;
-    const { head } = context;
+    const { kernel, clock } = this.room.worker;
     let file = found;
     for (let changes = 0; ; changes++) {
       const version = reply.select(file, head);
-      if (finder.isUnchanged(version)) {
-        const answer = reply.with(version, head, isSecure, Date.now());
+      if (version.isUnchanged(kernel, clock.nowMs)) {
+        const answer =
+          status === 0
+            ? reply.with(version, head, isSecure, clock.wallMs)
+            : reply.whole(status, version, head, isSecure);
         finder.settle(file);
         this.refusalFields = reply.refusalFields;
         return answer;
@@ -213,18 +222,21 @@ export class FilesRoute {
 
   private notFound(
     status: number,
-    { head }: RequestContext,
+    context: RequestContext,
     isSecure: boolean,
   ): FileAnswer | number {
     const { notFound } = this.files;
     if (notFound === null || status !== 404) return status;
     const page = this.finder.find(notFound);
     if (typeof page === 'number') return status;
-    const version = this.reply.select(page, head);
-    const answer = this.reply.whole(404, version, head, isSecure);
-    this.finder.settle(page);
-    return answer;
+    const answer = this.send(page, context, isSecure, status);
+    return typeof answer === 'number' ? status : answer;
   }
+}
+
+function ownFields(fields: FieldLines, hsts: Buffer): AnswerFields {
+  const { constant } = fields;
+  return { fields, hsts, bytes: constant && constant.length + hsts.length };
 }
 
 /** The path stands between the parts. */

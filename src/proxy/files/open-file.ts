@@ -1,4 +1,5 @@
-import type { FileStamp } from '../../splice/index.js';
+import type { FileStamp, Kernel } from '../../splice/index.js';
+import type { FileContent } from './file-content.js';
 
 /** What a file is to those who ask for it. */
 export interface FileFacts {
@@ -21,7 +22,7 @@ export interface FileFacts {
 
 /** Who closes files. */
 export interface FileCloser {
-  closeFile(fd: number): void;
+  closeFile(file: OpenFile): void;
 }
 
 /**
@@ -31,8 +32,12 @@ export interface FileCloser {
 export class OpenFile {
   /** The kernel was told that it is read from front to back. */
   isAdvised = false;
+  /** It was sent before. */
+  wasSent = false;
+  /** What is in it, where that is kept in memory. */
+  content: FileContent | undefined;
   /** When it was last seen unchanged, monotonic. */
-  seenMs = Number.NEGATIVE_INFINITY;
+  private seenMs = Number.NEGATIVE_INFINITY;
   private holders = 1;
 
   /** Whoever makes it holds it. */
@@ -42,6 +47,18 @@ export class OpenFile {
     readonly stamp: FileStamp,
     readonly facts: FileFacts,
   ) {}
+
+  /**
+   * Whether it is still what it was when it was opened. One look a turn of the loop is enough, for all who send it.
+   * @param nowMs of this turn, monotonic
+   */
+  isUnchanged(kernel: Kernel, nowMs: number): boolean {
+    if (this.seenMs === nowMs) return true;
+    if (!this.stamp.isOf(kernel, this.fd)) return false;
+    if (this.stamp.wasTouched()) this.content?.expire();
+    this.seenMs = nowMs;
+    return true;
+  }
 
   hold(): this {
     if (this.holders === 0) throw new Error('the file is closed');
@@ -53,7 +70,7 @@ export class OpenFile {
   release(): void {
     if (this.holders === 0) throw new Error('the file is closed');
     this.holders--;
-    if (this.holders === 0) this.closer.closeFile(this.fd);
+    if (this.holders === 0) this.closer.closeFile(this);
   }
 
   /** Nothing about it has changed since the other was opened. */

@@ -23,6 +23,18 @@ export interface ProducedAnswer {
   ): void;
 }
 
+/** An answer of our own that is there as a whole, for one client after the other. */
+export interface ReadyAnswer {
+  readonly status: number;
+  /** The answer is what is in it from `start` on, head and body. It is not the client's to change or to keep. */
+  readonly memory: NativeMemory;
+  readonly start: number;
+  readonly headBytes: number;
+  readonly bodyBytes: number;
+  /** Sees to it that the head is what this client is to be told; the parameters are as for {@link ProducedAnswer}. */
+  prepare(context: RequestContext, connection: ConnectionLine, nowMs: number): void;
+}
+
 /** The body of one answer, made here over time: a file's, for one. Its length is in the head. */
 export interface BodySource {
   /** Bytes handed to the client so far, those of {@link fill} included. */

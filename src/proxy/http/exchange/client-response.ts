@@ -7,7 +7,7 @@ import type { HttpRoute } from '../http-route.js';
 import { Framing, HttpRejection, Method, PARTIAL } from '../message/index.js';
 import { ConnectionLine, type ResponseNotes } from '../rewriting/index.js';
 import { BodyRelay, type RelaySide } from './body-relay.js';
-import type { BodySource } from './body-source.js';
+import type { BodySource, ReadyAnswer } from './body-source.js';
 import { RelayResult } from './relay-result.js';
 
 /** What reading a response's head came to. */
@@ -189,7 +189,7 @@ export class ClientResponse {
     if (length <= 0) return length === 0 ? RelayResult.Ended : RelayResult.Malformed;
     this.body.begin(Framing.none, 0);
     this.body.join(client, client);
-    return this.sendOutput(client.transport, length);
+    return this.sendFrom(client.transport, room.buffers.output, 0, length);
   }
 
   /** The request is a CONNECT. */
@@ -235,6 +235,18 @@ export class ClientResponse {
     return this.push();
   }
 
+  /** Sends an answer of our own that stays where it is. */
+  sendReady(client: RelaySide, answer: ReadyAnswer): RelayResult {
+    const { body } = this;
+    const { status, memory, start, headBytes, bodyBytes } = answer;
+    this.status = status;
+    this.headBytes += headBytes;
+    body.begin(Framing.none, 0);
+    body.join(client, client);
+    body.bytes = bodyBytes;
+    return this.sendFrom(client.transport, memory, start, headBytes + bodyBytes);
+  }
+
   /** Sends what can be sent now. */
   push(): RelayResult {
     const { body, source } = this;
@@ -277,7 +289,7 @@ export class ClientResponse {
     bodyStart: number,
     bodyBytes: number,
   ): RelayResult {
-    if (bodyBytes === 0) return this.sendOutput(client, headBytes);
+    if (bodyBytes === 0) return this.sendFrom(client, this.room.buffers.output, 0, headBytes);
     const { intake } = this;
     const { output } = this.room.buffers;
     const buffer = intake.buffer!;
@@ -308,15 +320,19 @@ export class ClientResponse {
     return this.body.run();
   }
 
-  private sendOutput(client: Transport, length: number): RelayResult {
-    const { buffers } = this.room;
-    const { output } = buffers;
+  /** Sends what others will need the memory of: what the client does not take at once is copied. */
+  private sendFrom(
+    client: Transport,
+    source: NativeMemory,
+    start: number,
+    length: number,
+  ): RelayResult {
     this.body.countCopied(length);
-    const written = this.write(client, output.address, length);
+    const written = this.write(client, source.address + start, length);
     if (written === Outcome.Failed) return RelayResult.SinkFailed;
     if (written === length) return this.sent();
-    const memory = buffers.takeFor(length - written);
-    output.bytes.copy(memory.bytes, 0, written, length);
+    const memory = this.room.buffers.takeFor(length - written);
+    source.bytes.copy(memory.bytes, 0, start + written, start + length);
     this.body.hold(memory, 0, length - written, true);
     return RelayResult.Waiting;
   }

@@ -2,7 +2,7 @@ import type { FilesRoute } from '../../files/index.js';
 import { isSecurePath } from '../../tls-side.js';
 import type { HttpRoom } from '../http-room.js';
 import { Method } from '../message/index.js';
-import type { ProducedAnswer } from './body-source.js';
+import type { ProducedAnswer, ReadyAnswer } from './body-source.js';
 import type { Exchange } from './exchange.js';
 import { ExchangeState } from './exchange-state.js';
 import type { RelayResult } from './relay-result.js';
@@ -36,10 +36,11 @@ export class LocalAnswer {
     const { buffers, writer } = room;
     const { connection, response } = exchange;
     const { policy } = connection.service;
+    const { wallMs } = room.worker.clock;
     const answer = policy.answer!;
     this.begin();
     const memory = buffers.takeFor(answer.bodyBytes(policy) + ANSWER_HEAD_BYTES);
-    answer.write(policy, response.connectionLine, Date.now(), writer.begin(memory.bytes));
+    answer.write(policy, response.connectionLine, wallMs, writer.begin(memory.bytes));
     if (writer.isFull) {
       buffers.give(memory);
       exchange.afterResponse(this.sendError(500, '', undefined));
@@ -54,10 +55,11 @@ export class LocalAnswer {
     const { buffers, writer } = room;
     const { connection, response } = exchange;
     const { body } = answer;
+    const { wallMs } = room.worker.clock;
     this.begin();
     const memory = buffers.takeFor(ANSWER_HEAD_BYTES);
     const line = response.connectionLine;
-    answer.writeHead(connection.service.policy, line, Date.now(), writer.begin(memory.bytes));
+    answer.writeHead(connection.service.policy, line, wallMs, writer.begin(memory.bytes));
     if (writer.isFull) {
       buffers.give(memory);
       body?.release();
@@ -68,11 +70,21 @@ export class LocalAnswer {
     exchange.afterResponse(response.sendOwn(connection, answer.status, memory, length, body));
   }
 
+  /** Answers with what is there already, while the request's head is there. */
+  repeat(answer: ReadyAnswer): void {
+    const { connection, response } = this.exchange;
+    this.begin();
+    const { wallMs } = connection.worker.clock;
+    answer.prepare(connection.service.policy, response.connectionLine, wallMs);
+    this.exchange.afterResponse(response.sendReady(connection, answer));
+  }
+
   /** Answers with a file, or says why there is none, while the request's head is there. */
   withFile(files: FilesRoute): void {
     const { service, tls } = this.exchange.connection;
     const answer = files.answer(service.policy, isSecurePath(undefined, tls));
     if (typeof answer === 'number') this.refuse(answer, files.refusalFields);
+    else if (answer.content !== undefined) this.repeat(answer.content);
     else this.produce(answer);
   }
 
