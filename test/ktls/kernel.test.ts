@@ -13,13 +13,15 @@ const kernelOnly = readdirSync(`${tests}ktls`)
 
 /** Files that run on any machine, and here once more, where the kernel does the work. */
 const everywhere: readonly string[] = [
-  'tls/serving.test.js',
+  ...readdirSync(`${tests}tls-suite`)
+    .filter((name) => name.endsWith('.test.js'))
+    .map((name) => `tls-suite/${name}`),
   'tls/clients.test.js',
   'proxy/tls-flow.test.js',
   'proxy/http/tls-upstream.test.js',
 ];
 
-const DEADLINE_MS = 200_000;
+const DEADLINE_MS = 400_000;
 
 t.setTimeout(DEADLINE_MS + 15_000);
 

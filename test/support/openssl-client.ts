@@ -39,8 +39,9 @@ export class OpensslClient {
     this.child.stdin.write(text);
   }
 
+  /** Ends its input, and waits until it has gone and all of its output is here. */
   async end(): Promise<void> {
-    const gone = once(this.child, 'exit');
+    const gone = once(this.child, 'close');
     this.child.stdin.end();
     await within(10_000, 's_client ends', gone, () => this.output);
   }

@@ -1,5 +1,6 @@
 // Servers behind the proxy. A handler serves each connection; without one, the test accepts them itself.
 import net from 'node:net';
+import tls from 'node:tls';
 import { formatAddress, listenAt } from './address.js';
 import type { ByteStream } from './bytes.js';
 import { type Context, within } from './deadline.js';
@@ -23,13 +24,25 @@ export class Origin {
   private constructor(server: net.Server, address: string, handler: Handler | undefined) {
     this.#server = server;
     this.address = formatAddress(server, address);
-    server.on('connection', (socket) => this.#admit(new Peer(socket), handler));
+    const event = server instanceof tls.Server ? 'secureConnection' : 'connection';
+    server.on(event, (socket: net.Socket) => this.#admit(new Peer(socket), handler));
+    server.on('tlsClientError', () => {});
   }
 
-  /** Listens on `address`; connections wait for `accept()` unless there is a handler. */
-  static listen(address = '127.0.0.1:0', handler?: Handler): Promise<Origin> {
+  /**
+   * Listens on `address`; connections wait for `accept()` unless there is a handler.
+   * @param secure speaks TLS, by these options; a connection is there after its handshake
+   */
+  static listen(
+    address = '127.0.0.1:0',
+    handler?: Handler,
+    secure?: tls.TlsOptions,
+  ): Promise<Origin> {
     return new Promise((resolve, reject) => {
-      const server = net.createServer({ allowHalfOpen: true, noDelay: true });
+      const options = { allowHalfOpen: true, noDelay: true };
+      const server = secure
+        ? tls.createServer({ ...options, ...secure })
+        : net.createServer(options);
       server.once('error', reject);
       server.once('listening', () => resolve(new Origin(server, address, handler)));
       listenAt(server, address);

@@ -1,27 +1,26 @@
-// A certificate is renewed by SIGHUP: new handshakes get the new one, flows and sessions go on.
+// A certificate is renewed by a reload: new handshakes get the new one, flows and sessions go on.
 import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
-import { missingProgram, testWith } from '#test/support/capability.js';
-import { startConfigured } from '#test/support/configured.js';
-import { until, within } from '#test/support/deadline.js';
+import { missingProgram } from '#test/support/capability.js';
+import { within } from '#test/support/deadline.js';
 import { echoOrigin } from '#test/support/live-proxy.js';
 import { authority, certificate, kit } from '#test/support/tls-kit.js';
+import { suiteTest } from '#test/support/tls-suite.js';
 
-testWith(
+suiteTest(
   missingProgram(['openssl']),
-  'tls renewal: SIGHUP swaps the certificate, and a flow goes on',
+  'tls renewal: a reload swaps the certificate, and a flow goes on',
   { timeout: 20_000 },
-  async (t) => {
+  async (t, { start }) => {
     const origin = await echoOrigin(t);
     authority();
     const old = certificate(['a.test'], 'ec:P-256', 30);
     const renewed = certificate(['a.test'], 'ec:P-256', 31);
     kit.write('served.pem', old.chain + old.key);
-    const { headgate } = await startConfigured(t, {
+    const proxy = await start({
       workers: 2,
       listeners: {
         in: {
-          bind: '127.0.0.1:0',
           tls: { certificates: [{ cert: kit.path('served.pem') }] },
           tcp: { upstream: 'one' },
         },
@@ -31,7 +30,7 @@ testWith(
     const dial = async (session?: Buffer): Promise<TLSSocket> => {
       const socket = connect({
         host: '127.0.0.1',
-        port: headgate.port,
+        port: proxy.port,
         servername: 'a.test',
         ca: authority(),
         maxVersion: 'TLSv1.2',
@@ -51,13 +50,10 @@ testWith(
     const serial = flow.getPeerCertificate().serialNumber;
     const session = flow.getSession()!;
     kit.write('served.pem', renewed.chain + renewed.key);
-    headgate.signal('SIGHUP');
-    await until(8000, 'the new certificate', async () => {
-      const probe = await dial();
-      const seen = probe.getPeerCertificate().serialNumber;
-      probe.destroy();
-      return seen !== serial;
-    });
+    await proxy.reload();
+    const next = await dial();
+    t.not(next.getPeerCertificate().serialNumber, serial, 'the new certificate');
+    next.destroy();
     t.ok(await says(flow, 'after'), 'the flow was not touched');
     for (let round = 0; round < 4; round++) {
       const again = await dial(session);
@@ -65,5 +61,6 @@ testWith(
       t.ok(await says(again, 'again'));
       again.destroy();
     }
+    flow.destroy();
   },
 );

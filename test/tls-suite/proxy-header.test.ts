@@ -10,32 +10,29 @@ import {
   parseProxyHeader,
   readProxySsl,
 } from '#src/proxy/tcp/index.js';
-import { missingProgram, testWith } from '#test/support/capability.js';
-import { startConfigured } from '#test/support/configured.js';
+import { missingProgram } from '#test/support/capability.js';
 import { within } from '#test/support/deadline.js';
 import { Origin } from '#test/support/origin.js';
 import { authority, certificate, kit } from '#test/support/tls-kit.js';
+import { served, suiteTest } from '#test/support/tls-suite.js';
 
 const HEADER_BYTES_MAX = 2048;
 
 for (const kind of ['tcp', 'http'] as const) {
-  testWith(
+  suiteTest(
     missingProgram(['openssl']),
     `tls proxy header: ${kind} endpoints are told version, cipher, ALPN, names`,
     { timeout: 20_000 },
-    async (t) => {
+    async (t, { start }) => {
       const origin = await Origin.listen('127.0.0.1:0');
       t.teardown(() => origin.close());
       authority();
-      const { chain, key } = certificate(['a.test']);
       const client = certificate(['jo.test']);
-      kit.write('server.pem', chain + key);
-      const { headgate } = await startConfigured(t, {
+      const proxy = await start({
         listeners: {
           in: {
-            bind: '127.0.0.1:0',
             tls: {
-              certificates: [{ cert: kit.path('server.pem') }],
+              certificates: [served()],
               alpn: ['http/1.1'],
               client_auth: { mode: 'request', ca: kit.path('authority.pem') },
             },
@@ -52,7 +49,7 @@ for (const kind of ['tcp', 'http'] as const) {
       for (const isKnown of [true, false]) {
         const socket: TLSSocket = connect({
           host: '127.0.0.1',
-          port: headgate.port,
+          port: proxy.port,
           servername: 'a.test',
           ca: authority(),
           ALPNProtocols: ['http/1.1'],
@@ -60,7 +57,7 @@ for (const kind of ['tcp', 'http'] as const) {
         });
         await within(5000, 'the handshake', once(socket, 'secureConnect'));
         socket.write('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n');
-        const upstream = await origin.accept(headgate.context);
+        const upstream = await origin.accept();
         const header = new ProxyHeader();
         let bytes = Buffer.alloc(0);
         while (parseProxyHeader(bytes, 0, bytes.length, header, HEADER_BYTES_MAX) === 0) {
