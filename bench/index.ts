@@ -28,6 +28,10 @@ const suites: Record<string, Suite> = {
     summary: 'Mirroring: what a shadow costs, and one that takes nothing',
     load: () => import('./mirror.js'),
   },
+  capture: {
+    summary: 'Capturing: what it costs those who are captured, in memory and on a disk',
+    load: () => import('./capture.js'),
+  },
   'kernel-tls': {
     summary:
       'TLS in the kernel and in userland: system calls and bytes that enter the process, per MB',

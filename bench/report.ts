@@ -10,7 +10,7 @@ export interface Summary {
   max: number;
   /**
    * The median divided by that of the reference, the better one where there are several; null for references and
-   * where none was measured.
+   * where none, or nothing, was measured.
    */
   ratio: number | null;
   /** Whether Headgate meets the metric's target; null where there is none, or nothing to compare with. */
@@ -87,7 +87,8 @@ function summarizePeer(
       bases.map((results) => valuesOf(results, key)).filter((values) => values.length > 0),
       target,
     );
-    const ratio = base === null ? null : middle / base;
+    // Of nothing there is no part.
+    const ratio = base === null || base === 0 ? null : middle / base;
     const judged = target && peer === subject ? meets(target, middle, ratio) : null;
     row.metrics[key] = {
       median: middle,
