@@ -1,7 +1,16 @@
-// Exports of captures much larger than the memory they may take. They were not captured here, but written as they would
+// Exports of captures much larger than the memory they may take, and than the disk. They were not captured here, but written as they would
 // have been: sparse, with bytes of a stream now and then.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, ftruncateSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import {
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import t, { type Test } from 'tap';
 import {
   type CaptureEnd,
@@ -13,7 +22,7 @@ import {
 } from '#src/control/capture/capture-record.js';
 import { capturePath } from '#src/control/index.js';
 import { ByteStream } from '#test/support/bytes.js';
-import { missingProgram, testWith } from '#test/support/capability.js';
+import { findProgram, missingProgram, missingRoot, testWith } from '#test/support/capability.js';
 import { within } from '#test/support/deadline.js';
 import { programPath } from '#test/support/headgate.js';
 import { peakResidentBytes } from '#test/support/proc.js';
@@ -31,8 +40,12 @@ const STAMP_EVERY = 8 * MIB;
 const STAMP_BYTES = 64 * 1024;
 const stamps = new ByteStream(1);
 
-/** A capture of one connection that was sent `length` bytes. @returns its id */
-function write(directory: string, length: number): string {
+/**
+ * A capture of one connection that was sent `length` bytes.
+ * @param every so many bytes there are some that are not 0
+ * @returns its id
+ */
+function write(directory: string, length: number, every = STAMP_EVERY): string {
   const id = `abc-d-0-${length}`;
   const head: CaptureHead = {
     format: RECORD_FORMAT,
@@ -62,7 +75,7 @@ function write(directory: string, length: number): string {
   closeSync(record);
   const bytes = openSync(capturePath(directory, id, 'upstream'), 'wx');
   ftruncateSync(bytes, length);
-  for (let at = 0; at < length; at += STAMP_EVERY) {
+  for (let at = 0; at < length; at += every) {
     const stamp = stamps.slice(at, Math.min(STAMP_BYTES, length - at));
     writeSync(bytes, stamp, 0, stamp.length, at);
   }
@@ -149,5 +162,36 @@ testWith(
     const found = (await runProgram(tshark, 40_000)).stdout.toString();
     // Nothing is wrong, and the FIN is behind the last byte; the SYN counted for one.
     t.equal(found, `${length + 1}\n`);
+  },
+);
+
+testWith(
+  missingRoot() ?? missingProgram(['mkfs.btrfs']),
+  'capture: an export shares its blocks where the file system can',
+  timeout,
+  async (t) => {
+    const home = temporaryDirectory(t);
+    const directory = `${home}/mounted`;
+    mkdirSync(directory);
+    const image = openSync(`${home}/image`, 'wx');
+    ftruncateSync(image, 128 * MIB);
+    closeSync(image);
+    try {
+      const quiet = { stdio: 'pipe' } as const;
+      execFileSync(findProgram('mkfs.btrfs')!, ['-q', `${home}/image`], quiet);
+      execFileSync('mount', ['-o', 'loop', `${home}/image`, directory], quiet);
+    } catch {
+      t.plan(0, 'file systems cannot be mounted here');
+      return;
+    }
+    t.teardown(() => execFileSync('umount', ['-l', directory]));
+    // There is room for one and a half of it.
+    const id = write(directory, 40 * MIB, STAMP_BYTES);
+    const bytes = readFileSync(capturePath(directory, id, 'upstream'));
+    const to = ['-d', directory, '--format', 'raw', '--direction', 'upstream'];
+    for (const copy of [1, 2, 3, 4]) {
+      await exporting([id, ...to], `${directory}/copy-${copy}`);
+      t.ok(readFileSync(`${directory}/copy-${copy}`).equals(bytes), `copy ${copy}`);
+    }
   },
 );

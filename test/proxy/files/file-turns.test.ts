@@ -1,0 +1,50 @@
+import { truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileHttp, filesTest } from '#test/support/files-rig.js';
+
+const SHARE_BYTES = 512 * 1024;
+const GIB = 1024 ** 3;
+
+filesTest(
+  'turns: downloads to clients that are never slow share, and nobody waits for their ends',
+  { 'small.txt': 'small' },
+  (root) => fileHttp(root),
+  (rig, t, root) => {
+    writeFileSync(join(root, 'large'), '');
+    truncateSync(join(root, 'large'), GIB);
+    const { room } = rig;
+    // Sockets that are never full: nothing but its share ends a download's turn.
+    room.libc.script('sendfile', ([, , , wanted]) => wanted!);
+    const clients = Array.from({ length: 4 }, () => room.client());
+    const [small, ...downloads] = clients as [(typeof clients)[0], ...typeof clients];
+    const ask = (path: string) => Buffer.from(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    for (const client of downloads) client.send(ask('/large'));
+    room.until(() => room.libc.count('sendfile') > downloads.length);
+    const before = room.libc.trace.length;
+    const turnsBefore = room.count('loop_turns');
+    small.send(ask('/small.txt'));
+    room.until(() => {
+      small.receive();
+      return small.received.includes('small');
+    });
+    const turns = room.count('loop_turns') - turnsBefore;
+    // One for the kernel to hand over what was sent, one to accept and one to answer, and some to spare.
+    t.ok(turns < 10, `answered after ${turns} turns`);
+    room.settle();
+    const shares = new Map<unknown, number>();
+    for (const { name, args, result } of room.libc.trace.slice(before)) {
+      if (name !== 'sendfile') continue;
+      if (result > SHARE_BYTES) t.fail(`${result} bytes in one call`);
+      shares.set(args[0], (shares.get(args[0]) ?? 0) + 1);
+      const counts = [...shares.values()];
+      // A turn begins with whoever has an event.
+      const isFair = Math.max(...counts) - Math.min(...counts) <= 2 || shares.size < 3;
+      if (!isFair) t.fail(`${counts} shares`);
+    }
+    t.equal(shares.size, downloads.length);
+    rig.hangUp();
+    for (const client of clients) client.close();
+    room.until(() => room.sessions().length === 0);
+    room.http.files.configure();
+  },
+);
