@@ -1,6 +1,7 @@
 /**
- * The main thread: it binds the listeners, starts the data threads and watches over them, writes
- * the log, and adds the counters up. It is the only place with promises and timers of Node's own.
+ * The main thread: it binds the listeners (`listening/`), starts the data threads and watches over them (`workers/`), tells
+ * them what to do (`snapshots/`), writes the log, and adds the counters up. `supervisor.ts` holds all that together,
+ * `reload.ts` exchanges it for another configuration's. It is the only place with promises and timers of Node's own.
  */
 export type {
   AdminTarget,
@@ -22,15 +23,20 @@ export {
   readCapture,
   type StoredCapture,
 } from './capture/index.js';
-export { type Check, diagnose } from './diagnosis.js';
-export { bindErrorText } from './listening.js';
-export { LogSink } from './log-sink.js';
+export { bindErrorText } from './listening/index.js';
+export { LogSink } from './logging/index.js';
+export {
+  type Check,
+  diagnose,
+  type InheritedSocket,
+  inheritedSockets,
+  ServiceManager,
+} from './machine/index.js';
 export type {
   DirectionStatistics,
   HistogramStatistics,
   ListenerStatistics,
   Statistics,
-} from './statistics.js';
+} from './statistics/index.js';
 export { type ListeningAddress, Supervisor } from './supervisor.js';
-export { type InheritedSocket, inheritedSockets, ServiceManager } from './systemd.js';
 export { validityChecks } from './tls/index.js';

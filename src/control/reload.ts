@@ -1,19 +1,19 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../config/index.js';
-import type { OpenedFile } from './access-file.js';
-import type { ReloadResult } from './admin/index.js';
-import type { AdminChange, AdminPlace } from './admin-place.js';
-import type { Admissions } from './admission.js';
-import type { BoundChange, BoundListeners } from './bound-listeners.js';
+import type { AdminChange, AdminPlace, ReloadResult } from './admin/index.js';
 import type { Captures } from './capture/index.js';
-import type { DemoOrigins } from './demo-origins.js';
-import { checkFileRoutes } from './file-routes.js';
-import { bindErrorText, removeListenerFile } from './listening.js';
-import type { LogSink } from './log-sink.js';
+import type { DemoOrigins } from './demo/index.js';
+import {
+  type BoundChange,
+  type BoundListeners,
+  bindErrorText,
+  removeListenerFile,
+} from './listening/index.js';
+import type { LogSink, OpenedFile } from './logging/index.js';
+import { type Admissions, checkFileRoutes, makeSnapshot } from './snapshots/index.js';
 import type { Credentials, PreparedCredentials } from './tls/index.js';
 import type { Upstreams } from './upstreams/index.js';
-import type { WorkerSlot } from './worker-slot.js';
-import { makeSnapshot } from './worker-snapshot.js';
+import type { WorkerSlot } from './workers/index.js';
 
 /** Keys that are read once, at the start. */
 const restartKeys = {

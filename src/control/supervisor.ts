@@ -2,26 +2,24 @@ import { availableParallelism, release } from 'node:os';
 import { type Config, formatProblem, type ListenerConfig, type Loaded } from '../config/index.js';
 import { ConnectionLimit, EndpointTable, type FlowList, type FlowQuery } from '../proxy/index.js';
 import { createKernel } from '../splice/index.js';
-import type { AdminTarget, ReloadResult } from './admin/index.js';
-import { type AdminChange, AdminPlace } from './admin-place.js';
-import { Admissions } from './admission.js';
-import { type BoundChange, BoundListeners } from './bound-listeners.js';
+import {
+  type AdminChange,
+  AdminPlace,
+  type AdminTarget,
+  type ReloadResult,
+} from './admin/index.js';
 import { Captures } from './capture/index.js';
-import { DemoOrigins } from './demo-origins.js';
+import { DemoOrigins } from './demo/index.js';
 import type { DiscoveryOptions } from './discovery/index.js';
-import { checkFileRoutes } from './file-routes.js';
-import { InheritedListeners } from './inherited-listeners.js';
-import { endFlow, listFlows } from './live-flows.js';
-import { LogSink } from './log-sink.js';
-import { openFilesMax } from './open-files.js';
-import { dropPrivileges } from './privileges.js';
+import { type BoundChange, BoundListeners, InheritedListeners } from './listening/index.js';
+import { LogSink } from './logging/index.js';
+import { dropPrivileges, openFilesMax } from './machine/index.js';
 import { type ReloadSite, reload, tellWorkers } from './reload.js';
-import { readRouteStatistics } from './route-statistics.js';
-import { readStatistics, type Statistics } from './statistics.js';
+import { Admissions, checkFileRoutes, makeSnapshot } from './snapshots/index.js';
+import { readRouteStatistics, readStatistics, type Statistics } from './statistics/index.js';
 import { Credentials, type PreparedCredentials } from './tls/index.js';
 import { Upstreams } from './upstreams/index.js';
-import { WorkerSlot } from './worker-slot.js';
-import { makeSnapshot } from './worker-snapshot.js';
+import { endFlow, listFlows, WorkerSlot } from './workers/index.js';
 
 /** What a proxy may be started with besides its configuration. */
 export interface StartOptions {

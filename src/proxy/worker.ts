@@ -45,7 +45,7 @@ function uniqueName(worker: number): string {
  * ```
  *   serving ──drain──▶ draining ──last flow ended, or time is up──▶ ended
  *      ├──────────────────────────stop─────────────────────────────▶
- *      └── an exception outside any flow: a bug ──▶ dead: control/worker-slot.ts
+ *      └── an exception outside any flow: a bug ──▶ dead: control/workers/worker-slot.ts
  * ```
  */
 export class Worker implements WorkerRoom, EventHandler, TimerOwner {

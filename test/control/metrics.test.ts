@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { Metrics } from '#src/control/metrics/index.js';
-import { NO_ROUTE, RouteMemory } from '#src/control/route-memory.js';
-import { readRouteStatistics } from '#src/control/route-statistics.js';
-import { readStatistics, type Statistics } from '#src/control/statistics.js';
+import { NO_ROUTE, RouteMemory } from '#src/control/statistics/route-memory.js';
+import { readRouteStatistics } from '#src/control/statistics/route-statistics.js';
+import { readStatistics, type Statistics } from '#src/control/statistics/statistics.js';
 import type { Validity } from '#src/control/tls/index.js';
 import type { EndpointStatistics } from '#src/control/upstreams/index.js';
 import { Refusal } from '#src/proxy/http/guarding/index.js';

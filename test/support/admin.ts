@@ -4,9 +4,9 @@ import net from 'node:net';
 import { pino } from 'pino';
 import type { Test } from 'tap';
 import { type AdminConfig, parseListenAddress } from '#src/config/index.js';
+import { AdminEndpoint } from '#src/control/admin/admin-endpoint.js';
 import type { AdminTarget } from '#src/control/admin/index.js';
-import { AdminEndpoint } from '#src/control/admin-endpoint.js';
-import { readStatistics } from '#src/control/statistics.js';
+import { readStatistics } from '#src/control/statistics/statistics.js';
 import { COUNTER_REGION_BYTES, Counters } from '#src/proxy/index.js';
 import { createKernel } from '#src/splice/index.js';
 

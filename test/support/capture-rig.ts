@@ -4,7 +4,7 @@ import { openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs
 import type { Test } from 'tap';
 import { type Config, loadConfig } from '#src/config/index.js';
 import { capturePath, chunksOf, listCaptures, type StoredCapture } from '#src/control/index.js';
-import { LogSink } from '#src/control/log-sink.js';
+import { LogSink } from '#src/control/logging/log-sink.js';
 import { Supervisor } from '#src/control/supervisor.js';
 import { ByteStream } from './bytes.js';
 import { until, within } from './deadline.js';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { type Config, loadConfig } from '#src/config/index.js';
-import { LogSink } from '#src/control/log-sink.js';
+import { LogSink } from '#src/control/logging/log-sink.js';
 import { Metrics } from '#src/control/metrics/index.js';
 import { Supervisor } from '#src/control/supervisor.js';
 import { until, within } from './deadline.js';

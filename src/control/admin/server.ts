@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { AdminConfig } from '../../config/index.js';
-import { NoAnswer } from '../questions.js';
+import { NoAnswer } from '../workers/index.js';
 import { parserRefusal, send, sendRaw } from './answering.js';
 import { Guard } from './guard.js';
 import { type Reply, refusal } from './reply.js';

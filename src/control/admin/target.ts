@@ -1,5 +1,5 @@
 import type { FlowList, FlowQuery } from '../../proxy/index.js';
-import type { Statistics } from '../statistics.js';
+import type { Statistics } from '../statistics/index.js';
 
 /** What an operator may want of an endpoint: no new connections, or connections again. */
 export type EndpointOrder = 'drain' | 'ready';

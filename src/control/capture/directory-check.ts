@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Config } from '../../config/index.js';
-import type { Check } from '../diagnosis.js';
+import type { Check } from '../machine/index.js';
 
 const { R_OK, W_OK, X_OK } = constants;
 /** Below this a file system counts as full: captures would not last a minute. */

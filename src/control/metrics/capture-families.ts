@@ -1,4 +1,4 @@
-import type { Statistics } from '../statistics.js';
+import type { Statistics } from '../statistics/index.js';
 import type { MetricFamily } from './families.js';
 
 /** What is counted of captures. */

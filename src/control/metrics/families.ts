@@ -1,4 +1,4 @@
-import type { DirectionStatistics, ListenerStatistics, Statistics } from '../statistics.js';
+import type { DirectionStatistics, ListenerStatistics, Statistics } from '../statistics/index.js';
 import type { Build } from './build.js';
 import { captureFamilies } from './capture-families.js';
 

@@ -1,4 +1,4 @@
-import type { HistogramStatistics } from '../statistics.js';
+import type { HistogramStatistics } from '../statistics/index.js';
 import type { MetricSample } from './families.js';
 
 /** Cumulative buckets, as Prometheus wants them: each counts what all smaller ones count, too. */

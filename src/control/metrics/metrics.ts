@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
-import type { Statistics } from '../statistics.js';
+import type { Statistics } from '../statistics/index.js';
 import { type Build, thisBuild } from './build.js';
 import { families } from './families.js';
 

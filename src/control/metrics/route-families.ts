@@ -1,5 +1,4 @@
-import type { RouteStatistics } from '../route-statistics.js';
-import type { HistogramStatistics } from '../statistics.js';
+import type { HistogramStatistics, RouteStatistics } from '../statistics/index.js';
 import type { MetricFamily, MetricSample } from './families.js';
 import { histogramSamples } from './histogram-samples.js';
 

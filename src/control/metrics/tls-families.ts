@@ -1,6 +1,5 @@
 import { tlsSides } from '../../proxy/index.js';
-import type { Statistics } from '../statistics.js';
-import type { TlsStatistics } from '../tls-statistics.js';
+import type { Statistics, TlsStatistics } from '../statistics/index.js';
 import type { MetricFamily, MetricSample } from './families.js';
 
 /** What is counted of TLS: with clients (`side="client"`) and with endpoints (`side="upstream"`). */

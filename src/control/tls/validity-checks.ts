@@ -1,5 +1,5 @@
 import type { Config } from '../../config/index.js';
-import type { Check } from '../diagnosis.js';
+import type { Check } from '../machine/index.js';
 import { ServerCredentials } from './server-credentials.js';
 import { upstreamValidities } from './upstream-validity.js';
 import { type Validity, validityProblem } from './validity.js';

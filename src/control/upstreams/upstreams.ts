@@ -10,9 +10,9 @@ import {
 } from '../../proxy/index.js';
 import { errnoName, formatAddress } from '../../splice/index.js';
 import type { EndpointOrder, UpstreamStatus } from '../admin/index.js';
-import { connectOptions } from '../connect-options.js';
 import { Discovery, type DiscoveryOptions, NamesOnDemand } from '../discovery/index.js';
 import { HealthMonitor } from '../health/index.js';
+import { connectOptions } from '../snapshots/index.js';
 import { clientSettings } from '../tls/index.js';
 import { LiveEndpoint, treatmentOf } from './live-endpoint.js';
 import { LiveUpstream, type Member } from './live-upstream.js';

@@ -2,8 +2,8 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import type { Test } from 'tap';
-import { DataThread } from '#src/control/data-thread.js';
-import type { LogSink } from '#src/control/log-sink.js';
+import type { LogSink } from '#src/control/logging/log-sink.js';
+import { DataThread } from '#src/control/workers/data-thread.js';
 import {
   type CloseReason,
   ConnectionLimit,

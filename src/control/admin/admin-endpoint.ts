@@ -1,0 +1,122 @@
+import { chmodSync } from 'node:fs';
+import type { Logger } from 'pino';
+import type { AdminConfig } from '../../config/index.js';
+import {
+  formatAddress,
+  type Kernel,
+  localAddress,
+  openBound,
+  Sockaddr,
+  type SocketAddress,
+  SystemCallError,
+} from '../../splice/index.js';
+import {
+  bindInet,
+  type Claim,
+  claimedAddress,
+  removeSocketFile,
+  removeStaleSocket,
+} from '../listening/index.js';
+import { socketAddress } from '../snapshots/index.js';
+import type { AdminServer } from './server.js';
+import type { AdminTarget } from './target.js';
+
+const BACKLOG = 64;
+
+/**
+ * Where the admin endpoint listens. It is bound with the listeners, before any worker runs, so that
+ * a failed bind is one clear error; who connects before it serves waits in the kernel.
+ */
+export class AdminEndpoint {
+  /** As bound: with port 0 asked for, the port the kernel chose. */
+  readonly address: SocketAddress;
+  private server: AdminServer | undefined;
+  private isRetired = false;
+
+  private constructor(
+    private readonly kernel: Kernel,
+    private config: AdminConfig,
+    private readonly fd: number,
+  ) {
+    this.address = localAddress(kernel, fd);
+  }
+
+  /**
+   * @param claims addresses of this process that the new one may overlap
+   * @throws SystemCallError with the address, when it cannot be bound
+   */
+  static async bind(
+    kernel: Kernel,
+    config: AdminConfig,
+    claims: readonly Claim[] = [],
+  ): Promise<AdminEndpoint> {
+    const { bind } = config;
+    if (bind.family !== 'unix') {
+      const options = { backlog: BACKLOG, reusePort: false, ipv6Only: false };
+      const { fds } = bindInet(kernel, bind, options, 1, claims);
+      return new AdminEndpoint(kernel, config, fds[0]!);
+    }
+    const address = new Sockaddr(socketAddress(bind));
+    if (!bind.abstract) await removeStaleSocket(bind.path);
+    const options = { backlog: BACKLOG, reusePort: false, ipv6Only: false };
+    const fd = openBound(kernel, address, options);
+    // Before it listens: nobody connects to a file that is still open to others.
+    if (!bind.abstract) chmodSync(bind.path, 0o600);
+    const result = kernel.listen(fd, BACKLOG);
+    if (result >= 0) return new AdminEndpoint(kernel, config, fd);
+    kernel.close(fd);
+    throw new SystemCallError('listen', -result, address.toString());
+  }
+
+  /** What a person pastes into a browser or after `curl --unix-socket`. */
+  get text(): string {
+    const text = formatAddress(this.address);
+    return this.address.family === 'unix' ? text : `http://${text}/`;
+  }
+
+  get claim(): Claim {
+    return { address: claimedAddress(this.config.bind, this.address), fds: [this.fd] };
+  }
+
+  /** Whether it would be bound just the same. */
+  isAt({ bind }: AdminConfig): boolean {
+    return bind.text === this.config.bind.text;
+  }
+
+  /** Answers requests from now on. */
+  async serve(target: AdminTarget, logger: Logger): Promise<void> {
+    // Loaded here, because most of it is prom-client, which a proxy without admin does not need.
+    const { AdminServer } = await import('./server.js');
+    this.server = new AdminServer(this.config, target, logger);
+    await this.server.listen(this.fd);
+  }
+
+  /** Asks for another token, or answers to other names. */
+  protect(config: AdminConfig): void {
+    this.config = config;
+    this.server?.protect(config);
+  }
+
+  /**
+   * Accepts nothing more; what is being asked is answered.
+   * @param onGone called when it is
+   */
+  retire(onGone: () => void): void {
+    this.isRetired = true;
+    removeSocketFile(this.address);
+    if (this.server !== undefined) {
+      this.server.retire(onGone);
+      return;
+    }
+    this.kernel.close(this.fd);
+    onGone();
+  }
+
+  /** Ends every connection, now. */
+  close(): void {
+    if (this.server !== undefined) this.server.close();
+    else if (!this.isRetired) this.kernel.close(this.fd);
+    // It may be the next one's by now.
+    if (!this.isRetired) removeSocketFile(this.address);
+  }
+}
