@@ -138,6 +138,11 @@ export class BodyRelay {
     }
   }
 
+  /** Its chunks add up to more than {@link bytesMax}. */
+  get isTooLong(): boolean {
+    return this.framing === Framing.chunked && this.scanner.bodyBytes > this.bytesMax;
+  }
+
   /** The body's bytes have all been read; some may wait for the sink. */
   get isRead(): boolean {
     return this.framing === Framing.chunked ? this.scanner.isDone : this.stretch === 0;
@@ -157,7 +162,7 @@ export class BodyRelay {
         ? this.takeApart(bytes, start, end)
         : this.scanner.scan(bytes, start, end);
       if (taken < 0) return taken;
-      if (this.scanner.bodyBytes > this.bytesMax) return -HttpRejection.content_length_too_large;
+      if (this.isTooLong) return -HttpRejection.content_length_too_large;
       if (!this.isUnchunked) this.admitted = taken;
     } else {
       taken = Math.min(end - start, this.stretch);

@@ -1,6 +1,6 @@
 import type { CloseReason } from '../../counters.js';
 import type { WorkerRoom } from '../../room.js';
-import { type Refusal, type RefusalName, refusalNames } from '../guarding/index.js';
+import { type Refusal, type RefusalName, refusalNames, refusalStatus } from '../guarding/index.js';
 import type { HttpPolicy } from '../http-policy.js';
 import { type Lateness, type LatenessName, latenessNames } from '../lateness.js';
 import { type ExchangeNote, noteOf } from '../logging/index.js';
@@ -62,10 +62,14 @@ export class ExchangeRecord {
     this.answeredMs = nowMs;
   }
 
-  /** Its route refuses it: at the door, or because it then could not serve it. */
-  refused(refusal: Refusal): void {
+  /**
+   * Its route refuses it: at the door, or because it then could not serve it.
+   * @returns the status to answer with
+   */
+  refused(refusal: Refusal): number {
     this.counters!.countRefused(refusal);
     this.refusal = refusalNames[refusal - 1];
+    return refusalStatus(refusal);
   }
 
   /** A connection to an endpoint has failed, or ended before its response had begun. */

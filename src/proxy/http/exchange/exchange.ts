@@ -2,7 +2,7 @@ import type { CloseReason } from '../../counters.js';
 import type { Task } from '../../event-loop.js';
 import { type Attempts, processMs, type Upstream } from '../../upstream/index.js';
 import type { HttpConnection } from '../connection/index.js';
-import { Refusal, refusalStatus } from '../guarding/index.js';
+import { Refusal } from '../guarding/index.js';
 import { Routing } from '../http-policy.js';
 import type { HttpRoom } from '../http-room.js';
 import type { HttpRoute } from '../http-route.js';
@@ -245,15 +245,14 @@ export class Exchange implements LinkOwner, Task {
     const { room, connection, request, response, record } = this;
     const { service, intake, client } = connection;
     const { policy } = service;
+    this.route = route;
     this.patience.follow(route);
     const nowMs = processMs(room.worker.clock.nowMs);
     const refusal = route.enter(room.request, client, nowMs);
     if (refusal !== Refusal.none) {
-      record.refused(refusal);
-      this.answer.refuse(refusalStatus(refusal), route.guard.fieldsFor(refusal));
+      this.answer.refuse(record.refused(refusal), route.guard.fieldsFor(refusal));
       return;
     }
-    this.route = route;
     this.isEntered = true;
     if (record.note !== undefined) record.note.user = route.guard.userOf(room.request);
     if (policy.answer !== undefined) {
@@ -266,6 +265,10 @@ export class Exchange implements LinkOwner, Task {
       return;
     }
     request.body.bytesMax = route.guard.bodyMax;
+    if (request.body.isTooLong) {
+      this.answer.refuse(record.refused(Refusal.body_too_large));
+      return;
+    }
     const target = policy.choose();
     response.prepare(route, policy);
     if (!request.compose(intake, policy, this.forwarding.wantsUpgrade)) {

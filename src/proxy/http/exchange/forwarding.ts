@@ -1,3 +1,4 @@
+import { Refusal } from '../guarding/index.js';
 import type { HttpRoom } from '../http-room.js';
 import { Framing, type HttpRejection, type RequestHead } from '../message/index.js';
 import { HeadResult } from './client-response.js';
@@ -114,7 +115,11 @@ export class Forwarding {
         connection.terminate('client_reset');
         return;
       case RelayResult.Malformed:
-        this.requestMalformed(connection.reject(request.body.rejection!));
+        this.requestMalformed(
+          request.body.isTooLong
+            ? exchange.record.refused(Refusal.body_too_large)
+            : connection.reject(request.body.rejection!),
+        );
         return;
       case RelayResult.SinkFailed: {
         const mayAnswer = request.abandon(exchange.link.transport);

@@ -1,7 +1,7 @@
 import type { NameAnswer } from '../../messages.js';
 import type { Upstream } from '../../upstream/index.js';
 import type { Exchange } from '../exchange/index.js';
-import { Refusal, refusalStatus } from '../guarding/index.js';
+import { Refusal } from '../guarding/index.js';
 import type { HttpRoom } from '../http-room.js';
 import type { OutboundName } from './outbound.js';
 import type { NameWaiter } from './outbound-names.js';
@@ -83,8 +83,7 @@ export class TargetLookup implements NameWaiter {
 
   private prohibit(): void {
     const { exchange } = this;
-    exchange.record.refused(Refusal.address_denied);
-    exchange.answer.replace(refusalStatus(Refusal.address_denied), fields.prohibited);
+    exchange.answer.replace(exchange.record.refused(Refusal.address_denied), fields.prohibited);
   }
 
   private upstreamFor({ host, port }: OutboundName, ips: readonly string[]): Upstream {

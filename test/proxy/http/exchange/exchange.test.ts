@@ -538,7 +538,7 @@ exchangeTest(
 
 exchangeTest(
   'a body longer than its route takes is refused, chunks or not',
-  (rig) => {
+  (rig, t) => {
     const client = rig.room.client();
     const request = 'PUT /a HTTP/1.1\r\nHost: x\r\n';
     rig.say(client, `${request}Content-Length: 101\r\n\r\nx`);
@@ -550,9 +550,27 @@ exchangeTest(
     rig.say(other, 'ff\r\n');
     rig.hearStatus(other, 413);
     rig.expectReset(upstream);
+    const whole = rig.room.client();
+    const chunk = (length: number) =>
+      `${length.toString(16)}\r\n${'x'.repeat(length)}\r\n0\r\n\r\n`;
+    rig.say(whole, `${request}Transfer-Encoding: chunked\r\n\r\n${chunk(101)}`);
+    rig.hearStatus(whole, 413);
+    rig.say(whole, `${request}Transfer-Encoding: chunked\r\n\r\n${chunk(100)}`);
+    const fitting = rig.upstream();
+    rig.hear(fitting, `${request}Transfer-Encoding: chunked\r\n\r\n${chunk(100)}`);
+    rig.say(fitting, OK);
+    rig.hear(whole, OK);
     rig.room.pass(3000);
+    const refused = {
+      status: 413,
+      refusal: 'body_too_large',
+      rejection: undefined,
+      route: 'route',
+    };
+    t.match(rig.room.lines, [refused, refused, refused, { status: 200 }]);
   },
   {
+    logsAccess: true,
     http: {
       ...plainHttp,
       routes: [{ ...plainHttp.routes[0]!, guard: { ...plainHttp.routes[0]!.guard, bodyMax: 100 } }],
