@@ -163,7 +163,7 @@ export class ClientResponse {
     if (!mayKeep || endsByClose) this.keepsClient = false;
     this.status = head.status;
     const line = isTunnel ? ConnectionLine.upgrade : this.connectionLine;
-    const headBytes = this.writeHead(line, isUnchunked, this.notes);
+    const headBytes = this.writeHead(line, this.isOldClient, this.notes);
     intake.consume(head.end - intake.start);
     body.begin(head.framing, head.contentLength, isUnchunked);
     body.join(upstream, client);

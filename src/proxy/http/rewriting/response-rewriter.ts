@@ -52,7 +52,7 @@ export interface ResponseNotes {
 /** What is to become of a response besides what its route says. */
 export interface ResponseDelivery {
   readonly connection: ConnectionLine;
-  /** The body goes on without chunks: the client's HTTP/1.0 does not know them. */
+  /** The client's HTTP/1.0 knows no chunks: a body goes on without them, and no head speaks of them. */
   readonly dropsChunked: boolean;
 }
 
@@ -191,9 +191,16 @@ function dropsKnown(
   switch (id) {
     case HeaderName.upgrade:
       return connection !== ConnectionLine.upgrade;
+    // RFC 9112 §6.1, RFC 9110 §8.6: neither is sent where no body can be. Not everybody knows that there is none.
     case HeaderName.transfer_encoding:
-      return dropsChunked;
+      return dropsChunked || isBodiless(head.status);
+    case HeaderName.content_length:
+      return isBodiless(head.status);
     default:
       return head.isHopByHop(index);
   }
+}
+
+function isBodiless(status: number): boolean {
+  return status < 200 || status === 204;
 }

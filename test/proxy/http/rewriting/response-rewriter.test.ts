@@ -50,6 +50,20 @@ t.test('response: HTTP/1.0 becomes HTTP/1.1, and chunks may end here', async (t)
   );
 });
 
+t.test('response: where no body can be, none is announced', async (t) => {
+  for (const [status, field] of [
+    ['103 Early Hints', 'Content-Length: 0'],
+    ['204 No Content', 'Content-Length: 0'],
+    ['204 No Content', 'Content-Length: 5'],
+    ['204 No Content', 'Transfer-Encoding: chunked'],
+  ] as const) {
+    const kept = [`HTTP/1.1 ${status}`, 'X-A: 1'];
+    t.equal(responseOut({}, lines(...kept, field)), lines(...kept), `${status}, ${field}`);
+  }
+  const length = lines('HTTP/1.1 304 Not Modified', 'Content-Length: 5');
+  t.equal(responseOut({}, length), length, 'that of another response');
+});
+
 t.test('response: a switch of protocols goes on', async (t) => {
   const response = lines(
     'HTTP/1.1 101 Switching Protocols',
