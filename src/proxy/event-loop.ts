@@ -29,6 +29,8 @@ export interface Task {
 }
 
 const EVENTS_MAX = 256;
+/** Asking for the time costs a fiftieth of a small request. */
+const WALL_KNOWN_MS = 100;
 
 /**
  * One worker's heart: waits in epoll_wait(2), hands events to their handlers, then runs what was
@@ -38,9 +40,9 @@ export class EventLoop implements Clock {
   readonly wheel: TimerWheel;
   /** The clock of this turn, monotonic milliseconds. */
   nowMs: number;
-  /** When {@link wallMs} was last asked for, and what was said. */
-  private wallAskedMs = Number.NaN;
-  private lastWallMs = 0;
+  /** How far the clock on the wall was ahead of {@link nowMs}, and until when that is taken for so. */
+  private wallAheadMs = 0;
+  private wallKnownUntilMs = Number.NEGATIVE_INFINITY;
   private readonly poll: EventPoll;
   /**
    * Wakes the loop for the wheel. A timeout given to epoll_wait(2) would be set up and torn down at
@@ -109,13 +111,13 @@ export class EventLoop implements Clock {
     this.handlers[fd] = undefined;
   }
 
-  /** The clock on the wall, ms since 1970, as it was when this turn first asked. */
+  /** The time of this turn on the wall, ms since 1970. Whoever sets that clock is noticed a tenth of a second later. */
   get wallMs(): number {
-    if (this.wallAskedMs !== this.nowMs) {
-      this.wallAskedMs = this.nowMs;
-      this.lastWallMs = this.wallClock();
+    if (this.nowMs >= this.wallKnownUntilMs) {
+      this.wallKnownUntilMs = this.nowMs + WALL_KNOWN_MS;
+      this.wallAheadMs = this.wallClock() - this.nowMs;
     }
-    return this.lastWallMs;
+    return this.nowMs + this.wallAheadMs;
   }
 
   /** Puts a task off to the next turn, which will not wait. */

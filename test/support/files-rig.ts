@@ -136,7 +136,7 @@ export class FilesRig {
     this.t.same(this.room.finish(), nothingLeft);
     this.t.equal(this.room.count('exceptions'), 0);
     this.t.equal(this.room.count('files_open'), 0);
-    this.t.equal(this.room.http.files.cache.contents.bytes, 0);
+    this.t.equal(this.room.http.files.cache.prepared.bytes, 0);
   }
 }
 

@@ -6,7 +6,7 @@ import {
   type FieldLines,
   type RequestContext,
 } from '../http/rewriting/index.js';
-import type { FileContent } from './file-content.js';
+import type { PreparedFile } from './prepared-file.js';
 
 const CRLF = Buffer.from('\r\n', 'latin1');
 
@@ -37,8 +37,8 @@ export interface AnswerFields {
 export class FileAnswer implements ProducedAnswer {
   status = 200;
   body: BodySource | undefined;
-  /** Head and body, where they are in memory; then there is no other body. */
-  content: FileContent | undefined;
+  /** The head, where it is in memory; without another body the content is there, too. */
+  prepared: PreparedFile | undefined;
   private lines!: Buffer;
   private own!: AnswerFields;
 
@@ -48,7 +48,7 @@ export class FileAnswer implements ProducedAnswer {
     this.lines = lines;
     this.own = own;
     this.body = body;
-    this.content = undefined;
+    this.prepared = undefined;
     return this;
   }
 

@@ -94,6 +94,7 @@ export class FileBody implements BodySource {
     this.hasChanged = false;
     this.isRead = false;
     this.hasPaused = false;
+    if (end - start >= ADVISED_BYTES) this.advise();
     return this;
   }
 
@@ -117,10 +118,7 @@ export class FileBody implements BodySource {
   fill(memory: NativeMemory, start: number): number {
     const wanted = this.end - this.offset;
     const room = Math.min(SMALL_BYTES, memory.byteLength - start);
-    if (wanted > room || this.rest !== none) {
-      if (wanted >= ADVISED_BYTES) this.advise();
-      return 0;
-    }
+    if (wanted > room || this.rest !== none) return 0;
     const { kernel } = this.keeper.worker;
     const { fd, stamp } = this.file;
     const read = wanted === 0 ? 0 : kernel.pread(fd, memory.address + start, wanted, this.offset);

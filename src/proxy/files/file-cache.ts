@@ -1,8 +1,8 @@
 import type { Kernel } from '../../splice/index.js';
 import { Counter, type Counters } from '../counters.js';
 import type { CachedFile } from './cached-file.js';
-import { ContentStore } from './content-store.js';
 import type { FileCloser, OpenFile } from './open-file.js';
+import { PreparedFiles } from './prepared-files.js';
 import { RootDirectory } from './root-directory.js';
 import { SecondChance } from './second-chance.js';
 
@@ -11,8 +11,7 @@ import { SecondChance } from './second-chance.js';
  * there are too many, one goes that was not asked for lately.
  */
 export class FileCache implements FileCloser {
-  /** Of small ones. */
-  readonly contents: ContentStore;
+  readonly prepared: PreparedFiles;
   private readonly files = new SecondChance<CachedFile>();
   /** Descriptors of files in the cache. */
   private count = 0;
@@ -24,7 +23,7 @@ export class FileCache implements FileCloser {
     private readonly counters: Counters,
     public most: number,
   ) {
-    this.contents = new ContentStore(kernel);
+    this.prepared = new PreparedFiles(kernel);
   }
 
   /** The directory by this path. */
@@ -72,7 +71,7 @@ export class FileCache implements FileCloser {
   }
 
   closeFile(file: OpenFile): void {
-    this.contents.drop(file);
+    this.prepared.drop(file);
     this.counters.values[Counter.files_open]!--;
     this.kernel.close(file.fd);
   }

@@ -82,9 +82,10 @@ export class FileReply {
     answer.begin(status, wholeLines, own, undefined);
     if (head.method === Method.HEAD) return answer;
     if (own.bytes !== undefined) {
-      answer.content = cache.contents.of(file, own.bytes, worker.clock)?.begin(answer);
+      answer.prepared = cache.prepared.of(file, own.bytes, worker.clock)?.begin(answer);
+      if (answer.prepared?.isWhole) return answer;
     }
-    if (answer.content === undefined) answer.body = room.takeBody().begin(file, 0, size, isSecure);
+    answer.body = room.takeBody().begin(file, 0, size, isSecure);
     return answer;
   }
 

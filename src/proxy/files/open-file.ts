@@ -1,5 +1,5 @@
 import type { FileStamp, Kernel } from '../../splice/index.js';
-import type { FileContent } from './file-content.js';
+import type { PreparedFile } from './prepared-file.js';
 
 /** What a file is to those who ask for it. */
 export interface FileFacts {
@@ -20,6 +20,8 @@ export interface FileFacts {
   readonly isYoung: boolean;
 }
 
+const SEEN_MS = 1;
+
 /** Who closes files. */
 export interface FileCloser {
   closeFile(file: OpenFile): void;
@@ -34,8 +36,8 @@ export class OpenFile {
   isAdvised = false;
   /** It was sent before. */
   wasSent = false;
-  /** What is in it, where that is kept in memory. */
-  content: FileContent | undefined;
+  /** What is ready to be sent of it. */
+  prepared: PreparedFile | undefined;
   /** When it was last seen unchanged, monotonic. */
   private seenMs = Number.NEGATIVE_INFINITY;
   private holders = 1;
@@ -49,13 +51,14 @@ export class OpenFile {
   ) {}
 
   /**
-   * Whether it is still what it was when it was opened. One look a turn of the loop is enough, for all who send it.
+   * Whether it is still what it was when it was opened. One look a millisecond is enough for all who send it: a turn
+   * of the loop may last as long.
    * @param nowMs of this turn, monotonic
    */
   isUnchanged(kernel: Kernel, nowMs: number): boolean {
-    if (this.seenMs === nowMs) return true;
+    if (nowMs - this.seenMs < SEEN_MS) return true;
     if (!this.stamp.isOf(kernel, this.fd)) return false;
-    if (this.stamp.wasTouched()) this.content?.expire();
+    if (this.stamp.wasTouched()) this.prepared?.expire();
     this.seenMs = nowMs;
     return true;
   }

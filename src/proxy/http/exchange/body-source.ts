@@ -23,13 +23,14 @@ export interface ProducedAnswer {
   ): void;
 }
 
-/** An answer of our own that is there as a whole, for one client after the other. */
+/** An answer of our own that is there for one client after the other: all of it, or its head. */
 export interface ReadyAnswer {
   readonly status: number;
-  /** The answer is what is in it from `start` on, head and body. It is not the client's to change or to keep. */
+  /** What is in it from `start` on is the head, and the body if it is there. It is not the client's to keep. */
   readonly memory: NativeMemory;
   readonly start: number;
   readonly headBytes: number;
+  /** Bytes of the body that are there. */
   readonly bodyBytes: number;
   /** Sees to it that the head is what this client is to be told; the parameters are as for {@link ProducedAnswer}. */
   prepare(context: RequestContext, connection: ConnectionLine, nowMs: number): void;

@@ -235,8 +235,11 @@ export class ClientResponse {
     return this.push();
   }
 
-  /** Sends an answer of our own that stays where it is. */
-  sendReady(client: RelaySide, answer: ReadyAnswer): RelayResult {
+  /**
+   * Sends an answer of our own that stays where it is.
+   * @param source what makes the rest; the response releases it
+   */
+  sendReady(client: RelaySide, answer: ReadyAnswer, source?: BodySource): RelayResult {
     const { body } = this;
     const { status, memory, start, headBytes, bodyBytes } = answer;
     this.status = status;
@@ -244,7 +247,11 @@ export class ClientResponse {
     body.begin(Framing.none, 0);
     body.join(client, client);
     body.bytes = bodyBytes;
-    return this.sendFrom(client.transport, memory, start, headBytes + bodyBytes);
+    this.source = source;
+    this.client = client.transport;
+    const isOpen = source !== undefined;
+    const result = this.sendFrom(client.transport, memory, start, headBytes + bodyBytes, isOpen);
+    return result === RelayResult.Ended && isOpen ? source.run(client.transport) : result;
   }
 
   /** Sends what can be sent now. */
@@ -320,20 +327,24 @@ export class ClientResponse {
     return this.body.run();
   }
 
-  /** Sends what others will need the memory of: what the client does not take at once is copied. */
+  /**
+   * Sends what others will need the memory of: what the client does not take at once is copied.
+   * @param isOpen more follows at once
+   */
   private sendFrom(
     client: Transport,
     source: NativeMemory,
     start: number,
     length: number,
+    isOpen = false,
   ): RelayResult {
     this.body.countCopied(length);
-    const written = this.write(client, source.address + start, length);
+    const written = this.write(client, source.address + start, length, isOpen);
     if (written === Outcome.Failed) return RelayResult.SinkFailed;
     if (written === length) return this.sent();
     const memory = this.room.buffers.takeFor(length - written);
     source.bytes.copy(memory.bytes, 0, start + written, start + length);
-    this.body.hold(memory, 0, length - written, true);
+    this.body.hold(memory, 0, length - written, true, isOpen);
     return RelayResult.Waiting;
   }
 
@@ -345,9 +356,9 @@ export class ClientResponse {
   }
 
   /** @returns bytes written, 0 for none now, or Failed */
-  private write(client: Transport, address: number, length: number): number {
+  private write(client: Transport, address: number, length: number, isOpen = false): number {
     if (!client.writable || this.body.isHolding) return 0;
-    const written = client.write(address, length);
+    const written = client.write(address, length, isOpen);
     if (written > 0) this.directBytes += written;
     return written === Outcome.Blocked ? 0 : written;
   }

@@ -2,7 +2,7 @@ import type { FilesRoute } from '../../files/index.js';
 import { isSecurePath } from '../../tls-side.js';
 import type { HttpRoom } from '../http-room.js';
 import { Method } from '../message/index.js';
-import type { ProducedAnswer, ReadyAnswer } from './body-source.js';
+import type { BodySource, ProducedAnswer, ReadyAnswer } from './body-source.js';
 import type { Exchange } from './exchange.js';
 import { ExchangeState } from './exchange-state.js';
 import type { RelayResult } from './relay-result.js';
@@ -70,13 +70,13 @@ export class LocalAnswer {
     exchange.afterResponse(response.sendOwn(connection, answer.status, memory, length, body));
   }
 
-  /** Answers with what is there already, while the request's head is there. */
-  repeat(answer: ReadyAnswer): void {
+  /** Answers with what is there already, while the request's head is there. @param source what makes the rest */
+  repeat(answer: ReadyAnswer, source: BodySource | undefined): void {
     const { connection, response } = this.exchange;
     this.begin();
     const { wallMs } = connection.worker.clock;
     answer.prepare(connection.service.policy, response.connectionLine, wallMs);
-    this.exchange.afterResponse(response.sendReady(connection, answer));
+    this.exchange.afterResponse(response.sendReady(connection, answer, source));
   }
 
   /** Answers with a file, or says why there is none, while the request's head is there. */
@@ -84,7 +84,7 @@ export class LocalAnswer {
     const { service, tls } = this.exchange.connection;
     const answer = files.answer(service.policy, isSecurePath(undefined, tls));
     if (typeof answer === 'number') this.refuse(answer, files.refusalFields);
-    else if (answer.content !== undefined) this.repeat(answer.content);
+    else if (answer.prepared !== undefined) this.repeat(answer.prepared, answer.body);
     else this.produce(answer);
   }
 

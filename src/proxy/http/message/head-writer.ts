@@ -1,7 +1,4 @@
-/** Not documented, but what `write(text, 'latin1')` comes to, without looking for the encoding each time. */
-interface Latin1Buffer extends Buffer {
-  latin1Write(text: string, offset: number): number;
-}
+import type { Latin1Buffer } from './latin1-buffer.js';
 
 /** Up to so many bytes a loop is faster than a call that copies. */
 const LOOPED_MAX = 48;

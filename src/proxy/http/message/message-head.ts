@@ -12,6 +12,7 @@ import { type ConnectionOptions, readConnection } from './connection-options.js'
 import { readContentLength } from './content-length.js';
 import { HeaderName, headerNameOf, headerNames, LAST_FRAMING_NAME } from './header-name.js';
 import { HttpRejection, PARTIAL } from './http-rejection.js';
+import type { Latin1Buffer } from './latin1-buffer.js';
 import { readTransferEncoding } from './transfer-encoding.js';
 
 /** How the end of a message's body is found (RFC 9112 §6.3). */
@@ -35,11 +36,6 @@ const NAME = 1;
 const NAME_END = 2;
 const VALUE = 3;
 const VALUE_END = 4;
-
-/** Not documented, but what `toString('latin1')` comes to, without looking for the encoding each time. */
-interface Latin1Buffer extends Buffer {
-  latin1Slice(start: number, end: number): string;
-}
 
 /**
  * What heads of requests and responses have in common: the fields, and what they say about framing.

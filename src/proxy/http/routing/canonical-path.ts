@@ -1,4 +1,4 @@
-import type { RequestHead } from '../message/index.js';
+import type { Latin1Buffer, RequestHead } from '../message/index.js';
 
 const SLASH = 0x2f;
 const PERCENT = 0x25;
@@ -48,7 +48,7 @@ export class CanonicalPath {
 
   /** As a string, made when it is first asked for. */
   get string(): string {
-    this.text ??= this.bytes.toString('latin1', this.start, this.end);
+    this.text ??= (this.bytes as Latin1Buffer).latin1Slice(this.start, this.end);
     return this.text;
   }
 

@@ -9,49 +9,55 @@ import type { Kept } from './second-chance.js';
 const SECOND_MS = 1000;
 
 /**
- * The content of a small file, with the head of its answer right before it, so that both are sent in one piece as they
- * are. The head is written anew when the second is over, or when a client is to be told something else than
- * the one before.
+ * The head of the answer with a whole file, and of a small file the content right behind it, so that both are sent in one
+ * piece as they are. The head is written anew when the second is over, or when a client is to be told something
+ * else than the one before.
  *
  * ```
  *   block: │ free │ head │ content │
  *                  ▲ start          ▲ end of the block
  * ```
  */
-export class FileContent implements ReadyAnswer, Kept {
+export class PreparedFile implements ReadyAnswer, Kept {
   wasUsed = false;
   slot = -1;
   status = 200;
   start = 0;
   headBytes = 0;
-  /** When it was read, monotonic. */
-  readMs = Number.NEGATIVE_INFINITY;
+  /** Until then the content need not be read anew, monotonic. */
+  trustedUntilMs = Number.NEGATIVE_INFINITY;
   /** What the head was written for. */
   private second = Number.NaN;
   private connection: ConnectionLine = 0;
   private isSecure = false;
   private answer!: FileAnswer;
 
-  /** @param scratch where a head is written before its length is known */
+  /**
+   * @param memory a block
+   * @param bodyBytes of the content; 0 for the head of a file whose content is not here
+   * @param scratch where a head is written before its length is known
+   */
   constructor(
     readonly file: OpenFile,
     readonly memory: NativeMemory,
+    readonly bodyBytes: number,
     private readonly writer: HeadWriter,
     private readonly scratch: Buffer,
   ) {}
 
-  get bodyBytes(): number {
-    return this.file.facts.size;
+  /** The content is here. */
+  get isWhole(): boolean {
+    return this.bodyBytes === this.file.facts.size;
   }
 
   /** Where the content is. */
   get contentStart(): number {
-    return this.memory.byteLength - this.file.facts.size;
+    return this.memory.byteLength - this.bodyBytes;
   }
 
-  /** It must be read anew before it is sent. */
+  /** Its content must be read anew before it is sent. */
   expire(): void {
-    this.readMs = Number.NEGATIVE_INFINITY;
+    this.trustedUntilMs = Number.NEGATIVE_INFINITY;
   }
 
   /** For an answer that {@link prepare} is told of next. */
