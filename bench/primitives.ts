@@ -28,6 +28,7 @@ import {
   syscallNames,
   ZeroCopySender,
 } from '#src/splice/index.js';
+import { betweenSockets } from './between-sockets.js';
 
 // asm-generic/mman-common.h
 const PROT_READ = 1;
@@ -183,7 +184,8 @@ export async function run(args: string[]): Promise<number> {
   const directory = mkdtempSync(`${tmpdir()}/headgate-primitives-`);
   process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
   const { libc, mapping, count } = counting();
-  const bench = open(directory, createKernel(libc), mapping);
+  const kernel = createKernel(libc);
+  const bench = open(directory, kernel, mapping);
   console.log(`| message | ${Object.keys(ways).join(' | ')} |`);
   console.log(`|---|${'---|'.repeat(Object.keys(ways).length)}`);
   for (const size of sizes) {
@@ -196,6 +198,7 @@ export async function run(args: string[]): Promise<number> {
   console.log(
     `MSG_ZEROCOPY: ${bench.zeroCopy.copied} of ${bench.zeroCopy.completed} copied anyway`,
   );
+  betweenSockets(kernel, count, volumeBytes);
   return 0;
 }
 
