@@ -1,23 +1,13 @@
 import { hostLength, hostOffset, type Kernel, peerSockaddr } from '../splice/index.js';
 import { NetworkSet } from './network-set.js';
 import type { ListenerSnapshot } from './snapshot.js';
-import {
-  type ClientHello,
-  type ExpectedHead,
-  HeadMemory,
-  ServerNames,
-  type StreamName,
-} from './tcp/index.js';
+import { type ClientHello, type ExpectedHead, ServerNames, type StreamName } from './tcp/index.js';
 import type { Upstream } from './upstream/index.js';
 
 const NOTHING: ExpectedHead = { proxyHeader: false, clientHello: false };
 
-/** One for all listeners of the worker, made when one of them needs it. */
-let memory: HeadMemory | undefined;
-
 /** What a listener wants to know of a stream before it is connected on, and what follows from it. */
 export class HeadPolicy {
-  readonly memory: HeadMemory;
   private readonly trusted: ExpectedHead;
   private readonly others: ExpectedHead;
   private readonly senders: NetworkSet;
@@ -28,8 +18,6 @@ export class HeadPolicy {
     { acceptProxyFrom = [], routes, tls }: ListenerSnapshot,
     private readonly upstreams: readonly Upstream[],
   ) {
-    memory ??= new HeadMemory();
-    this.memory = memory;
     this.senders = new NetworkSet(acceptProxyFrom);
     this.names = routes && new ServerNames(routes);
     // Where TLS ends here it is the handshake that says what routes go by.

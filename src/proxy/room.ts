@@ -8,6 +8,7 @@ import type { HeadLimits } from './http/index.js';
 import type { Listener } from './listener.js';
 import type { ShadowSet } from './mirror/index.js';
 import type { TimeoutsSnapshot } from './snapshot.js';
+import type { HeadMemory } from './tcp/index.js';
 import type { Upstream } from './upstream/index.js';
 
 /** What every flow and listener of one worker shares. */
@@ -24,6 +25,8 @@ export interface WorkerRoom extends PumpRoom {
   readonly timeouts: TimeoutsSnapshot;
   /** Nothing new is accepted: what has not begun should end soon. */
   readonly isDraining: boolean;
+  /** Where PROXY headers and ClientHellos are looked at. */
+  readonly headMemory: HeadMemory;
   readonly headLimits: HeadLimits;
   /** Files that are kept open while nobody asks for them. */
   readonly cachedFilesMax: number;

@@ -28,6 +28,7 @@ import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
 import { ShadowSet } from './mirror/index.js';
 import { ConnectionLimit, type WorkerRoom } from './room.js';
 import type { LogSnapshot, TimeoutsSnapshot, WorkerSnapshot } from './snapshot.js';
+import { HeadMemory } from './tcp/index.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
 import { EndpointLedger, type Upstream } from './upstream/index.js';
 
@@ -60,6 +61,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   readonly accessLog: AccessLog;
   notesRequests = false;
   timeouts: TimeoutsSnapshot;
+  readonly headMemory = new HeadMemory();
   readonly headLimits: HeadLimits;
   cachedFilesMax: number;
   readonly connections: ConnectionLimit;

@@ -25,6 +25,7 @@ import { Mirror, ShadowSet } from '#src/proxy/mirror/index.js';
 import type { ProxySenderSnapshot } from '#src/proxy/proxy-sender.js';
 import { ConnectionLimit, type WorkerRoom } from '#src/proxy/room.js';
 import type { Session } from '#src/proxy/session.js';
+import { HeadMemory } from '#src/proxy/tcp/index.js';
 import { EndpointLedger, Upstream, type UpstreamTls } from '#src/proxy/upstream/index.js';
 import {
   BufferPool,
@@ -89,6 +90,7 @@ export class TestRoom implements WorkerRoom {
   isDraining = false;
   readonly number = 0;
   cachedFilesMax = 100;
+  readonly headMemory = new HeadMemory();
   readonly headLimits = { headBytes: 8192, headers: 50 };
   readonly uniqueName = 'test';
   readonly captures = undefined;

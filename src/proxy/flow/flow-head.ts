@@ -1,5 +1,5 @@
-import type { Kernel } from '../../splice/index.js';
 import type { HeadPolicy } from '../head-policy.js';
+import type { WorkerRoom } from '../room.js';
 import {
   type ExpectedHead,
   HeadReader,
@@ -31,12 +31,12 @@ export class FlowHead {
   private reader: HeadReader | undefined;
 
   constructor(
+    private readonly room: WorkerRoom,
     private readonly policy: HeadPolicy,
     expected: ExpectedHead,
-    private readonly kernel: Kernel,
     private readonly fd: number,
   ) {
-    this.reader = new HeadReader(policy.memory, expected);
+    this.reader = new HeadReader(room.headMemory, expected);
   }
 
   get rejectionName(): RejectionName | undefined {
@@ -56,7 +56,7 @@ export class FlowHead {
    */
   advance(events: number): boolean {
     const reader = this.reader!;
-    const result = reader.advance(this.kernel, this.fd, events);
+    const result = reader.advance(this.room.kernel, this.fd, events);
     if (result === HeadResult.NeedMore) return false;
     this.endpoints = reader.proxyHeader?.endpoints;
     this.proxyTlvs = reader.proxyHeader?.tlvs;
@@ -81,7 +81,7 @@ export class FlowHead {
     const reader = this.reader!;
     this.reader = undefined;
     this.rejection = reader.rejection;
-    if (this.rejection !== undefined) reader.dismiss(this.kernel, this.fd);
+    if (this.rejection !== undefined) reader.dismiss(this.room.kernel, this.fd);
   }
 }
 

@@ -43,7 +43,7 @@ export class FlowOpening {
     const { fd } = flow.client.transport;
     const expected = policy?.expected(kernel, fd);
     if (expected === undefined && tls === undefined) return undefined;
-    const head = expected && new FlowHead(policy!, expected, kernel, fd);
+    const head = expected && new FlowHead(flow.room, policy!, expected, fd);
     return new FlowOpening(flow, head);
   }
 

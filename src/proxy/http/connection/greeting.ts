@@ -58,7 +58,7 @@ export class Greeting {
   static of(worker: WorkerRoom, listener: Listener, fd: number): Greeting | undefined {
     const policy = listener.head;
     const expected = policy?.expected(worker.kernel, fd);
-    const head = expected && new FlowHead(policy!, expected, worker.kernel, fd);
+    const head = expected && new FlowHead(worker, policy!, expected, fd);
     if (head === undefined && listener.tls === undefined) return undefined;
     return new Greeting(worker, listener, head, fd);
   }
