@@ -26,6 +26,21 @@ export class ExchangeRig {
     this.room.settle();
   }
 
+  /** What one side says comes to the other as it is. */
+  relay(from: RawPeer, to: RawPeer, text: string): void {
+    this.say(from, text);
+    this.hear(to, text);
+  }
+
+  /** A new client, its first request, and the connection on which that came to the origin. */
+  begin(request: string = GET): { client: RawPeer; upstream: RawPeer } {
+    const client = this.room.client();
+    this.say(client, request);
+    const upstream = this.upstream();
+    this.hear(upstream, request);
+    return { client, upstream };
+  }
+
   /** What has come since the last look, once it is as long as expected. */
   hear(peer: RawPeer, expected: string): void {
     const before = this.heard.get(peer) ?? 0;

@@ -44,14 +44,11 @@ exchangeTest(
     rig.hear(upstream, GET);
     rig.hear(shadow, MIRRORED_GET);
     rig.say(shadow, 'HTTP/1.1 500 Oh\r\nContent-Length: 4\r\n\r\nnoes');
-    rig.say(upstream, OK);
-    rig.hear(client, OK);
+    rig.relay(upstream, client, OK);
     // The connections of both are used again.
     for (let round = 0; round < 3; round++) {
-      rig.say(client, GET);
-      rig.hear(upstream, GET);
-      rig.say(upstream, OK);
-      rig.hear(client, OK);
+      rig.relay(client, upstream, GET);
+      rig.relay(upstream, client, OK);
       rig.hear(shadow, MIRRORED_GET);
       rig.say(shadow, OK);
     }
@@ -73,8 +70,7 @@ exchangeTest(
     const client = rig.room.client();
     rig.say(client, GET);
     const [upstream, first] = [rig.upstream(), shadowOf(rig)];
-    rig.say(upstream, OK);
-    rig.hear(client, OK);
+    rig.relay(upstream, client, OK);
     rig.say(client, GET);
     const second = shadowOf(rig);
     rig.hear(first, MIRRORED_GET);
@@ -156,8 +152,7 @@ for (const framing of ['length', 'chunks'] as const) {
         t.ok(shadow.received.equals(copy), `seed ${seed}`);
         t.ok(rig.room.count('mirror_teed_bytes') > 100_000, 'by tee(2)');
         rig.say(shadow, OK);
-        rig.say(upstream, OK);
-        rig.hear(client, OK);
+        rig.relay(upstream, client, OK);
         t.equal(rig.room.shadows.size, 0);
         t.equal(rig.room.http.upstreams.idle, 2);
         t.same(cuts(rig), {});
@@ -214,8 +209,7 @@ for (const [name, response, isKept] of [
         t.equal(rig.room.shadows.size, 0, 'it is over');
         t.equal(rig.room.http.upstreams.idle, isKept ? 1 : 0);
         t.same(cuts(rig), {});
-        rig.say(upstream, OK);
-        rig.hear(client, OK);
+        rig.relay(upstream, client, OK);
       },
       mirrored(),
     );
@@ -235,8 +229,7 @@ exchangeTest(
     rig.room.settle();
     t.equal(rig.room.shadows.size, 0);
     t.same(cuts(rig), {});
-    rig.say(upstream, OK);
-    rig.hear(client, OK);
+    rig.relay(upstream, client, OK);
   },
   mirrored(),
 );
@@ -254,8 +247,7 @@ for (const answer of [
       rig.say(shadow, answer);
       rig.expectReset(shadow);
       t.same(cuts(rig), { reset: 1 });
-      rig.say(upstream, OK);
-      rig.hear(client, OK);
+      rig.relay(upstream, client, OK);
     },
     mirrored(),
   );
@@ -274,8 +266,7 @@ exchangeTest(
     t.same(cuts(rig), { answered: 1 });
     send(rig, client, upstream, body);
     t.ok(upstream.received.subarray(-body.length).equals(body));
-    rig.say(upstream, OK);
-    rig.hear(client, OK);
+    rig.relay(upstream, client, OK);
   },
   mirrored(),
 );
@@ -307,8 +298,7 @@ exchangeTest(
     t.equal(shadow.errno, Errno.ECONNRESET);
     const start = shadow.received.indexOf('\r\n\r\n') + 4;
     t.ok(bytes.subarray(0, shadow.receivedBytes - start).equals(shadow.received.subarray(start)));
-    rig.say(upstream, OK);
-    rig.hear(client, OK);
+    rig.relay(upstream, client, OK);
   },
   mirrored({ bufferBytes: 65_536 }),
 );
@@ -319,8 +309,7 @@ exchangeTest(
     const client = rig.room.client();
     rig.say(client, GET);
     const [upstream, shadow] = [rig.upstream(), shadowOf(rig)];
-    rig.say(upstream, OK);
-    rig.hear(client, OK);
+    rig.relay(upstream, client, OK);
     client.close();
     rig.room.pass(900);
     t.equal(rig.room.shadows.size, 1);
@@ -367,8 +356,7 @@ exchangeTest(
     const client = rig.room.client();
     rig.say(client, GET);
     const [upstream, shadow] = [rig.upstream(), shadowOf(rig)];
-    rig.say(upstream, OK);
-    rig.hear(client, OK);
+    rig.relay(upstream, client, OK);
     rig.say(shadow, OK);
     rig.hear(shadow, MIRRORED_GET);
     // The connection that was idle dies with the next one on it.
@@ -378,8 +366,7 @@ exchangeTest(
     rig.hear(another, GET);
     rig.hear(shadow, MIRRORED_GET);
     rig.say(shadow, OK);
-    rig.say(another, OK);
-    rig.hear(client, OK);
+    rig.relay(another, client, OK);
     t.equal(rig.room.counters.mirroredOf(0), 2);
     t.same(cuts(rig), {});
   },
@@ -420,12 +407,8 @@ exchangeTest(
   'mirror: a shadow that is gone',
   (rig, t, kit) => {
     kit.close(rig.room.shadow.fd);
-    const client = rig.room.client();
-    rig.say(client, GET);
-    const upstream = rig.upstream();
-    rig.hear(upstream, GET);
-    rig.say(upstream, OK);
-    rig.hear(client, OK);
+    const { client, upstream } = rig.begin();
+    rig.relay(upstream, client, OK);
     t.same(cuts(rig), { unconnected: 1 });
   },
   mirrored(),
@@ -441,8 +424,7 @@ exchangeTest(
     rig.hear(upstream, `GET /a HTTP/1.1\r\nHost: x\r\n${field}\r\n`);
     rig.hear(shadow, `GET /a HTTP/1.1\r\nHost: x\r\n${field}X-Mirrored: 1\r\n\r\n`);
     rig.say(shadow, OK);
-    rig.say(upstream, OK);
-    rig.hear(client, OK);
+    rig.relay(upstream, client, OK);
     t.same(cuts(rig), {});
   },
   mirrored(),
@@ -499,8 +481,7 @@ for (const [name, faults] of [
           if (fd >= 0) room.kit.own(fd);
           send(rig, client, upstream, body);
           t.ok(upstream.received.subarray(-body.length).equals(body));
-          rig.say(upstream, OK);
-          rig.hear(client, OK);
+          rig.relay(upstream, client, OK);
           client.close();
           room.settle();
         },

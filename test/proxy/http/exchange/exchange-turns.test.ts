@@ -29,47 +29,31 @@ exchangeTest('a turn that was put off is not the next request’s', (rig, t) => 
   t.equal(exchange.state, ExchangeState.dialling);
   const other = rig.upstream();
   rig.hear(other, `${PUT}hello`);
-  rig.say(second, 'world');
-  rig.hear(other, 'world');
-  rig.say(other, OK);
-  rig.hear(second, OK);
+  rig.relay(second, other, 'world');
+  rig.relay(other, second, OK);
   rig.expectReset(upstream);
 });
 
 exchangeTest('a turn that was put off and comes after the end does nothing', (rig) => {
-  const client = rig.room.client();
-  rig.say(client, GET);
-  const upstream = rig.upstream();
-  rig.hear(upstream, GET);
+  const { client, upstream } = rig.begin();
   const [connection] = rig.room.sessions() as HttpConnection[];
   connection!.exchange!.defer();
-  rig.say(upstream, OK);
-  rig.hear(client, OK);
-  rig.say(client, GET);
-  rig.hear(upstream, GET);
-  rig.say(upstream, OK);
-  rig.hear(client, OK);
+  rig.relay(upstream, client, OK);
+  rig.relay(client, upstream, GET);
+  rig.relay(upstream, client, OK);
 });
 
 exchangeTest('a body that stops coming behind its answer ends in good order', (rig) => {
-  const client = rig.room.client();
-  rig.say(client, `${PUT}hello`);
-  const upstream = rig.upstream();
-  rig.hear(upstream, `${PUT}hello`);
-  rig.say(upstream, OK);
-  rig.hear(client, OK);
+  const { client, upstream } = rig.begin(`${PUT}hello`);
+  rig.relay(upstream, client, OK);
   rig.room.pass(13_000);
   rig.expectReset(upstream);
   rig.expectEnd(client);
 });
 
 exchangeTest('an endpoint that goes away behind an early answer ends the upload', (rig) => {
-  const client = rig.room.client();
-  rig.say(client, `${PUT}hello`);
-  const upstream = rig.upstream();
-  rig.hear(upstream, `${PUT}hello`);
-  rig.say(upstream, OK);
-  rig.hear(client, OK);
+  const { client, upstream } = rig.begin(`${PUT}hello`);
+  rig.relay(upstream, client, OK);
   upstream.reset();
   rig.room.settle();
   rig.say(client, 'w');

@@ -11,8 +11,7 @@ exchangeTest('requests and answers go one after the other, over one connection e
   const upstream = rig.upstream();
   for (let round = 0; round < 3; round++) {
     rig.hear(upstream, GET);
-    rig.say(upstream, OK);
-    rig.hear(client, OK);
+    rig.relay(upstream, client, OK);
     if (round < 2) rig.say(client, GET);
   }
   t.equal(rig.room.count('connect_attempts'), 1);
@@ -23,16 +22,14 @@ exchangeTest('a small exchange costs two reads and two writes', (rig, t) => {
   const client = rig.room.client();
   rig.say(client, GET);
   const upstream = rig.upstream();
-  rig.say(upstream, OK);
-  rig.hear(client, OK);
+  rig.relay(upstream, client, OK);
   rig.hear(upstream, GET);
   // The second write on the endpoint's connection sets TCP_NODELAY, once.
   for (let round = 0; round < 2; round++) {
     const { trace } = rig.room.libc;
     const before = trace.length;
     rig.say(client, GET);
-    rig.say(upstream, OK);
-    rig.hear(client, OK);
+    rig.relay(upstream, client, OK);
     const calls = trace
       .slice(before)
       .map(({ name }) => name)
@@ -106,22 +103,16 @@ exchangeTest('a request behind a chunked body is the next one', (rig) => {
   rig.say(client, `${POST_CHUNKED.slice(-8)}${GET}`);
   const upstream = rig.upstream();
   rig.hear(upstream, POST_CHUNKED);
-  rig.say(upstream, OK);
-  rig.hear(client, OK);
+  rig.relay(upstream, client, OK);
   rig.hear(upstream, GET);
-  rig.say(upstream, OK);
-  rig.hear(client, OK);
+  rig.relay(upstream, client, OK);
 });
 
 exchangeTest('a response up to the end of its stream ends the client’s connection', (rig) => {
-  const client = rig.room.client();
-  rig.say(client, GET);
-  const upstream = rig.upstream();
-  rig.hear(upstream, GET);
+  const { client, upstream } = rig.begin();
   rig.say(upstream, 'HTTP/1.0 200 OK\r\n\r\nfirst');
   rig.hear(client, 'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nfirst');
-  rig.say(upstream, 'second');
-  rig.hear(client, 'second');
+  rig.relay(upstream, client, 'second');
   upstream.end();
   rig.expectEnd(client);
 });
@@ -144,24 +135,18 @@ exchangeTest('a client of HTTP/1.0 may keep its connection', (rig) => {
   rig.hear(upstream, GET);
   rig.say(upstream, OK);
   rig.hear(client, OK.replace('\r\n\r\n', '\r\nConnection: keep-alive\r\n\r\n'));
-  rig.say(client, GET);
-  rig.hear(upstream, GET);
+  rig.relay(client, upstream, GET);
 });
 
 exchangeTest('HEAD, 204 and 304 have no bodies, whatever their heads say', (rig) => {
-  const client = rig.room.client();
-  rig.say(client, GET.replace('GET', 'HEAD'));
-  const upstream = rig.upstream();
-  rig.hear(upstream, GET.replace('GET', 'HEAD'));
+  const { client, upstream } = rig.begin(GET.replace('GET', 'HEAD'));
   for (const response of [
     'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n',
     'HTTP/1.1 304 Not Modified\r\nContent-Length: 1000\r\n\r\n',
     'HTTP/1.1 204 No Content\r\n\r\n',
   ]) {
-    rig.say(upstream, response);
-    rig.hear(client, response);
-    rig.say(client, GET);
-    rig.hear(upstream, GET);
+    rig.relay(upstream, client, response);
+    rig.relay(client, upstream, GET);
   }
 });
 
@@ -171,19 +156,15 @@ exchangeTest('100 (Continue) is waited for, and comes from the upstream', (rig) 
   rig.say(client, head);
   const upstream = rig.upstream();
   rig.hear(upstream, head);
-  rig.say(upstream, 'HTTP/1.1 100 Continue\r\n\r\n');
-  rig.hear(client, 'HTTP/1.1 100 Continue\r\n\r\n');
-  rig.say(client, 'hello');
-  rig.hear(upstream, 'hello');
-  rig.say(upstream, `HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n${OK}`);
-  rig.hear(client, `HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n${OK}`);
+  rig.relay(upstream, client, 'HTTP/1.1 100 Continue\r\n\r\n');
+  rig.relay(client, upstream, 'hello');
+  rig.relay(upstream, client, `HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n${OK}`);
 });
 
 exchangeTest('an answer that comes before the body ends the connection in good order', (rig) => {
-  const client = rig.room.client();
-  rig.say(client, 'PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\nsome');
-  const upstream = rig.upstream();
-  rig.hear(upstream, 'PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\nsome');
+  const { client, upstream } = rig.begin(
+    'PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\nsome',
+  );
   rig.say(upstream, 'HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n');
   rig.hear(client, 'HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
   rig.expectEnd(client);
@@ -194,12 +175,8 @@ exchangeTest('an answer that comes before the body ends the connection in good o
 });
 
 exchangeTest('a dead connection is noticed while it is idle', (rig, t) => {
-  const client = rig.room.client();
-  rig.say(client, GET);
-  const upstream = rig.upstream();
-  rig.hear(upstream, GET);
-  rig.say(upstream, OK);
-  rig.hear(client, OK);
+  const { client, upstream } = rig.begin();
+  rig.relay(upstream, client, OK);
   t.equal(rig.room.http.upstreams.idle, 1);
   upstream.end();
   rig.room.settle();
@@ -212,8 +189,7 @@ exchangeTest('bytes that nobody asked for end an idle connection', (rig, t) => {
   const client = rig.room.client();
   rig.say(client, GET);
   const upstream = rig.upstream();
-  rig.say(upstream, OK);
-  rig.hear(client, OK);
+  rig.relay(upstream, client, OK);
   rig.say(upstream, OK);
   t.equal(rig.room.http.upstreams.idle, 0);
 });
@@ -230,12 +206,8 @@ exchangeTest('bytes behind a response are nobody’s', (rig, t) => {
 
 for (const how of ['end', 'reset'] as const) {
   exchangeTest(`a reused connection that dies (${how}) is replaced without a word`, (rig, t) => {
-    const client = rig.room.client();
-    rig.say(client, GET);
-    const upstream = rig.upstream();
-    rig.hear(upstream, GET);
-    rig.say(upstream, OK);
-    rig.hear(client, OK);
+    const { client, upstream } = rig.begin();
+    rig.relay(upstream, client, OK);
     client.send(Buffer.from(GET));
     rig.room.clock.turn();
     rig.hear(upstream, GET);
@@ -243,21 +215,15 @@ for (const how of ['end', 'reset'] as const) {
     else upstream.reset();
     const other = rig.upstream();
     rig.hear(other, GET);
-    rig.say(other, OK);
-    rig.hear(client, OK);
+    rig.relay(other, client, OK);
     t.equal(rig.room.count('connect_attempts'), 2);
   });
 }
 
 exchangeTest('what is not idempotent is not sent twice', (rig) => {
-  const client = rig.room.client();
-  rig.say(client, GET);
-  const upstream = rig.upstream();
-  rig.hear(upstream, GET);
-  rig.say(upstream, OK);
-  rig.hear(client, OK);
-  rig.say(client, POST);
-  rig.hear(upstream, POST);
+  const { client, upstream } = rig.begin();
+  rig.relay(upstream, client, OK);
+  rig.relay(client, upstream, POST);
   upstream.close();
   rig.hearStatus(client, 502);
 });
@@ -266,8 +232,7 @@ exchangeTest('an upstream that breaks off in the middle breaks the client off', 
   const client = rig.room.client();
   rig.say(client, GET);
   const upstream = rig.upstream();
-  rig.say(upstream, 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome');
-  rig.hear(client, 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome');
+  rig.relay(upstream, client, 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome');
   upstream.close();
   rig.expectReset(client);
 });
@@ -285,10 +250,7 @@ exchangeTest('what is no HTTP is refused, from either side', (rig) => {
 });
 
 exchangeTest('a client that goes away takes its request with it', (rig, t) => {
-  const client = rig.room.client();
-  rig.say(client, GET);
-  const upstream = rig.upstream();
-  rig.hear(upstream, GET);
+  const { client, upstream } = rig.begin();
   client.reset();
   rig.expectEnd(upstream);
   t.equal(rig.room.closed('client_reset'), 1);
@@ -300,8 +262,7 @@ exchangeTest('a client that has said all is answered all the same', (rig) => {
   client.end();
   const upstream = rig.upstream();
   rig.hear(upstream, GET);
-  rig.say(upstream, OK);
-  rig.hear(client, OK);
+  rig.relay(upstream, client, OK);
   rig.expectEnd(client);
 });
 
@@ -369,15 +330,12 @@ exchangeTest('after 101 bytes go both ways, early ones too, until both have said
   rig.say(upstream, `${SWITCHED}hello`);
   rig.hear(client, `${SWITCHED_HEARD}hello`);
   rig.hear(upstream, 'early');
-  rig.say(client, 'up');
-  rig.hear(upstream, 'up');
-  rig.say(upstream, 'down');
-  rig.hear(client, 'down');
+  rig.relay(client, upstream, 'up');
+  rig.relay(upstream, client, 'down');
   t.match(rig.room.sessions(), [{ stateName: 'tunnelling' }]);
   client.end();
   rig.expectEnd(upstream);
-  rig.say(upstream, 'last words');
-  rig.hear(client, 'last words');
+  rig.relay(upstream, client, 'last words');
   upstream.end();
   rig.expectEnd(client);
   t.equal(rig.room.closed('done'), 1);
@@ -432,13 +390,11 @@ exchangeTest('an idle client is let go after the keep-alive timeout', (rig, t) =
   const client = rig.room.client();
   rig.say(client, GET);
   const upstream = rig.upstream();
-  rig.say(upstream, OK);
-  rig.hear(client, OK);
+  rig.relay(upstream, client, OK);
   rig.room.pass(4900);
   t.match(rig.room.sessions(), [{ stateName: 'idle' }]);
   rig.say(client, GET);
-  rig.say(upstream, OK);
-  rig.hear(client, OK);
+  rig.relay(upstream, client, OK);
   rig.room.pass(4900);
   t.equal(rig.room.sessions().length, 1);
   rig.room.pass(300);
@@ -450,8 +406,7 @@ exchangeTest('idle connections to endpoints are closed in time', (rig, t) => {
   const client = rig.room.client();
   rig.say(client, GET);
   const upstream = rig.upstream();
-  rig.say(upstream, OK);
-  rig.hear(client, OK);
+  rig.relay(upstream, client, OK);
   rig.room.pass(59_000);
   t.equal(rig.room.http.upstreams.idle, 1);
   rig.room.pass(1100);
@@ -460,10 +415,7 @@ exchangeTest('idle connections to endpoints are closed in time', (rig, t) => {
 });
 
 exchangeTest('an endpoint that does not answer in time is a 504', (rig, t) => {
-  const client = rig.room.client();
-  rig.say(client, GET);
-  const upstream = rig.upstream();
-  rig.hear(upstream, GET);
+  const { client, upstream } = rig.begin();
   rig.room.pass(10_100);
   rig.hearStatus(client, 504);
   rig.expectReset(upstream);
@@ -478,12 +430,9 @@ exchangeTest('draining, requests are answered, and clients told to close', (rig)
   rig.say(quiet, GET);
   const other = rig.upstream();
   rig.hear(other, GET);
-  rig.say(other, OK);
-  rig.hear(quiet, OK);
-  rig.say(late, GET);
-  rig.hear(other, GET);
-  rig.say(other, OK);
-  rig.hear(late, OK);
+  rig.relay(other, quiet, OK);
+  rig.relay(late, other, GET);
+  rig.relay(other, late, OK);
   rig.room.isDraining = true;
   for (const session of rig.room.sessions()) session.drain();
   const closing = OK.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n');
@@ -491,8 +440,7 @@ exchangeTest('draining, requests are answered, and clients told to close', (rig)
   rig.hear(busy, closing);
   rig.expectEnd(busy);
   rig.room.pass(200);
-  rig.say(late, GET);
-  rig.hear(upstream, GET);
+  rig.relay(late, upstream, GET);
   rig.say(upstream, OK);
   rig.hear(late, closing);
   rig.expectEnd(late);
@@ -529,8 +477,7 @@ exchangeTest(
     first.reset();
     const second = rig.upstream();
     rig.hear(second, GET);
-    rig.say(second, OK);
-    rig.hear(client, OK);
+    rig.relay(second, client, OK);
     t.equal(rig.room.count('connect_attempts'), 2);
   },
   { endpointsOf: (origin) => [origin, origin] },
@@ -584,8 +531,7 @@ exchangeTest(
     const client = rig.room.client();
     rig.say(client, POST);
     const upstream = rig.upstream();
-    rig.say(upstream, OK);
-    rig.hear(client, OK);
+    rig.relay(upstream, client, OK);
     rig.say(client, 'GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n');
     rig.hearStatus(client, 501);
     t.match(rig.room.lines, [
@@ -613,12 +559,10 @@ exchangeTest('a client of a listener that is gone is told to close', (rig) => {
   const client = rig.room.client();
   rig.say(client, GET);
   const upstream = rig.upstream();
-  rig.say(upstream, OK);
-  rig.hear(client, OK);
+  rig.relay(upstream, client, OK);
   rig.hear(upstream, GET);
   rig.room.listener.http!.isClosing = true;
-  rig.say(client, GET);
-  rig.hear(upstream, GET);
+  rig.relay(client, upstream, GET);
   rig.say(upstream, OK);
   rig.hear(client, OK.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
   rig.expectEnd(client);

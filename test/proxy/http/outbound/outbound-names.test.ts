@@ -82,8 +82,7 @@ exchangeTest(
     const upstream = rig.upstream();
     rig.hear(upstream, 'first');
     rig.hearStatus(client, 200);
-    rig.say(upstream, 'second');
-    rig.hear(client, 'second');
+    rig.relay(upstream, client, 'second');
   },
   loopback,
 );
