@@ -123,14 +123,17 @@ suiteTest(
       [[], false],
     ] as const) {
       const ALPNProtocols = [...offered];
-      t.equal((await visit({ servername, ALPNProtocols })).alpn, chosen, `${offered}`);
+      for (const version of versions) {
+        const only = { servername, minVersion: version, maxVersion: version };
+        t.equal((await visit({ ...only, ALPNProtocols })).alpn, chosen, `${offered}, ${version}`);
+      }
     }
     await t.rejects(visit({ servername, ALPNProtocols: ['h2'] }), /no application protocol/);
     const lines = proxy.lines();
     t.match(lines.at(-1), { close: 'tls_failed', tls: { failure: 'no_application_protocol' } });
     t.strictSame(
-      lines.slice(0, 4).map(({ tls }) => (tls as { alpn?: string }).alpn),
-      ['http/1.1', 'postgresql', 'http/1.1', undefined],
+      lines.slice(0, 8).map(({ tls }) => (tls as { alpn?: string }).alpn),
+      ['http/1.1', 'postgresql', 'http/1.1', undefined].flatMap((alpn) => [alpn, alpn]),
     );
   },
 );
