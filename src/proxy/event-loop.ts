@@ -125,6 +125,11 @@ export class EventLoop implements Clock {
     this.tasks.push(task);
   }
 
+  /** For {@link deliver}; undefined for a descriptor that is not registered. */
+  generationOf(fd: number): number | undefined {
+    return this.handlers[fd]?.generation;
+  }
+
   /** Every registered handler, in the order of descriptors. */
   *registered(): Generator<EventHandler> {
     for (const handler of this.handlers) if (handler !== undefined) yield handler;
@@ -177,13 +182,18 @@ export class EventLoop implements Clock {
       this.alarmMs = Number.POSITIVE_INFINITY;
       return;
     }
+    this.deliver(fd, this.poll.generationAt(index), this.poll.eventsAt(index));
+  }
+
+  /** Hands events to whoever registered the descriptor, if that is still the same one. */
+  deliver(fd: number, generation: number, events: number): void {
     const handler = this.handlers[fd];
-    if (handler === undefined || handler.generation !== this.poll.generationAt(index)) {
+    if (handler === undefined || handler.generation !== generation) {
       this.counters.values[Counter.events_stale]!++;
       return;
     }
     try {
-      handler.onEvents(this.poll.eventsAt(index));
+      handler.onEvents(events);
     } catch (error) {
       this.counters.values[Counter.exceptions]!++;
       handler.onException(error);

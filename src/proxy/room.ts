@@ -4,6 +4,7 @@ import type { AccessLog } from './access-log.js';
 import type { CaptureLane } from './capture/index.js';
 import type { Counters } from './counters.js';
 import type { EventLoop } from './event-loop.js';
+import type { HandshakeTurns } from './handshake-turns.js';
 import type { HeadLimits } from './http/index.js';
 import type { Listener } from './listener.js';
 import type { ShadowSet } from './mirror/index.js';
@@ -34,6 +35,8 @@ export interface WorkerRoom extends PumpRoom {
   readonly number: number;
   /** Flows of all workers, against the limit of the process. */
   readonly connections: ConnectionLimit;
+  /** Whose TLS handshake goes on in this turn. */
+  readonly handshakes: HandshakeTurns;
   /** Connections that are given a copy of what clients send. */
   readonly shadows: ShadowSet;
   /** A name no other worker has had, of this process or another. */

@@ -33,6 +33,8 @@ export class TlsSide {
   deadlineMs = 0;
   private handshake: Handshake | undefined;
   private taken: TlsTransport | undefined;
+  /** It waits for its turn, with something to be read perhaps. */
+  private isPostponed = false;
 
   /**
    * @param kernel whether records may or have to be the kernel's
@@ -57,16 +59,21 @@ export class TlsSide {
 
   /** The other side has said something, or is waited for no more. */
   get hasBegun(): boolean {
-    return this.handshake?.state !== HandshakeState.expecting;
+    return this.isPostponed || this.handshake?.state !== HandshakeState.expecting;
   }
 
   /**
-   * Goes on with the handshake. Not to be called after it answered anything but Waiting.
+   * Goes on with the handshake, in this turn or a later one. Not to be called after it answered anything but Waiting.
    *
    * @param events what epoll reported; 0 for a try without an event
    */
   advance(events: number): HandshakeResult {
+    const { handshakes } = this.room;
+    this.isPostponed = !handshakes.admit(this.handshake!.fd, events);
+    if (this.isPostponed) return HandshakeResult.Waiting;
+    const beganMs = handshakes.begin();
     const result = this.handshake!.advance(events);
+    handshakes.end(beganMs);
     if (result === HandshakeResult.Done) return this.agreed();
     if (result === HandshakeResult.Failed) this.failed();
     return result;

@@ -21,6 +21,7 @@ import { Counter, Counters } from './counters.js';
 import { type EventHandler, EventLoop } from './event-loop.js';
 import { findSession, listFlows, sessionsOf } from './flow-report.js';
 import { Gates } from './gates.js';
+import { HandshakeTurns } from './handshake-turns.js';
 import type { HeadLimits } from './http/index.js';
 import type { Listener } from './listener.js';
 import { LogBatch } from './log-batch.js';
@@ -66,6 +67,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   cachedFilesMax: number;
   readonly connections: ConnectionLimit;
   readonly uniqueName: string;
+  readonly handshakes: HandshakeTurns;
   readonly shadows: ShadowSet;
   readonly captures: CaptureLane | undefined;
   private readonly port: MessagePort;
@@ -87,6 +89,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     const kernel = createKernel(libc, (syscall, errno) => this.counters.countError(syscall, errno));
     this.kernel = withLedger(kernel, new DescriptorLedger(start.descriptors));
     this.clock = new EventLoop(this.kernel, this.counters, () => this.updateGauges());
+    this.handshakes = new HandshakeTurns(this.kernel, this.clock, this.counters);
     this.logBatch = new LogBatch(port, start.logBacklog, this.counters, this.clock);
     this.accessBatch = new LogBatch(port, start.logBacklog, this.counters, this.clock, 'access');
     const base = { worker: snapshot.worker };

@@ -3,6 +3,7 @@ import { AccessLog } from '#src/proxy/access-log.js';
 import { EventLoop } from '#src/proxy/event-loop.js';
 import type { Flow } from '#src/proxy/flow/flow.js';
 import { sessionsOf } from '#src/proxy/flow-report.js';
+import { HandshakeTurns } from '#src/proxy/handshake-turns.js';
 import { HeadPolicy } from '#src/proxy/head-policy.js';
 import { HttpGate, HttpRoom, HttpService } from '#src/proxy/http/index.js';
 import {
@@ -95,6 +96,7 @@ export class TestRoom implements WorkerRoom {
   readonly uniqueName = 'test';
   readonly captures = undefined;
   readonly connections: ConnectionLimit;
+  readonly handshakes: HandshakeTurns;
   readonly shadows = new ShadowSet(this.counters, () => {});
   readonly listener: Listener;
   readonly http: HttpRoom;
@@ -143,6 +145,7 @@ export class TestRoom implements WorkerRoom {
       () => this.nowMs,
       () => Date.now() + this.wallAheadMs,
     );
+    this.handshakes = new HandshakeTurns(this.kernel, this.clock, this.counters);
     for (const { name, result } of this.libc.trace) {
       if (name === 'epoll_create1' || name === 'timerfd_create') kit.own(result);
     }
