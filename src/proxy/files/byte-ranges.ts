@@ -13,6 +13,8 @@ const GAP_BYTES = 80;
 
 const SET = /^bytes=(.*)$/is;
 const SPEC = /^(?:(\d+)-(\d*)|-(\d+))$/;
+/** Of any length but none. */
+const SUFFIX = /^-0*[1-9]/;
 
 /**
  * What of a representation a Range asks for (RFC 9110 §14.1.2), with a limit to what it may cost: a hundred
@@ -40,7 +42,10 @@ export function selectRanges(
     if (range === undefined) return 'whole';
     if (range.end > range.start) ranges.push(range);
   }
-  if (ranges.length === 0) return 'unsatisfiable';
+  if (ranges.length === 0) {
+    // The end of what is empty is there, but no Content-Range can say so: that of a log before its first line.
+    return size === 0 && specs.some((spec) => SUFFIX.test(spec)) ? 'whole' : 'unsatisfiable';
+  }
   const parts = coalesce(ranges);
   if (parts.length > PARTS_MAX) return 'whole';
   const asked = parts.reduce((sum, { start, end }) => sum + end - start, 0);

@@ -68,6 +68,9 @@ t.test('byte ranges: near the end of a large file', async (t) => {
 t.test('byte ranges: an empty file has none', async (t) => {
   t.equal(selectRanges('bytes=0-', 0), 'unsatisfiable');
   t.equal(selectRanges('bytes=0-0,1-', 0), 'unsatisfiable');
+  t.equal(selectRanges('bytes=-0', 0), 'unsatisfiable');
+  t.equal(selectRanges('bytes=-500', 0), 'whole', 'but its end is there (RFC 9110 §14.1.2)');
+  t.equal(selectRanges('bytes=5-,-1', 0), 'whole');
 });
 
 t.test('byte ranges: parts that touch are one, others keep their order', async (t) => {
