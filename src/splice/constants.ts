@@ -28,6 +28,7 @@ export const SocketOption = {
   SO_OOBINLINE: 10,
   SO_LINGER: 13,
   SO_REUSEPORT: 15,
+  SO_RCVLOWAT: 18,
   SO_ACCEPTCONN: 30,
   IPPROTO_TCP: 6,
   SO_ZEROCOPY: 60,

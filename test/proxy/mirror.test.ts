@@ -129,6 +129,48 @@ socketTest('mirror: the answers of a shadow are dropped, as many as there are', 
   rig.finish(t);
 });
 
+const SO_RCVLOWAT = 18;
+const MSG_TRUNC = 0x20;
+
+for (const [name, isRefused] of [
+  ['are no event each', false],
+  ['are dropped one by one where they cannot wait', true],
+] as const) {
+  socketTest(`mirror: small answers of a shadow ${name}`, async (t, kit) => {
+    const rig = new MirrorRig(kit);
+    const { room } = rig;
+    if (isRefused) {
+      room.libc.script('setsockopt', (args, real) =>
+        args[2] === SO_RCVLOWAT ? -Errno.EINVAL : real(...args),
+      );
+    }
+    rig.connect();
+    room.until(() => room.libc.trace.some(({ args }) => args[2] === SO_RCVLOWAT));
+    const drops = () => room.libc.trace.filter(({ args }) => args[3] === MSG_TRUNC).length;
+    const before = drops();
+    for (let question = 0; question < 100; question++) {
+      rig.send(payload(question, 100));
+      rig.shadow.send(payload(question, 200));
+      room.settle(1);
+    }
+    if (isRefused) t.ok(drops() - before >= 50, `${drops() - before} calls`);
+    else t.equal(drops(), before, 'none of 20,000 bytes');
+    let sent = 0;
+    room.until(() => {
+      sent += rig.shadow.send(whole);
+      return sent > 20_000_000;
+    });
+    t.ok(drops() > before, 'many are');
+    rig.shadow.send(payload(1, 10));
+    rig.end();
+    room.until(() => rig.shadow.receive() === 0 && rig.shadow.isEnded);
+    rig.shadow.end();
+    room.until(() => room.shadows.size === 0);
+    t.same(rig.cuts(), {});
+    rig.finish(t);
+  });
+}
+
 socketTest('mirror: a dead shadow', async (t, kit) => {
   const dead = kit.listener();
   kit.close(dead.fd);

@@ -1,4 +1,4 @@
-import { Outcome, type Transport } from '../../splice/index.js';
+import { Outcome, SocketOption, setOption, type Transport } from '../../splice/index.js';
 import type { EventHandler } from '../event-loop.js';
 import { type Flow, flowKey } from '../flow/index.js';
 import { proxiedClient } from '../proxy-sender.js';
@@ -7,6 +7,11 @@ import { DISCARD_BYTES, Shadow, ShadowState } from './shadow.js';
 
 /** Calls that drop bytes before others get their turn. */
 const DISCARDS_A_TURN_MAX = 16;
+/**
+ * An answer that nobody wants waits in the socket until there is so much of it, or its end: without an event and a
+ * call for each small one. It is half of what a socket has room for (net.ipv4.tcp_rmem), and the window stays open.
+ */
+const WAKE_BYTES = 64 * 1024;
 
 /**
  * The shadow of a flow: it has a FIN behind the client's last byte, and is closed once it has said its
@@ -44,6 +49,9 @@ export class FlowShadow extends Shadow implements EventHandler {
 
   protected connected(): Transport {
     this.transport = this.dial.transport!;
+    // Where it is refused there are more events, and nothing else.
+    const { SOL_SOCKET, SO_RCVLOWAT } = SocketOption;
+    setOption(this.room.kernel, this.transport.fd, SOL_SOCKET, SO_RCVLOWAT, WAKE_BYTES);
     if (this.isFlowOver) this.startDeadline();
     return this.transport;
   }
