@@ -4,5 +4,6 @@
  */
 export { readDocument, type SourceDocument } from './document.js';
 export type { Environment } from './environment.js';
+export { entries, isMapping, property } from './plain-value.js';
 export { keyPointer, pointerPath, ROOT } from './pointer.js';
 export { formatProblem, inOrder, type Problem } from './problem.js';

@@ -1,3 +1,4 @@
+import { property } from '../document/index.js';
 import { type Finding, show } from '../validation/index.js';
 import { isLoopback, parseListenAddress } from '../values/index.js';
 
@@ -6,15 +7,11 @@ import { isLoopback, parseListenAddress } from '../values/index.js';
  * could reload, end connections and read the configuration. The value may be invalid otherwise.
  */
 export function findAdminExposure(file: unknown): Finding[] {
-  const { bind, token } = property(file, 'admin') as { bind?: unknown; token?: unknown };
-  if (typeof bind !== 'string' || token !== undefined) return [];
+  const admin = property(file, 'admin');
+  const bind = property(admin, 'bind');
+  if (typeof bind !== 'string' || property(admin, 'token') !== undefined) return [];
   const parsed = parseListenAddress(bind);
   if (!parsed.ok || isLoopback(parsed.value)) return [];
   const message = `admin.bind is ${show(bind)}: other machines can reach it, expected a loopback address or a unix socket, or a "token" in admin`;
   return [{ pointer: '/admin/bind', at: 'value', message, absence: true }];
-}
-
-function property(value: unknown, key: string): object {
-  const found = typeof value === 'object' && value !== null && (value as never)[key];
-  return typeof found === 'object' && found !== null ? found : {};
 }

@@ -1,4 +1,4 @@
-import { keyPointer, pointerPath } from '../document/index.js';
+import { entries, keyPointer, pointerPath, property } from '../document/index.js';
 import { type Finding, show } from '../validation/index.js';
 
 /**
@@ -55,12 +55,4 @@ function findUnsticky(at: string, listener: unknown, hashOf: HashOf): Finding[] 
         return { pointer, at: 'value', message, absence: false };
       });
   });
-}
-
-function property(value: unknown, name: string): unknown {
-  return entries(value).find(([key]) => key === name)?.[1];
-}
-
-function entries(value: unknown): [string, unknown][] {
-  return typeof value === 'object' && value !== null ? Object.entries(value) : [];
 }

@@ -1,4 +1,4 @@
-import { keyPointer, pointerPath } from '../document/index.js';
+import { entries, keyPointer, pointerPath, property } from '../document/index.js';
 import { type Finding, show } from '../validation/index.js';
 import { type Address, type BindAddress, isWildcard, parseBindAddress } from '../values/index.js';
 
@@ -62,16 +62,8 @@ function readBinds(file: unknown): Bind[] {
   return [...listeners, ...readBind(property(property(file, 'admin'), 'bind'), '/admin/bind')];
 }
 
-function property(value: unknown, name: string): unknown {
-  return entries(value).find(([key]) => key === name)?.[1];
-}
-
 function readBind(spelling: unknown, pointer: string): Bind[] {
   if (typeof spelling !== 'string') return [];
   const parsed = parseBindAddress(spelling);
   return parsed.ok ? [{ pointer, spelling, address: parsed.value }] : [];
-}
-
-function entries(value: unknown): [string, unknown][] {
-  return typeof value === 'object' && value !== null ? Object.entries(value) : [];
 }

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { keyPointer, pointerPath } from '../document/index.js';
+import { entries, keyPointer, pointerPath, property } from '../document/index.js';
 import { type Finding, show } from '../validation/index.js';
 
 /**
@@ -27,12 +27,4 @@ export function findCaptureMistakes(file: unknown): Finding[] {
       return [{ pointer: at, at: 'value', message, absence: false }];
     }),
   );
-}
-
-function property(value: unknown, name: string): unknown {
-  return entries(value).find(([key]) => key === name)?.[1];
-}
-
-function entries(value: unknown): [string, unknown][] {
-  return typeof value === 'object' && value !== null ? Object.entries(value) : [];
 }

@@ -1,4 +1,4 @@
-import { keyPointer, pointerPath } from '../document/index.js';
+import { entries, isMapping, keyPointer, pointerPath, property } from '../document/index.js';
 import { type Finding, show } from '../validation/index.js';
 import { hopFields, parseHostPattern, parsePathPattern, reserved } from '../values/index.js';
 
@@ -179,16 +179,4 @@ function spellPath(value: unknown): string | undefined {
 
 function finding(pointer: string, message: string, at: Finding['at'] = 'value'): Finding {
   return { pointer, at, message, absence: false };
-}
-
-function isMapping(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function property(value: unknown, name: string): unknown {
-  return entries(value).find(([key]) => key === name)?.[1];
-}
-
-function entries(value: unknown): [string, unknown][] {
-  return typeof value === 'object' && value !== null ? Object.entries(value) : [];
 }

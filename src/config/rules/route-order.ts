@@ -1,4 +1,4 @@
-import { keyPointer, pointerPath } from '../document/index.js';
+import { entries, isMapping, keyPointer, pointerPath, property } from '../document/index.js';
 import { type Finding, show } from '../validation/index.js';
 import { parseServerName } from '../values/index.js';
 
@@ -58,16 +58,4 @@ function rivalOf(earlier: readonly Claim[], protocols: readonly string[] | null)
   if (all !== undefined || protocols === null) return all;
   const taken = new Set(earlier.flatMap(({ alpn }) => alpn ?? []));
   return protocols.every((protocol) => taken.has(protocol)) ? earlier[0] : undefined;
-}
-
-function isMapping(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function property(value: unknown, name: string): unknown {
-  return entries(value).find(([key]) => key === name)?.[1];
-}
-
-function entries(value: unknown): [string, unknown][] {
-  return typeof value === 'object' && value !== null ? Object.entries(value) : [];
 }

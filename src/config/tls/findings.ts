@@ -1,4 +1,4 @@
-import { keyPointer, pointerPath } from '../document/index.js';
+import { entries, isMapping, keyPointer, pointerPath, property } from '../document/index.js';
 import { type Finding, show } from '../validation/index.js';
 import { type Files, type Parsed, parseServerName } from '../values/index.js';
 import { type CertificateKeys, readCertificate } from './certificate.js';
@@ -150,16 +150,4 @@ function version(value: unknown): TlsVersionName | undefined {
 function text(value: unknown, key: string): string | undefined {
   const found = property(value, key);
   return typeof found === 'string' && found !== '' ? found : undefined;
-}
-
-function isMapping(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function property(value: unknown, name: string): unknown {
-  return entries(value).find(([key]) => key === name)?.[1];
-}
-
-function entries(value: unknown): [string, unknown][] {
-  return typeof value === 'object' && value !== null ? Object.entries(value) : [];
 }
