@@ -1,5 +1,5 @@
-import { isIPv4, isIPv6 } from 'node:net';
 import { Socket } from './constants.js';
+import { readIPv4, readIPv6 } from './ip-text.js';
 import { NativeMemory } from './memory.js';
 import { SockaddrIn, SockaddrIn6, SockaddrUn } from './structs.js';
 
@@ -52,41 +52,27 @@ function encodeInet(address: { family: 'inet' | 'inet6'; host: string; port: num
   const { family, host, port } = address;
   if (!Number.isInteger(port) || port < 0 || port > 65535) throw new RangeError(`port ${port}`);
   if (family === 'inet') {
-    if (!isIPv4(host)) throw new RangeError(`not an IPv4 address: ${host}`);
     const sockaddr = Buffer.alloc(SockaddrIn.size);
+    if (!readIPv4(host, sockaddr, SockaddrIn.address)) {
+      throw new RangeError(`not an IPv4 address: ${host}`);
+    }
     sockaddr.writeUInt16LE(Socket.AF_INET, SockaddrIn.family);
     sockaddr.writeUInt16BE(port, SockaddrIn.port);
-    Buffer.from(host.split('.').map(Number)).copy(sockaddr, SockaddrIn.address);
     return sockaddr;
   }
-  if (!isIPv6(host)) throw new RangeError(`not an IPv6 address: ${host}`);
-  const [literal, zone] = host.split('%');
+  const [literal, zone, ...more] = host.split('%');
   const sockaddr = Buffer.alloc(SockaddrIn6.size);
+  if (more.length > 0 || !readIPv6(literal!, sockaddr, SockaddrIn6.address)) {
+    throw new RangeError(`not an IPv6 address: ${host}`);
+  }
   sockaddr.writeUInt16LE(Socket.AF_INET6, SockaddrIn6.family);
   sockaddr.writeUInt16BE(port, SockaddrIn6.port);
-  inet6Bytes(literal!).copy(sockaddr, SockaddrIn6.address);
   if (zone !== undefined) sockaddr.writeUInt32LE(scopeId(zone), SockaddrIn6.scopeId);
   return sockaddr;
 }
 
-function inet6Bytes(literal: string): Buffer {
-  // URL does the work of RFC 4291 §2.2, dotted tail included; what is left is at most one `::`.
-  const canonical = new URL(`http://[${literal}]`).hostname.slice(1, -1);
-  const [head, tail] = canonical.split('::').map((half) => (half === '' ? [] : half.split(':')));
-  const groups =
-    tail === undefined
-      ? head!
-      : [...head!, ...Array(8 - head!.length - tail.length).fill('0'), ...tail];
-  const bytes = Buffer.alloc(16);
-  groups.forEach((group, index) => {
-    bytes.writeUInt16BE(Number.parseInt(group, 16), index * 2);
-  });
-  return bytes;
-}
-
 function scopeId(zone: string): number {
-  const index = Number(zone);
-  if (Number.isInteger(index)) return index;
+  if (/^\d{1,10}$/.test(zone) && Number(zone) < 2 ** 32) return Number(zone);
   throw new RangeError(`zone ${zone}: give the interface's index`);
 }
 
@@ -128,8 +114,18 @@ export function decodeAddress(sockaddr: Buffer, length: number): SocketAddress {
   }
 }
 
-/** `::ffff:0:0/96` (RFC 4291 §2.5.5.2): an IPv4 client of a dual-stack socket. */
+/** Where the IPv4 address begins in an IPv6 address that has one inside; see {@link isMapped}. */
+export const MAPPED_OFFSET = 12;
 const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
+
+/**
+ * Whether 16 bytes are an IPv4 address inside an IPv6 one, `::ffff:0:0/96` (RFC 4291 §2.5.5.2), as of an IPv4 client
+ * of a dual-stack socket.
+ * @param at where they begin
+ */
+export function isMapped(bytes: Buffer, at: number): boolean {
+  return bytes.compare(MAPPED, 0, MAPPED_OFFSET, at, at + MAPPED_OFFSET) === 0;
+}
 
 /**
  * Where the bytes of an IP address are in a sockaddr, an IPv4 address inside an IPv6 one included;
@@ -143,8 +139,7 @@ export function hostOffset(sockaddr: Buffer): number {
       return SockaddrIn.address;
     case Socket.AF_INET6: {
       const from = SockaddrIn6.address;
-      const end = from + MAPPED.length;
-      return sockaddr.compare(MAPPED, 0, MAPPED.length, from, end) === 0 ? end : from;
+      return isMapped(sockaddr, from) ? from + MAPPED_OFFSET : from;
     }
     default:
       return -1;

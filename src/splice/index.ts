@@ -9,6 +9,8 @@ export {
   formatAddress,
   hostLength,
   hostOffset,
+  isMapped,
+  MAPPED_OFFSET,
   Sockaddr,
   type SocketAddress,
 } from './address.js';
@@ -26,6 +28,7 @@ export { spliceFromFile, spliceToFile } from './file-splice.js';
 export { FileStamp } from './file-stamp.js';
 export { type FileStatus, fileStatus } from './file-status.js';
 export { GiftPages, lendToPipe } from './gift-pages.js';
+export { readIPv4, readIPv6 } from './ip-text.js';
 export { NativeMemory } from './memory.js';
 export { openBeneath, openDirectory } from './open-beneath.js';
 export { isSpliceRefusal, openPipe, Pipe } from './pipe.js';

@@ -78,6 +78,10 @@ function hostText(bytes: readonly number[]): string {
   return canonicalInet6(groups.join(':'));
 }
 
+/**
+ * This room imports nobody, so that a configuration can be read anywhere, also without the system calls that the kernel
+ * room loads; hence it has a reader of its own, over what URL makes of an address.
+ */
 function inet6Bytes(host: string): number[] {
   const [head, tail] = canonicalInet6(host)
     .split('::')

@@ -14,7 +14,6 @@ export {
   rejectionName,
   rejectionNames,
 } from './head-rejection.js';
-export { readIPv4, readIPv6 } from './ip-text.js';
 export { type ProxyEndpoints, ProxyHeader } from './proxy-header.js';
 export { PROXY_HEADER_BYTES_MAX, parseProxyHeader } from './proxy-protocol.js';
 export {

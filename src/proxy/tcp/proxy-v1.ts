@@ -1,6 +1,12 @@
-import { decodeAddress, SockaddrIn6, Socket, type SocketAddress } from '../../splice/index.js';
+import {
+  decodeAddress,
+  readIPv4,
+  readIPv6,
+  SockaddrIn6,
+  Socket,
+  type SocketAddress,
+} from '../../splice/index.js';
 import { PARTIAL, Rejection } from './head-rejection.js';
-import { readDecimal, readIPv4, readIPv6 } from './ip-text.js';
 import type { ProxyEndpoints, ProxyHeader } from './proxy-header.js';
 
 /** proxy-protocol.txt §2.1: the longest line, CR and LF included. */
@@ -10,6 +16,8 @@ const KEYWORD = 'PROXY ';
 const CR = 0x0d;
 const LF = 0x0a;
 const PORT_MAX = 65535;
+/** Without a sign, without leading zeros. */
+const DECIMAL = /^(0|[1-9]\d*)$/;
 
 /** The unspecified way of saying nothing, for addresses that v1 has no words for. */
 const UNKNOWN_LINE = 'PROXY UNKNOWN\r\n';
@@ -63,8 +71,8 @@ function readLine(line: string, header: ProxyHeader): number {
 }
 
 function readAddress(isIPv4: boolean, host: string, portText: string): SocketAddress | undefined {
-  const port = readDecimal(portText, 0, portText.length, PORT_MAX);
-  if (port < 0) return undefined;
+  if (!DECIMAL.test(portText) || Number(portText) > PORT_MAX) return undefined;
+  const port = Number(portText);
   if (isIPv4) {
     return readIPv4(host, sockaddr, 0) ? { family: 'inet', host, port } : undefined;
   }

@@ -1,5 +1,7 @@
 import {
   decodeAddress,
+  readIPv4,
+  readIPv6,
   SockaddrIn,
   SockaddrIn6,
   SockaddrUn,
@@ -8,7 +10,6 @@ import {
 } from '../../splice/index.js';
 import { crc32c } from './crc32c.js';
 import { PARTIAL, Rejection } from './head-rejection.js';
-import { readIPv4, readIPv6 } from './ip-text.js';
 import type { ProxyEndpoints, ProxyHeader } from './proxy-header.js';
 import { checkTlvs, type ProxyTlv, ProxyTlvType, TLV_HEADER_BYTES, takeTlvs } from './proxy-tlv.js';
 

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { parseNetwork } from '#src/config/index.js';
+import { readIPv4, readIPv6 } from '#src/splice/index.js';
 
 const valid: [string, number[], number, string][] = [
   ['10.0.0.0/8', [10, 0, 0, 0], 8, '10.0.0.0/8'],
@@ -43,3 +44,20 @@ for (const [text, reason] of invalid) {
     t.match(parsed, { ok: false, reason });
   });
 }
+
+t.test('network: addresses are read as the kernel room reads them', async (t) => {
+  for (const text of [
+    '192.0.2.1',
+    '::',
+    '::1',
+    '1::',
+    '2001:DB8::A',
+    '::2:3:4:5:6:7:8',
+    '1:0:0:2::3',
+  ]) {
+    const bytes = Buffer.alloc(text.includes(':') ? 16 : 4);
+    t.ok(bytes.length === 16 ? readIPv6(text, bytes, 0) : readIPv4(text, bytes, 0), text);
+    const network = parseNetwork(text);
+    t.same(network.ok && network.value.bytes, [...bytes], text);
+  }
+});

@@ -1,4 +1,4 @@
-import { readIPv6 } from '../../tcp/index.js';
+import { readIPv6 } from '../../../splice/index.js';
 import {
   BRACKET_CLOSE,
   BRACKET_OPEN,

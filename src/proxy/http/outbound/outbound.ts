@@ -1,16 +1,14 @@
 import { NetworkSet } from '../../network-set.js';
-import { readIPv4, readIPv6 } from '../../tcp/index.js';
 import type { OutboundSnapshot } from '../http-snapshot.js';
 import { Method, type RequestHead, Scheme, TargetForm } from '../message/index.js';
+import { AddressBytes } from './address-bytes.js';
 import { ResolvedNetworks } from './resolved-networks.js';
 
 const ANY_PORT = 0;
 const HTTP_PORT = 80;
 
-/** IPv4 in the clothes of IPv6 (RFC 4291 §2.5.5.2) begins so, and is met as IPv4 by the kernel. */
-const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
-
-const scratch = Buffer.alloc(16);
+/** Of the target that is being looked at. */
+const address = new AddressBytes();
 
 /** A target that was written as an address. */
 export interface OutboundAddress {
@@ -64,20 +62,15 @@ export class Outbound {
     const isPlain = target.form === TargetForm.absolute && target.scheme === Scheme.http;
     if (!isTunnel && !isPlain) return undefined;
     const port = target.authority.port < 0 ? HTTP_PORT : target.authority.port;
-    const isInet6 = hostName.startsWith('[');
-    const host = isInet6 ? hostName.slice(1, -1) : hostName;
-    if (!isInet6 && !readIPv4(host, scratch, 0)) {
+    const isBracketed = hostName.startsWith('[');
+    const host = isBracketed ? hostName.slice(1, -1) : hostName;
+    if (!address.read(host)) {
+      if (isBracketed) return undefined;
       return this.names.get(`${host}:${port}`) ?? this.findName(host, port);
     }
-    if (isInet6 && !readIPv6(host, scratch, 0)) return undefined;
-    const isMapped = isInet6 && scratch.compare(MAPPED, 0, MAPPED.length, 0, MAPPED.length) === 0;
-    const offset = isMapped ? MAPPED.length : 0;
-    const length = isInet6 && !isMapped ? 16 : 4;
-    if (!this.reaches(port, offset, length) && !this.reaches(ANY_PORT, offset, length)) {
-      return undefined;
-    }
-    if (length === 16) return { family: 'inet6', host, port };
-    return { family: 'inet', host: scratch.subarray(offset, offset + 4).join('.'), port };
+    if (!this.reaches(port) && !this.reaches(ANY_PORT)) return undefined;
+    if (address.isInet6) return { family: 'inet6', host, port };
+    return { family: 'inet', host: address.dotted, port };
   }
 
   private findName(host: string, port: number): OutboundName | undefined {
@@ -88,7 +81,8 @@ export class Outbound {
     return { host, port, resolvesTo: this.resolvesTo };
   }
 
-  private reaches(port: number, offset: number, length: 4 | 16): boolean {
-    return this.networks.get(port)?.has(scratch, offset, length) ?? false;
+  private reaches(port: number): boolean {
+    const networks = this.networks.get(port);
+    return networks !== undefined && address.isIn(networks);
   }
 }

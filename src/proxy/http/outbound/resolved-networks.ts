@@ -1,8 +1,5 @@
 import { type Network, NetworkSet } from '../../network-set.js';
-import { readIPv4, readIPv6 } from '../../tcp/index.js';
-
-/** IPv4 in the clothes of IPv6 (RFC 4291 §2.5.5.2) begins so, and is met as IPv4 by the kernel. */
-const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
+import { AddressBytes } from './address-bytes.js';
 
 /**
  * Networks that are not the public Internet's (RFC 6890, RFC 4193, RFC 4291): this machine, its neighbours, private
@@ -39,7 +36,8 @@ const insiders = new NetworkSet(
   notPublic.map(([hex, prefixBits]) => ({ bytes: [...Buffer.from(hex, 'hex')], prefixBits })),
 );
 
-const scratch = Buffer.alloc(16);
+/** Of the one that is being looked at. */
+const address = new AddressBytes();
 
 /**
  * Where a name may lead that nobody has listed. Whoever may choose the name may choose the address, and what a name
@@ -55,12 +53,7 @@ export class ResolvedNetworks {
 
   /** @param ip without brackets or zone; anything else is refused */
   has(ip: string): boolean {
-    const isInet6 = ip.includes(':');
-    if (!(isInet6 ? readIPv6(ip, scratch, 0) : readIPv4(ip, scratch, 0))) return false;
-    const isMapped = isInet6 && scratch.compare(MAPPED, 0, MAPPED.length, 0, MAPPED.length) === 0;
-    const offset = isMapped ? MAPPED.length : 0;
-    const length = isInet6 && !isMapped ? 16 : 4;
-    if (this.allowed === undefined) return !insiders.has(scratch, offset, length);
-    return this.allowed.has(scratch, offset, length);
+    if (!address.read(ip)) return false;
+    return this.allowed === undefined ? !address.isIn(insiders) : address.isIn(this.allowed);
   }
 }

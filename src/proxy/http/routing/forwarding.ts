@@ -1,4 +1,4 @@
-import { readIPv4, readIPv6 } from '../../tcp/index.js';
+import { readIPv4, readIPv6 } from '../../../splice/index.js';
 import { HeaderName, type RequestHead } from '../message/index.js';
 
 /** An address as text and as bytes. */

@@ -1,6 +1,6 @@
 /**
- * IP addresses from text to bytes, without the detours that the usual readers allow. (The way back is
- * `decodeAddress` of the kernel room.)
+ * IP addresses from text to bytes, without the detours that the usual readers allow: no octal, no short forms, no
+ * zone. `decodeAddress` is the way back.
  */
 
 const DIGIT_0 = 0x30;
@@ -11,22 +11,6 @@ const CASE_BIT = 0x20;
 const COLON = 0x3a;
 
 /**
- * Reads a decimal number as PROXY protocol v1 wants it: no sign, no leading zero.
- * @returns the number, or −1 when it is not one or is above `most`
- */
-export function readDecimal(text: string, start: number, end: number, most: number): number {
-  if (end === start || (text.charCodeAt(start) === DIGIT_0 && end - start > 1)) return -1;
-  let value = 0;
-  for (let at = start; at < end; at++) {
-    const code = text.charCodeAt(at);
-    if (code < DIGIT_0 || code > DIGIT_9) return -1;
-    value = value * 10 + code - DIGIT_0;
-    if (value > most) return -1;
-  }
-  return value;
-}
-
-/**
  * Reads four decimal numbers with dots between them.
  * @param into takes four bytes at `at`; changed even when the answer is false
  */
@@ -35,7 +19,7 @@ export function readIPv4(text: string, into: Buffer, at: number): boolean {
   for (let index = 0; index < 4; index++) {
     const dot = index === 3 ? text.length : text.indexOf('.', start);
     if (dot < 0) return false;
-    const value = readDecimal(text, start, dot, 255);
+    const value = readOctet(text, start, dot);
     if (value < 0) return false;
     into[at + index] = value;
     start = dot + 1;
@@ -86,6 +70,19 @@ export function readIPv6(text: string, into: Buffer, at: number): boolean {
   into.copyWithin(at + 16 - tailBytes, gapStart, gapStart + tailBytes);
   into.fill(0, gapStart, at + 16 - tailBytes);
   return true;
+}
+
+/** @returns 0 to 255, or −1: also for a leading zero, which some readers take for octal */
+function readOctet(text: string, start: number, end: number): number {
+  if (end === start || end - start > 3) return -1;
+  if (text.charCodeAt(start) === DIGIT_0 && end - start > 1) return -1;
+  let value = 0;
+  for (let at = start; at < end; at++) {
+    const code = text.charCodeAt(at);
+    if (code < DIGIT_0 || code > DIGIT_9) return -1;
+    value = value * 10 + code - DIGIT_0;
+  }
+  return value > 255 ? -1 : value;
 }
 
 /** @returns 0 to 0xffff, or −1 */
