@@ -226,6 +226,8 @@ const layouts: readonly Layout[] = [
       mode: 'stx_mode',
       inode: 'stx_ino',
       fileSize: 'stx_size',
+      changedSec: 'stx_ctime.tv_sec',
+      changedNsec: 'stx_ctime.tv_nsec',
       modifiedSec: 'stx_mtime.tv_sec',
       modifiedNsec: 'stx_mtime.tv_nsec',
       deviceMajor: 'stx_dev_major',
