@@ -13,7 +13,7 @@ const redirectTarget = text(
   {
     title: 'redirect target',
     description:
-      'What the `Location` field says; variables may stand in it. `$uri` is the path with the query, so that both are kept. A host has to be said where it matters.',
+      'What the `Location` field says; variables may stand in it. `$uri` is the path with the query, so that both are kept. A host has to be said where it matters; a path at the beginning never becomes one, as its slashes are made one.',
     examples: ['/new', 'https://www.example.com$uri'],
   },
 );

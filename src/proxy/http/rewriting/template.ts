@@ -1,11 +1,13 @@
 import type { FieldSnapshot, Template, TemplateVariable } from '../http-snapshot.js';
-import type { HeadWriter } from '../message/index.js';
+import { type HeadWriter, Method, TargetForm } from '../message/index.js';
 import type { RequestContext } from './request-context.js';
 
 type Piece = Buffer | ((context: RequestContext, out: HeadWriter) => void);
 
 const CRLF = Buffer.from('\r\n', 'latin1');
+const SLASH = 0x2f;
 const QUESTION = 0x3f;
+const BACKSLASH = 0x5c;
 
 /** How each variable is written. None of them writes a control character. */
 const variables: Record<TemplateVariable, (context: RequestContext, out: HeadWriter) => void> = {
@@ -19,7 +21,7 @@ const variables: Record<TemplateVariable, (context: RequestContext, out: HeadWri
   },
   listener: ({ listener }, out) => out.text(listener),
   method: ({ head }, out) => out.copy(head.bytes, head.methodStart, head.methodEnd),
-  path: ({ head: { bytes, target } }, out) => out.copy(bytes, target.pathStart, target.pathEnd),
+  path: writePath,
   peer_ip: ({ client }, out) => out.text(client.peerIp),
   query: ({ head: { bytes, target } }, out) => {
     out.copy(bytes, target.queryStart, target.queryEnd);
@@ -31,13 +33,36 @@ const variables: Record<TemplateVariable, (context: RequestContext, out: HeadWri
   tls_subject: ({ client }, out) => out.foreignText(client.facts.tlsSubject ?? ''),
   tls_version: ({ client }, out) => out.text(client.facts.tlsVersion ?? ''),
   upstream: ({ target }, out) => out.text(target?.name ?? ''),
-  uri: ({ head: { bytes, target } }, out) => {
-    out.copy(bytes, target.pathStart, target.pathEnd);
+  uri: (context, out) => {
+    const { bytes, target } = context.head;
+    writePath(context, out);
     if (target.queryStart === target.pathEnd) return;
     out.byte(QUESTION);
     out.copy(bytes, target.queryStart, target.queryEnd);
   },
 };
+
+/** The absolute form may leave `/` out; `*` is no path (RFC 9112 §3.2.4). */
+function writePath({ head: { bytes, target, method } }: RequestContext, out: HeadWriter): void {
+  const { form, pathStart, pathEnd } = target;
+  if (form === TargetForm.asterisk) return;
+  const isEmpty = form === TargetForm.absolute && pathStart === pathEnd;
+  if (!isEmpty) out.copy(bytes, pathStart, pathEnd);
+  else if (method !== Method.OPTIONS) out.byte(SLASH);
+}
+
+/**
+ * Takes out slashes in a row at the beginning of what was written: a reference that begins with two is the name of
+ * another host (RFC 3986 §4.2). To browsers backslashes are slashes.
+ */
+function mergeSlashes(out: HeadWriter, start: number): void {
+  const { bytes, length } = out;
+  let at = start;
+  while (at < length && (bytes[at] === SLASH || bytes[at] === BACKSLASH)) at++;
+  if (at - start < 2) return;
+  bytes.copyWithin(start + 1, at, length);
+  out.length = start + 1 + length - at;
+}
 
 /** A text with variables, compiled to the bytes between them and functions that write them. */
 export class CompiledTemplate {
@@ -61,6 +86,13 @@ export class CompiledTemplate {
   }
 }
 
+interface FieldLine {
+  readonly name: Buffer;
+  readonly value: CompiledTemplate;
+  /** It says where to go, and begins with what the client has sent: it must not lead to another host. */
+  readonly isReference: boolean;
+}
+
 /**
  * Field lines that are added to a head. Those that are always the same are one run of bytes; a field
  * whose value comes out empty is left out, as nginx does it.
@@ -68,12 +100,13 @@ export class CompiledTemplate {
 export class FieldLines {
   /** All lines, where none has a variable. */
   readonly constant: Buffer | undefined;
-  private readonly lines: readonly { readonly name: Buffer; readonly value: CompiledTemplate }[];
+  private readonly lines: readonly FieldLine[];
 
   constructor(fields: readonly FieldSnapshot[]) {
     this.lines = fields.map(({ name, value }) => ({
       name: Buffer.from(`${name}: `, 'latin1'),
       value: new CompiledTemplate(value),
+      isReference: name.toLowerCase() === 'location' && typeof value[0] === 'object',
     }));
     const constants = this.lines.flatMap(({ name, value: { constant } }) => {
       if (constant === undefined) return [];
@@ -87,11 +120,12 @@ export class FieldLines {
       out.literal(this.constant);
       return;
     }
-    for (const { name, value } of this.lines) {
+    for (const { name, value, isReference } of this.lines) {
       const lineAt = out.length;
       out.literal(name);
       const valueAt = out.length;
       value.write(context, out);
+      if (isReference) mergeSlashes(out, valueAt);
       if (out.length === valueAt) out.length = lineAt;
       else out.literal(CRLF);
     }

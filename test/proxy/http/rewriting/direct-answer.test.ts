@@ -70,10 +70,25 @@ t.test('redirect: path and query are kept where the target says so', async (t) =
   );
   t.equal(location('https://$host$uri', 'GET /a\nHost: A.example:80'), 'https://A.example/a');
   t.equal(location('/new?$query', 'GET /a?b'), '/new?b');
+  t.equal(location('https://$host$uri', 'GET http://a?b\nHost: a'), 'https://a/?b');
+  t.equal(location('https://$host$uri', 'OPTIONS *\nHost: a'), 'https://a');
+  t.equal(location('https://$host$path', 'OPTIONS http://a\nHost: a'), 'https://a');
   t.equal(
     answer(redirect('/new', 308), 'GET /'),
     `HTTP/1.1 308 Permanent Redirect\r\n${DATE}\r\nLocation: /new\r\nContent-Length: 0\r\n\r\n`,
   );
+});
+
+t.test('redirect: a path is not taken for a host', async (t) => {
+  const location = (to: string, path: string) =>
+    /^Location: (.*)\r$/m.exec(answer(redirect(to), `GET ${path}`))?.[1];
+  for (const path of ['//evil.example/..', '/\\evil.example/..', '/\\//\\/evil.example/..']) {
+    t.equal(location('$uri', path), '/evil.example/..');
+    t.equal(location('$path/?$query', `${path}?//x`), '/evil.example/../?//x');
+  }
+  t.equal(location('$uri', '/a//b'), '/a//b');
+  t.equal(location('$uri', '/'), '/');
+  t.equal(location('//cdn.example$uri', '//a'), '//cdn.example//a', 'a host that was asked for');
 });
 
 t.test('direct answers: the route’s own fields are added, and win', async (t) => {
