@@ -191,6 +191,7 @@ export class UpstreamRequest {
     const memory = room.buffers.takeFor(length);
     intake.buffer!.bytes.copy(memory.bytes, 0, intake.start, intake.end);
     body.hold(memory, 0, length, true);
+    body.bytes = length;
     intake.release();
   }
 
