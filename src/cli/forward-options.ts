@@ -1,7 +1,7 @@
 import {
   type Config,
-  formatProblem,
   loadConfig,
+  type Problem,
   parseEndpointTarget,
   parseListenAddress,
 } from '../config/index.js';
@@ -64,6 +64,23 @@ interface ForwardValues {
   readonly 'log-level': string;
 }
 
+/** What keys of a configuration are called on the command line. */
+const optionNames: readonly (readonly [key: RegExp, option: string])[] = [
+  [/^timeouts\.(connect|idle|drain)\b/, '--$1-timeout'],
+  [/^limits\.connections\b/, '--max-connections'],
+  [/^log\.level\b/, '--log-level'],
+  [/^listeners\.\w+\.tls\.certificates\[0\]\.(cert|key)\b/, '--tls-$1'],
+  [/^listeners\.\w+\.tls\.self_signed\[0\]/, '--tls-self-signed'],
+  [/^upstreams\.\w+\.send_proxy_protocol\b/, '--proxy-protocol'],
+  [/^upstreams\.\w+\.tls\.ca\b/, '--upstream-ca'],
+  [/^upstreams\.\w+\.tls\.server_name\b/, '--upstream-name'],
+];
+
+/** What is wrong, in the words of the command line. */
+function asOption({ message }: Problem): string {
+  return optionNames.reduce((text, [key, option]) => text.replace(key, option), message);
+}
+
 /**
  * The configuration that LISTEN, UPSTREAM and options come to. They go through the schema of files: one place
  * knows what is valid.
@@ -94,7 +111,7 @@ export function forwardConfig(
         idle: values['idle-timeout'],
         drain: values['drain-timeout'],
       },
-      limits: { connections: Number(values['max-connections']) },
+      limits: { connections: wholeNumber(values['max-connections']) },
       listeners: {
         [kind]: { bind: listen, tls: listenerTls(values), [kind]: { upstream: kind } },
       },
@@ -109,7 +126,12 @@ export function forwardConfig(
     { file: 'command line' },
   );
   if (loaded.ok) return loaded.config;
-  throw new UsageError(loaded.problems.map(formatProblem).join('; '));
+  throw new UsageError(loaded.problems.map(asOption).join('; '));
+}
+
+/** A number, or the text that is none, which the schema will refuse. */
+function wholeNumber(text: string): number | string {
+  return /^\d+$/.test(text) ? Number(text) : text;
 }
 
 /** @throws UsageError where half of it is said */
