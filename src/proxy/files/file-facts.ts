@@ -47,12 +47,13 @@ export class FactSheet {
     const { size, modifiedSec: writtenSec } = status;
     // RFC 9110 §8.8.2.1: not later than the answer's Date.
     const modifiedSec = Math.min(writtenSec, Math.floor(nowMs / SECOND_MS));
+    const modified = new Date(modifiedSec * SECOND_MS).toUTCString();
     const isYoung = nowMs - writtenSec * SECOND_MS < YOUNG_MS;
     const tag = this.tagOf(status, encoding, isYoung);
     const contentType = this.types.of(path);
     const encodingLines = this.lines([['Content-Encoding', encoding]]);
     const validatorLines = this.lines([
-      ['Last-Modified', new Date(modifiedSec * SECOND_MS).toUTCString()],
+      ['Last-Modified', modified],
       ['ETag', tag],
       ['Vary', varies ? 'Accept-Encoding' : undefined],
       ['Cache-Control', this.cacheControlOf(path)],
@@ -69,6 +70,7 @@ export class FactSheet {
     return {
       size,
       modifiedSec,
+      modified,
       tag,
       contentType,
       wholeLines,

@@ -27,7 +27,10 @@ export class FileReply {
   /** The version of a file that a client gets. */
   select(file: CachedFile, head: RequestHead): OpenFile {
     if (file.available === 0) return file.plain;
-    const encoding = this.encodings.choose(fieldOf(head, 'accept-encoding'), file.available);
+    const encoding = this.encodings.choose(
+      listOf(head, HeaderName.accept_encoding),
+      file.available,
+    );
     if (encoding === undefined) return file.plain;
     return file.encoded[this.precompressed.indexOf(encoding)]!;
   }
@@ -43,10 +46,10 @@ export class FileReply {
     if (!asksMore(head)) return this.whole(200, file, head, isSecure);
     const { facts } = file;
     const conditions = {
-      ifMatch: fieldOf(head, 'if-match'),
-      ifUnmodifiedSince: fieldOf(head, 'if-unmodified-since'),
-      ifNoneMatch: fieldOf(head, 'if-none-match'),
-      ifModifiedSince: fieldOf(head, 'if-modified-since'),
+      ifMatch: listOf(head, HeaderName.if_match),
+      ifUnmodifiedSince: singleOf(head, HeaderName.if_unmodified_since),
+      ifNoneMatch: listOf(head, HeaderName.if_none_match),
+      ifModifiedSince: singleOf(head, HeaderName.if_modified_since),
     };
     const verdict = evaluate(conditions, facts, nowMs);
     if (verdict === Verdict.failed) return this.refuse(412, '');
@@ -54,9 +57,9 @@ export class FileReply {
       return this.room.answer.begin(304, facts.validatorLines, this.own, undefined);
     }
     // RFC 9110 §14.2: for other methods than GET it means nothing.
-    const range = head.method === Method.GET ? fieldOf(head, 'range') : undefined;
+    const range = head.method === Method.GET ? singleOf(head, HeaderName.range) : undefined;
     if (range === undefined) return this.whole(200, file, head, isSecure);
-    const ifRange = fieldOf(head, 'if-range');
+    const ifRange = singleOf(head, HeaderName.if_range);
     if (ifRange !== undefined && !rangeApplies(ifRange, facts, nowMs)) {
       return this.whole(200, file, head, isSecure);
     }
@@ -139,17 +142,20 @@ function asksMore(head: RequestHead): boolean {
   );
 }
 
-/** Fields that are lists, as one value (RFC 9110 §5.3). Of others two lines are a mistake, and no value. */
-const lists = new Set(['if-match', 'if-none-match', 'accept-encoding']);
-
-function fieldOf(head: RequestHead, name: string): string | undefined {
-  const index = head.findNamed(name);
+/** A field that is a list, as one value (RFC 9110 §5.3). */
+function listOf(head: RequestHead, name: HeaderName): string | undefined {
+  const index = head.find(name);
   if (index < 0) return undefined;
   let value = head.value(index);
-  for (let next = head.findNamed(name, index + 1); next >= 0; ) {
-    if (!lists.has(name)) return undefined;
+  for (let next = head.find(name, index + 1); next >= 0; next = head.find(name, next + 1)) {
     value += `, ${head.value(next)}`;
-    next = head.findNamed(name, next + 1);
   }
   return value;
+}
+
+/** A field that is none: two lines are a mistake, and no value. */
+function singleOf(head: RequestHead, name: HeaderName): string | undefined {
+  const index = head.find(name);
+  if (index < 0 || head.find(name, index + 1) >= 0) return undefined;
+  return head.value(index);
 }

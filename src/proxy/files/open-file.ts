@@ -7,6 +7,7 @@ export interface FileFacts {
   readonly size: number;
   /** Seconds since 1970, as Last-Modified says it. */
   readonly modifiedSec: number;
+  readonly modified: string;
   /** As ETag says it; empty without one. */
   readonly tag: string;
   readonly contentType: string;

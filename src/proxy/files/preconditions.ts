@@ -15,6 +15,8 @@ export interface Validators {
   readonly tag: string;
   /** Seconds since 1970. */
   readonly modifiedSec: number;
+  /** The same, as it is sent. */
+  readonly modified: string;
 }
 
 /** What is to be done with a request (RFC 9110 §13.2.2). */
@@ -41,10 +43,15 @@ export function evaluate(conditions: Conditions, known: Validators, nowMs: numbe
     const sec = parseHttpTime(ifUnmodifiedSince, nowMs);
     if (sec !== undefined && known.modifiedSec > sec) return Verdict.failed;
   }
+  // Clients say what they were told, to the letter: that needs no parser.
   if (ifNoneMatch !== undefined) {
-    return listHasTag(ifNoneMatch, known.tag, 'weak') ? Verdict.not_modified : Verdict.perform;
+    const isKnown = ifNoneMatch === known.tag && known.tag !== '';
+    return isKnown || listHasTag(ifNoneMatch, known.tag, 'weak')
+      ? Verdict.not_modified
+      : Verdict.perform;
   }
   if (ifModifiedSince === undefined) return Verdict.perform;
+  if (ifModifiedSince === known.modified) return Verdict.not_modified;
   const sec = parseHttpTime(ifModifiedSince, nowMs);
   return sec !== undefined && known.modifiedSec <= sec ? Verdict.not_modified : Verdict.perform;
 }

@@ -23,7 +23,6 @@ export const HeadResult = {
 } as const;
 export type HeadResult = (typeof HeadResult)[keyof typeof HeadResult];
 
-const HEAD_END = '\r\n\r\n';
 /** RFC 9110 §9.3.6: no framing of any kind; the tunnel begins behind it. */
 const ESTABLISHED = Buffer.from('HTTP/1.1 200 Connection established\r\n\r\n', 'latin1');
 
@@ -201,29 +200,29 @@ export class ClientResponse {
   sendEstablished(client: RelaySide): RelayResult {
     const memory = this.room.buffers.takeFor(ESTABLISHED.length);
     ESTABLISHED.copy(memory.bytes);
-    return this.sendOwn(client, 200, memory, ESTABLISHED.length);
+    return this.sendOwn(client, 200, memory, ESTABLISHED.length, 0);
   }
 
   /**
    * Sends an answer of our own.
    *
    * @param memory it begins with the answer, and is the response's to give back
-   * @param length bytes of it: all of the answer, or what comes before the source's
+   * @param headBytes of its head
+   * @param bodyBytes of what is there behind that
    * @param source what makes the rest; the response releases it
    */
   sendOwn(
     client: RelaySide,
     status: number,
     memory: NativeMemory,
-    length: number,
+    headBytes: number,
+    bodyBytes: number,
     source?: BodySource,
   ): RelayResult {
     const { body } = this;
+    const length = headBytes + bodyBytes;
     this.status = status;
-    // Without a source the body is there as well.
-    const headEnd =
-      source === undefined ? memory.bytes.indexOf(HEAD_END) + HEAD_END.length : length;
-    this.headBytes += headEnd;
+    this.headBytes += headBytes;
     this.source = source;
     this.client = client.transport;
     const filled = source === undefined ? 0 : source.fill(memory, length);

@@ -7,6 +7,7 @@ import type { Exchange } from './exchange.js';
 import { ExchangeState } from './exchange-state.js';
 import type { RelayResult } from './relay-result.js';
 
+const HEAD_END = '\r\n\r\n';
 /** What an answer of ours may be longer than its body. */
 const ANSWER_HEAD_BYTES = 8 * 1024;
 
@@ -39,14 +40,17 @@ export class LocalAnswer {
     const { wallMs } = room.worker.clock;
     const answer = policy.answer!;
     this.begin();
-    const memory = buffers.takeFor(answer.bodyBytes(policy) + ANSWER_HEAD_BYTES);
+    const bodyBytes = answer.bodyBytes(policy);
+    const memory = buffers.takeFor(bodyBytes + ANSWER_HEAD_BYTES);
     answer.write(policy, response.connectionLine, wallMs, writer.begin(memory.bytes));
     if (writer.isFull) {
       buffers.give(memory);
       exchange.afterResponse(this.sendError(500, '', undefined));
       return;
     }
-    exchange.afterResponse(response.sendOwn(connection, answer.status, memory, writer.length));
+    const headBytes = writer.length - bodyBytes;
+    const { status } = answer;
+    exchange.afterResponse(response.sendOwn(connection, status, memory, headBytes, bodyBytes));
   }
 
   /** Answers with a body that is made while it is sent, while the request's head is there. */
@@ -67,7 +71,7 @@ export class LocalAnswer {
       return;
     }
     const { length } = writer;
-    exchange.afterResponse(response.sendOwn(connection, answer.status, memory, length, body));
+    exchange.afterResponse(response.sendOwn(connection, answer.status, memory, length, 0, body));
   }
 
   /** Answers with what is there already, while the request's head is there. @param source what makes the rest */
@@ -120,6 +124,7 @@ export class LocalAnswer {
     const answer = errors.render({ status, accept, isHead, keepAlive, fields }, Date.now());
     const memory = buffers.takeFor(answer.length);
     answer.copy(memory.bytes);
-    return response.sendOwn(connection, status, memory, answer.length);
+    const headBytes = answer.indexOf(HEAD_END) + HEAD_END.length;
+    return response.sendOwn(connection, status, memory, headBytes, answer.length - headBytes);
   }
 }
