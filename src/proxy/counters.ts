@@ -1,6 +1,6 @@
 import { PUMP_SLOTS, type PumpMeter, type SyscallName, syscallNames } from '../splice/index.js';
 import { type HttpRejection, httpRejectionNames } from './http/message/index.js';
-import { type MirrorCut, mirrorCuts } from './mirror/mirror-cut.js';
+import { type MirrorCut, mirrorCuts } from './mirror-cut.js';
 import { type Rejection, rejectionNames } from './tcp/index.js';
 import { TLS_COUNTER_SLOTS, TlsCounters } from './tls-counters.js';
 

@@ -46,14 +46,19 @@ export {
   type RefusalName,
   refusalNames,
 } from './http/guarding/index.js';
-export type { HttpRouteSnapshot, HttpSnapshot } from './http/http-snapshot.js';
-export { type LatenessName, latenessNames } from './http/lateness.js';
+export {
+  type HttpRouteSnapshot,
+  type HttpSnapshot,
+  type LatenessName,
+  latenessNames,
+  RouteCounters,
+  requestBoundsMs,
+} from './http/index.js';
 export { type HttpRejectionName, httpRejectionNames } from './http/message/index.js';
-export { RouteCounters, requestBoundsMs } from './http/route-counters.js';
 export { keptOrMade } from './kept-or-made.js';
 export type { FromWorker, NameAnswer, ToWorker, WorkerAnswer, WorkerStart } from './messages.js';
 export type { MirrorSnapshot, MirrorStatus } from './mirror/index.js';
-export { type MirrorCut, mirrorCuts } from './mirror/mirror-cut.js';
+export { type MirrorCut, mirrorCuts } from './mirror-cut.js';
 export type { Network } from './network-set.js';
 export { ConnectionLimit } from './room.js';
 export { type SessionStateName, sessionStateNames } from './session-state.js';

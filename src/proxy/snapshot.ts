@@ -2,7 +2,7 @@ import type { ConnectOptions, SocketAddress } from '../splice/index.js';
 import type { ClientTlsSettings, ServerTlsSettings } from '../tls/index.js';
 import type { AdmissionSnapshot } from './admission.js';
 import type { CaptureSnapshot } from './capture/index.js';
-import type { HttpSnapshot } from './http/http-snapshot.js';
+import type { HttpSnapshot } from './http/index.js';
 import type { MirrorSnapshot } from './mirror/index.js';
 import type { Network } from './network-set.js';
 import type { ProxySenderSnapshot } from './proxy-sender.js';

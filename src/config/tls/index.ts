@@ -4,7 +4,6 @@
  * decrypted. Each kind of file is read by a module of its own, and OpenSSL is asked wherever it has the last word.
  */
 export type { CertificateConfig, CertificateDates } from './certificate.js';
-export { type CipherListKind, cipherLists, parseCipherList } from './cipher-list.js';
 export { parseRevocationLists } from './client-auth.js';
 export { findTlsProblems } from './findings.js';
 export { type OcspFacts, parseOcspResponse } from './ocsp-response.js';

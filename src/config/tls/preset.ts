@@ -1,4 +1,4 @@
-import { isCurve } from './cipher-list.js';
+import { isCurve } from '../values/index.js';
 
 export type TlsVersionName = '1.2' | '1.3';
 

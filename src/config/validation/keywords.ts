@@ -1,10 +1,11 @@
 import type { FuncKeywordDefinition } from 'ajv';
-import { type CipherListKind, cipherLists, parseCipherList } from '../tls/cipher-list.js';
 import {
   APPENDED_FILE,
   accepted,
   CANDIDATE,
   CERTIFICATE_FILE,
+  type CipherListKind,
+  cipherLists,
   DIRECTORY,
   DURATION,
   ENDPOINT_TARGET,
@@ -21,6 +22,7 @@ import {
   type Parsed,
   parseBindAddress,
   parseCandidate,
+  parseCipherList,
   parseDirectory,
   parseDuration,
   parseEndpointTarget,

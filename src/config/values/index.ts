@@ -16,6 +16,7 @@ export {
   type UnixAddress,
 } from './address.js';
 export { APPENDED_FILE, readAppendedFile } from './appended-file.js';
+export { type CipherListKind, cipherLists, isCurve, parseCipherList } from './cipher-list.js';
 export { DIRECTORY, parseDirectory } from './directory.js';
 export {
   type EndpointName,

@@ -17,7 +17,7 @@ import {
   removeSocketFile,
   removeStaleSocket,
 } from '../listening/index.js';
-import { socketAddress } from '../snapshots/index.js';
+import { socketAddress } from '../socket-address.js';
 import type { AdminServer } from './server.js';
 import type { AdminTarget } from './target.js';
 

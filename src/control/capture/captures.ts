@@ -11,7 +11,7 @@ import {
   RecorderBell,
 } from '../../proxy/index.js';
 import type { Kernel } from '../../splice/index.js';
-import { RestartDelay } from '../workers/index.js';
+import { RestartDelay } from '../restart-delay.js';
 import type { StoreSettings } from './capture-store.js';
 import { Lane } from './lane.js';
 import { createRecorderCounters, RecorderSlot } from './recorder-counters.js';

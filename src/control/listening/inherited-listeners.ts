@@ -1,7 +1,7 @@
 import type { BindAddress } from '../../config/index.js';
 import { formatAddress, type Kernel, type SocketAddress } from '../../splice/index.js';
 import { type InheritedSocket, inheritedSockets } from '../machine/index.js';
-import { socketAddress } from '../snapshots/index.js';
+import { socketAddress } from '../socket-address.js';
 
 /** A descriptor that is a socket. */
 type Inherited = InheritedSocket & { readonly address: SocketAddress };

@@ -24,7 +24,7 @@ import {
   setListenOptions,
 } from '../../splice/index.js';
 import type { InheritedSocket } from '../machine/index.js';
-import { socketAddress } from '../snapshots/index.js';
+import { socketAddress } from '../socket-address.js';
 import { type Claim, claimedAddress, isSharedWithOthers, rivalsOf } from './claim.js';
 import { InheritedListeners } from './inherited-listeners.js';
 import { listenOptions, setFileAccess } from './listener-socket.js';

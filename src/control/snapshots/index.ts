@@ -5,5 +5,4 @@
 export { Admissions } from './admission.js';
 export { connectOptions } from './connect-options.js';
 export { checkFileRoutes } from './file-routes.js';
-export { socketAddress } from './socket-address.js';
 export { makeSnapshot } from './worker-snapshot.js';

@@ -1,7 +1,7 @@
 import type { Address, UpstreamConfig } from '../../config/index.js';
 import { formatAddress, type SocketAddress } from '../../splice/index.js';
 import type { Discovery, NameWatch, ResolvedEndpoint } from '../discovery/index.js';
-import { socketAddress } from '../snapshots/index.js';
+import { socketAddress } from '../socket-address.js';
 
 /** The table has weights × 1000 in 31 bits. */
 const WEIGHT_MAX = 2_000_000;

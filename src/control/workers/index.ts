@@ -4,5 +4,4 @@
  */
 export { endFlow, listFlows } from './live-flows.js';
 export { NoAnswer } from './questions.js';
-export { RestartDelay } from './restart-delay.js';
 export { WorkerSlot } from './worker-slot.js';

@@ -13,9 +13,9 @@ import { DescriptorLedger, type Kernel } from '../../splice/index.js';
 import type { Captures } from '../capture/index.js';
 import type { LogSink } from '../logging/index.js';
 import { openFilesMax } from '../machine/index.js';
+import { RestartDelay } from '../restart-delay.js';
 import type { Admissions } from '../snapshots/index.js';
 import { DataThread, type WorkerMemory } from './data-thread.js';
-import { RestartDelay } from './restart-delay.js';
 
 /** What all slots of one proxy have in common. */
 export interface WorkerSurroundings {

@@ -1,5 +1,5 @@
 import type { FileStatus } from '../../splice/index.js';
-import type { HeaderEditsSnapshot } from '../http/http-snapshot.js';
+import type { HeaderEditsSnapshot } from '../http/index.js';
 import { ContentTypes } from './content-types.js';
 import { type Encoding, suffixes } from './encodings.js';
 import type { FilesSnapshot } from './files-snapshot.js';

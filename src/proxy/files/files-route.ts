@@ -1,6 +1,6 @@
 import Negotiator from 'negotiator';
 import { type DirectoryEntry, Errno, File, fileStatus, readDirectory } from '../../splice/index.js';
-import type { HttpRouteSnapshot } from '../http/http-snapshot.js';
+import type { HttpRouteSnapshot } from '../http/index.js';
 import { Method } from '../http/message/index.js';
 import { FieldLines, hstsLine, type RequestContext } from '../http/rewriting/index.js';
 import type { CachedFile } from './cached-file.js';

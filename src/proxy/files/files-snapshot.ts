@@ -1,4 +1,4 @@
-import type { PathPatternSnapshot } from '../http/http-snapshot.js';
+import type { PathPatternSnapshot } from '../http/index.js';
 import type { Encoding } from './encodings.js';
 
 /** What a route does that serves files, as a worker is told it. */

@@ -1,5 +1,5 @@
 import { RE2JS } from 're2js';
-import type { PathPatternSnapshot } from '../http/http-snapshot.js';
+import type { PathPatternSnapshot } from '../http/index.js';
 import { globSource } from '../http/routing/index.js';
 
 /** Characters that stand for themselves in a path as patterns are written: see `CanonicalPath`. */

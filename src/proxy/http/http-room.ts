@@ -1,7 +1,7 @@
 import { FilesRoom } from '../files/index.js';
 import type { WorkerRoom } from '../room.js';
-import { HttpBuffers } from './connection/index.js';
 import { Exchange } from './exchange/index.js';
+import { HttpBuffers } from './http-buffers.js';
 import {
   ErrorResponses,
   type HeadLimits,

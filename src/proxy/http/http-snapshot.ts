@@ -1,4 +1,4 @@
-import type { FilesSnapshot } from '../files/files-snapshot.js';
+import type { FilesSnapshot } from '../files/index.js';
 import type { MirrorSnapshot } from '../mirror/index.js';
 import type { Network } from '../network-set.js';
 import type { GuardSnapshot } from './guarding/index.js';

@@ -10,6 +10,13 @@ export { HttpConnection } from './connection/index.js';
 export { HttpGate } from './http-gate.js';
 export { HttpRoom } from './http-room.js';
 export { HttpService } from './http-service.js';
+export type {
+  HeaderEditsSnapshot,
+  HttpRouteSnapshot,
+  HttpSnapshot,
+  PathPatternSnapshot,
+} from './http-snapshot.js';
+export { type LatenessName, latenessNames } from './lateness.js';
 export {
   ChunkScanner,
   type ErrorAnswer,
@@ -35,3 +42,4 @@ export {
   statusFor,
   TargetForm,
 } from './message/index.js';
+export { RouteCounters, requestBoundsMs } from './route-counters.js';

@@ -6,6 +6,5 @@
  */
 export { FlowShadow, followFlow } from './flow-shadow.js';
 export { Mirror, type MirrorSnapshot } from './mirror.js';
-export { type MirrorCut, mirrorCuts } from './mirror-cut.js';
 export { DISCARD_BYTES, type MirrorStatus, Shadow, ShadowState } from './shadow.js';
 export { ShadowSet } from './shadow-set.js';

@@ -2,12 +2,12 @@ import type { Pipe, PumpTap, Transport } from '../../splice/index.js';
 import { type CloseReason, Counter } from '../counters.js';
 import { Dial, type DialOwner, DialState } from '../dial.js';
 import type { Task } from '../event-loop.js';
+import type { MirrorCut } from '../mirror-cut.js';
 import { introduce, type ProxiedClient } from '../proxy-sender.js';
 import type { WorkerRoom } from '../room.js';
 import { Timer, type TimerOwner } from '../timer-wheel.js';
 import type { Upstream } from '../upstream/index.js';
 import type { Mirror } from './mirror.js';
-import type { MirrorCut } from './mirror-cut.js';
 import { ShadowStream } from './shadow-stream.js';
 
 /**

@@ -10,6 +10,7 @@ import type { TlsSide } from '../../tls-side.js';
 import type { Exchange } from '../exchange/index.js';
 import type { HttpGate } from '../http-gate.js';
 import type { HttpRoom } from '../http-room.js';
+import type { Intake } from '../intake.js';
 import { exchangeLine, unopenedLine } from '../logging/index.js';
 import { type HttpRejection, httpRejectionName, statusFor } from '../message/index.js';
 import type { EndpointLink } from '../pool/index.js';
@@ -19,7 +20,6 @@ import { ConnectionState, connectionSuccessorBits } from './connection-state.js'
 import { Farewell } from './farewell.js';
 import { Greeting, GreetingResult } from './greeting.js';
 import { HttpTunnel } from './http-tunnel.js';
-import type { Intake } from './intake.js';
 import { RequestReader } from './request-reader.js';
 
 const BROKEN_EVENTS = Epoll.EPOLLERR | Epoll.EPOLLHUP;

@@ -1,7 +1,7 @@
 import { Outcome } from '../../../splice/index.js';
 import type { CloseReason } from '../../counters.js';
+import type { HttpBuffers } from '../http-buffers.js';
 import type { HttpConnection } from './connection.js';
-import type { HttpBuffers } from './http-buffers.js';
 
 /** How long a client that was told of the end may go on sending. */
 const LINGER_MS = 2000;

@@ -1,11 +1,11 @@
 import { Outcome } from '../../../splice/index.js';
 import type { CloseReason } from '../../counters.js';
 import type { HttpGate } from '../http-gate.js';
+import { Intake } from '../intake.js';
 import { type Refused, refusedLine } from '../logging/index.js';
 import { type HttpRejection, PARTIAL } from '../message/index.js';
 import type { HttpConnection } from './connection.js';
 import { ConnectionState } from './connection-state.js';
-import { Intake } from './intake.js';
 
 const HEAD_END = '\r\n\r\n';
 /** Draining, a quiet client is waited for so long: its next request may be on the way. */

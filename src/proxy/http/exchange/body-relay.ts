@@ -11,8 +11,8 @@ import {
 } from '../../../splice/index.js';
 import type { PathTaken } from '../../flow/index.js';
 import { isSecurePath, type TlsSide } from '../../tls-side.js';
-import type { Intake } from '../connection/index.js';
 import type { HttpRoom } from '../http-room.js';
+import type { Intake } from '../intake.js';
 import { ChunkScanner, Framing, HttpRejection } from '../message/index.js';
 import { RelayResult } from './relay-result.js';
 

@@ -1,9 +1,9 @@
 import { type NativeMemory, Outcome, type Transport } from '../../../splice/index.js';
 import type { PathTaken } from '../../flow/index.js';
-import { Intake } from '../connection/index.js';
 import type { HttpPolicy } from '../http-policy.js';
 import type { HttpRoom } from '../http-room.js';
 import type { HttpRoute } from '../http-route.js';
+import { Intake } from '../intake.js';
 import { Framing, HttpRejection, Method, PARTIAL } from '../message/index.js';
 import { ConnectionLine, type ResponseNotes } from '../rewriting/index.js';
 import { BodyRelay, type RelaySide } from './body-relay.js';

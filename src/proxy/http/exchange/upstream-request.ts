@@ -1,8 +1,8 @@
 import { type NativeMemory, Outcome, type PumpTap, type Transport } from '../../../splice/index.js';
 import { isPeerGone, type PathTaken } from '../../flow/index.js';
-import type { Intake } from '../connection/index.js';
 import type { HttpPolicy } from '../http-policy.js';
 import type { HttpRoom } from '../http-room.js';
+import type { Intake } from '../intake.js';
 import { Framing, Method } from '../message/index.js';
 import type { RequestDelivery, RequestRewriter } from '../rewriting/index.js';
 import { BodyRelay, type RelaySide } from './body-relay.js';

@@ -1,6 +1,7 @@
 import type { CloseReason } from '../../counters.js';
 import { describeTls } from '../../tls-status.js';
-import type { HttpConnection, Intake } from '../connection/index.js';
+import type { HttpConnection } from '../connection/index.js';
+import type { Intake } from '../intake.js';
 import { CR, type HttpRejection, httpRejectionName, LF } from '../message/index.js';
 import { combinedLine } from './combined-line.js';
 import { readable } from './readable.js';

@@ -1,7 +1,7 @@
 import { Outcome, type Transport } from '../../../splice/index.js';
 import { DISCARD_BYTES } from '../../mirror/index.js';
-import { Intake } from '../connection/index.js';
 import type { HttpRoom } from '../http-room.js';
+import { Intake } from '../intake.js';
 import { ChunkScanner, Framing, type Method, PARTIAL } from '../message/index.js';
 
 /** What reading a response to nobody came to. */

@@ -1,7 +1,7 @@
 import type { Test } from 'tap';
-import { HttpBuffers } from '#src/proxy/http/connection/http-buffers.js';
 import { BodyRelay } from '#src/proxy/http/exchange/body-relay.js';
 import { RelayResult } from '#src/proxy/http/exchange/relay-result.js';
+import { HttpBuffers } from '#src/proxy/http/http-buffers.js';
 import type { HttpRoom } from '#src/proxy/http/http-room.js';
 import { Framing } from '#src/proxy/http/message/message-head.js';
 import { NativeMemory, type Pipe, type PumpTap, type Transport } from '#src/splice/index.js';

@@ -1,5 +1,6 @@
 import { createSecureContext, getCiphers } from 'node:tls';
-import { accepted, closestWord, type Parsed, refused } from '../values/index.js';
+import { accepted, type Parsed, refused } from './parsed.js';
+import { closestWord } from './suggestion.js';
 
 export type CipherListKind = 'ciphers' | 'ciphersuites' | 'curves';
 

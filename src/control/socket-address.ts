@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os';
-import type { Address } from '../../config/index.js';
-import type { SocketAddress } from '../../splice/index.js';
+import type { Address } from '../config/index.js';
+import type { SocketAddress } from '../splice/index.js';
 
 /**
  * An address of the configuration as the kernel room takes it.

@@ -1,4 +1,4 @@
-import type { NativeMemory, Transport } from '../../../splice/index.js';
+import type { NativeMemory, Transport } from '../../splice/index.js';
 import type { HttpBuffers } from './http-buffers.js';
 
 /**

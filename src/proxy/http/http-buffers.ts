@@ -1,4 +1,4 @@
-import { BufferPool, NativeMemory } from '../../../splice/index.js';
+import { BufferPool, NativeMemory } from '../../splice/index.js';
 
 /** Free bytes in front of what is read: a head that grew can be put right before its body. */
 const HEADROOM_BYTES = 8 * 1024;

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { RestartDelay } from '#src/control/workers/restart-delay.js';
+import { RestartDelay } from '#src/control/restart-delay.js';
 
 t.test('restart delay: doubles from 100 ms to 5 s', async (t) => {
   const delay = new RestartDelay();

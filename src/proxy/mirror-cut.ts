@@ -1,4 +1,4 @@
-import { cutReasons } from '../../splice/index.js';
+import { cutReasons } from '../splice/index.js';
 
 /**
  * Why a shadow did not get all of a flow or a request. The first are those of its tap: `full`: it was
