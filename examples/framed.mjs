@@ -22,9 +22,12 @@ const sink = new lib.PlainTransport(kernel, server, true);
 const EDGES = (Epoll.EPOLLIN | Epoll.EPOLLOUT | Epoll.EPOLLRDHUP | Epoll.EPOLLET) >>> 0;
 for (const { fd } of [source, sink]) poll.add(fd, EDGES, 0);
 
-const pipes = new lib.PipePool(kernel, 262_144, 1 << 20);
-const room = { kernel, pipes, buffers: new lib.BufferPool(65_536), clock: { nowMs: 0 } };
-const pump = new lib.Pump(room, new Float64Array(lib.PUMP_SLOTS), source, sink);
+const pump = new lib.Pump(
+  lib.createPumpRoom(kernel),
+  new Float64Array(lib.PUMP_SLOTS),
+  source,
+  sink,
+);
 const head = new lib.NativeMemory(4);
 while (readHead()) {
   writeHead();

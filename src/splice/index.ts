@@ -45,6 +45,7 @@ export {
   PumpSlot,
   TURN_BYTES_MAX,
 } from './pump.js';
+export { createPumpRoom, PAIR_EVENTS, PairResult, PumpPair } from './pump-pair.js';
 export { type PumpTap, TapPair } from './pump-tap.js';
 export { FileSender, sendFile, sendfileAt } from './send-file.js';
 export {
