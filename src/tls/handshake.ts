@@ -150,7 +150,7 @@ export class Handshake implements Caller {
     const { IPPROTO_TCP, TCP_NODELAY } = SocketOption;
     if (isTcp) setOption(room.kernel, fd, IPPROTO_TCP, TCP_NODELAY, 1);
     const handshake = new Handshake(room, context, undefined, fd, isTcp, slot);
-    handshake.open(context.address);
+    if (!handshake.open(context.address)) return handshake;
     slot.offer(handshake.ssl);
     if (!context.prepare(handshake.ssl, host)) {
       handshake.fail(NO_NAME, 'there is no name to compare the certificate with');
@@ -249,8 +249,7 @@ export class Handshake implements Caller {
     if (peeked === 0) return this.fail('eof', '');
     switch (recogniseStream(first.bytes, peeked)) {
       case FirstBytes.Handshake:
-        this.open(this.server!.initial);
-        return this.shake();
+        return this.open(this.server!.initial) ? this.shake() : HandshakeResult.Failed;
       case FirstBytes.PlainHttp:
         return this.fail('plain_http', '');
       case FirstBytes.Sslv2Hello:
@@ -263,16 +262,20 @@ export class Handshake implements Caller {
     }
   }
 
-  private open(context: number): void {
+  /** @returns false when OpenSSL has no memory for it: the handshake has failed */
+  private open(context: number): boolean {
     const { openssl } = this;
     openssl.ERR_clear_error();
     this.ssl = openssl.SSL_new(context);
-    if (this.ssl === 0) throw new Error(`SSL_new: ${takeReason(openssl)}`);
-    openssl.SSL_set_fd(this.ssl, this.fd);
+    if (this.ssl === 0 || openssl.SSL_set_fd(this.ssl, this.fd) !== 1) {
+      this.fail('internal_error', takeReason(openssl));
+      return false;
+    }
     if (this.server === undefined) openssl.SSL_set_connect_state(this.ssl);
     else openssl.SSL_set_accept_state(this.ssl);
     if (this.contexts.forKernel) this.prepareKernel();
     this.state = HandshakeState.shaking;
+    return true;
   }
 
   /**

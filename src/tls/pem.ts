@@ -59,8 +59,9 @@ function withPem<T>(openssl: OpenSsl, pem: string, use: (bio: number) => T): T {
   const length = Buffer.byteLength(pem);
   const memory = new NativeMemory(Math.max(1, length));
   memory.bytes.write(pem);
-  const bio = openssl.BIO_new_mem_buf(memory.address, length);
+  let bio = 0;
   try {
+    bio = orThrowTls(openssl, openssl.BIO_new_mem_buf(memory.address, length), 'a text in memory');
     return use(bio);
   } finally {
     openssl.BIO_free(bio);

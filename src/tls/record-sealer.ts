@@ -33,10 +33,15 @@ export class RecordSealer {
 
   /**
    * @param key overwritten
-   * @returns `undefined` where OpenSSL does not have the cipher, as one in FIPS mode may not
+   * @returns `undefined` where OpenSSL does not have the cipher, as one in FIPS mode may not, or no memory
    */
   static open(openssl: OpenSsl, cipher: KernelCipher, key: TrafficKey): RecordSealer | undefined {
     const context = openssl.EVP_CIPHER_CTX_new();
+    if (context === 0) {
+      wipe(key);
+      openssl.ERR_clear_error();
+      return undefined;
+    }
     const memory = new NativeMemory(key.key.length);
     memory.bytes.set(key.key);
     const algorithm = algorithmOf(openssl, cipher);
