@@ -93,3 +93,8 @@ export function failureOf(openssl: OpenSsl, ssl: number): HandshakeFailure {
 export function receivedAlert(description: number): HandshakeFailure {
   return ALERT_RECEIVED + (alertNames[description] ?? OTHER);
 }
+
+/** Whether a failure is an alert of the other side's. */
+export function isReceivedAlert(failure: string): boolean {
+  return failure.startsWith(ALERT_RECEIVED);
+}

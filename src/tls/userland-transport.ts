@@ -11,10 +11,10 @@ import {
 import { type Caller, readAsking } from './callbacks.js';
 import { Misc, SslError } from './constants.js';
 import { freeConnection } from './free-connection.js';
-import { failureOf, type HandshakeFailure } from './handshake-failure.js';
+import { failureOf, isReceivedAlert } from './handshake-failure.js';
 import { lastErrno, type OpenSsl } from './openssl.js';
 import { TicketOutcome } from './ticket-intake.js';
-import { TlsEnding } from './tls-ending.js';
+import { endingFailure, TlsEnding } from './tls-ending.js';
 import type { TlsTransport } from './tls-transport.js';
 
 const READ_EVENTS =
@@ -59,8 +59,8 @@ export class UserlandTlsTransport implements TlsTransport {
   readonly bulkReadBytes = Number.POSITIVE_INFINITY;
   /** After Eof: the stream just stopped, without close_notify. What was read may not be all. */
   isTruncated = false;
-  /** After Failed with EPROTO: what went wrong between the two TLS ends. */
-  failure: HandshakeFailure | undefined;
+  /** After Failed with EPROTO: what went wrong between the two TLS ends, in the words that kernel TLS has for it. */
+  failure: string | undefined;
   readonly ticketOutcome = TicketOutcome.NotAwaited;
 
   private readonly kernel: Kernel;
@@ -194,7 +194,7 @@ export class UserlandTlsTransport implements TlsTransport {
   /** How the peer's stream has ended; None while it has not. */
   get ending(): TlsEnding {
     if (this.failure !== undefined) {
-      return this.failure.startsWith('alert_received') ? TlsEnding.PeerAlert : TlsEnding.BadRecord;
+      return isReceivedAlert(this.failure) ? TlsEnding.PeerAlert : TlsEnding.BadRecord;
     }
     if (!this.hasReadOutcome) return TlsEnding.None;
     if (this.readOutcome !== Outcome.Eof) return TlsEnding.Broken;
@@ -340,7 +340,8 @@ export class UserlandTlsTransport implements TlsTransport {
   private protocolFailed(): number {
     this.isBroken = true;
     this.errno = Errno.EPROTO;
-    this.failure ??= failureOf(this.openssl, this.ssl);
+    const reason = failureOf(this.openssl, this.ssl);
+    this.failure ??= isReceivedAlert(reason) ? reason : endingFailure(TlsEnding.BadRecord);
     this.openssl.ERR_clear_error();
     return Outcome.Failed;
   }

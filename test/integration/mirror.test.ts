@@ -1,4 +1,4 @@
-// Mirrored connections of a whole proxy: two workers, TLS on either side, reloads, the end.
+// Mirrored connections of a whole proxy: two workers, a ClientHello in front, reloads, the end.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
@@ -13,7 +13,7 @@ import { sleep, until, within } from '#test/support/deadline.js';
 import { addressOf, connect, echoOrigin, says } from '#test/support/live-proxy.js';
 import { payload } from '#test/support/random.js';
 import { temporaryDirectory } from '#test/support/rig.js';
-import { authority, certificate, kit } from '#test/support/tls-kit.js';
+import { authority, certificate } from '#test/support/tls-kit.js';
 
 const timeout = { timeout: 30_000 };
 
@@ -24,10 +24,10 @@ class Shadow {
 
   private constructor(readonly server: net.Server) {}
 
-  static async listen(t: Test, options?: tls.TlsOptions): Promise<Shadow> {
-    const server = options === undefined ? net.createServer() : tls.createServer(options);
+  static async listen(t: Test): Promise<Shadow> {
+    const server = net.createServer();
     const shadow = new Shadow(server);
-    server.on(options === undefined ? 'connection' : 'secureConnection', (socket: net.Socket) => {
+    server.on('connection', (socket) => {
       socket.on('error', () => {});
       shadow.sockets.push(socket);
       const stream = buffer(socket);
@@ -84,32 +84,6 @@ t.test('mirror: many connections at a time', timeout, async (t) => {
   const { mirrored, mirrorsCut } = headgate.stats().listeners.in!;
   t.same([mirrored, mirrorsCut], [40, {}]);
   t.equal(headgate.stats().totals.pipes_in_use, 0);
-});
-
-testWith(missingProgram(['openssl']), 'mirror: plaintext where TLS ends', timeout, async (t) => {
-  authority();
-  const { chain, key } = certificate(['a.test']);
-  kit.write('mirror.pem', chain + key);
-  kit.write('mirror-ca.pem', authority());
-  const listener = `tls: { certificates: [{ cert: "${kit.path('mirror.pem')}" }] }, ${plain}`;
-  const bytes = payload(3, 700_000);
-  for (const isSecret of [false, true]) {
-    const app = await echoOrigin(t);
-    const shadow = await Shadow.listen(t, isSecret ? { cert: chain, key } : undefined);
-    const more = `, tls: { ca: "${kit.path('mirror-ca.pem')}", server_name: a.test }`;
-    const text = config(app.address, shadow.address, listener, isSecret ? more : '');
-    const headgate = await started(t, text);
-    const [host, port] = addressOf(headgate, 'in').split(':') as [string, string];
-    const ca = authority();
-    const client = tls.connect({ host, port: Number(port), servername: 'a.test', ca });
-    t.teardown(() => client.destroy());
-    await within(10_000, 'a handshake', once(client, 'secureConnect'));
-    t.ok(await echoed(client, bytes));
-    await until(10_000, 'the shadow', () => shadow.streams.length === 1);
-    const copy = await within(5_000, 'the copy', shadow.streams[0]!);
-    t.ok(copy.equals(bytes), isSecret ? 'by TLS of its own' : 'in the clear');
-    t.same(headgate.stats().listeners.in!.mirrorsCut, {});
-  }
 });
 
 testWith(

@@ -16,7 +16,6 @@ const everywhere: readonly string[] = [
   ...readdirSync(`${tests}tls-suite`)
     .filter((name) => name.endsWith('.test.js'))
     .map((name) => `tls-suite/${name}`),
-  'tls/clients.test.js',
   'proxy/tls-flow.test.js',
   'proxy/http/tls-upstream.test.js',
 ];

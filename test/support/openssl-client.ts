@@ -9,6 +9,8 @@ import { authority, kit } from './tls-kit.js';
 export class OpensslClient {
   output = '';
   private readonly child;
+  /** It has gone, perhaps before anybody waited, and all of its output is here. */
+  private readonly gone: Promise<unknown>;
 
   constructor(t: Test, port: number, ...options: string[]) {
     authority();
@@ -22,6 +24,7 @@ export class OpensslClient {
         this.output += chunk.toString('latin1');
       });
     }
+    this.gone = once(this.child, 'close');
     this.child.stdin.on('error', () => {});
     t.teardown(() => this.child.kill('SIGKILL'));
   }
@@ -41,8 +44,7 @@ export class OpensslClient {
 
   /** Ends its input, and waits until it has gone and all of its output is here. */
   async end(): Promise<void> {
-    const gone = once(this.child, 'close');
     this.child.stdin.end();
-    await within(10_000, 's_client ends', gone, () => this.output);
+    await within(10_000, 's_client ends', this.gone, () => this.output);
   }
 }

@@ -166,7 +166,7 @@ node ${quote(file)} > ${at}.tap 2>&1 < /dev/null
 echo $? > ${at}.status
 cat ${statPath} > ${at}.after`;
   });
-  return `unset NODE_OPTIONS\nexport HEADGATE_KERNEL_TLS=1 TAP_TIMEOUT=120\ncd ${quote(root)}\n${each.join('\n')}\n`;
+  return `unset NODE_OPTIONS\nexport HEADGATE_KERNEL_TLS=1 TAP_TIMEOUT=300\ncd ${quote(root)}\n${each.join('\n')}\n`;
 }
 
 function quote(text: string): string {

@@ -18,10 +18,6 @@ export interface TlsThreadStart {
   readonly fd: number;
   readonly settings: ServerTlsSettings;
   readonly use: ContextUse;
-  /** Bytes to send unasked before listening; 0: what comes is sent back. */
-  readonly greeting: number;
-  /** For the handshake. */
-  readonly timeoutMs: number;
   /** The kernel can change keys. */
   readonly canRenewKeys: boolean;
 }
@@ -32,25 +28,14 @@ export type ToTlsThread =
 
 export type FromTlsThread =
   | { readonly type: 'ready' | 'reloaded' }
-  | { readonly type: 'stopped'; readonly memory: number }
   | {
       readonly type: 'done';
       readonly session: TlsSession;
-      readonly ticketRecords: number;
-      /** Of client, server and master secret. */
-      readonly secretLengths: readonly number[];
       /** Why a direction is not the kernel's; 0 when it is. */
       readonly tx: KernelTlsRefusal;
       readonly rx: KernelTlsRefusal;
     }
-  | { readonly type: 'failed'; readonly failure: HandshakeFailure; readonly detail: string }
-  | {
-      readonly type: 'ended';
-      readonly how: 'end' | 'read failed' | 'write failed';
-      readonly isTruncated: boolean;
-      readonly failure: string | undefined;
-      readonly errno: number;
-    };
+  | { readonly type: 'failed'; readonly failure: HandshakeFailure; readonly detail: string };
 
 type Said<Type extends FromTlsThread['type']> = Extract<FromTlsThread, { readonly type: Type }>;
 
@@ -76,8 +61,6 @@ export const plainSettings: Omit<ServerTlsSettings, 'certificates'> = {
 
 export interface TlsServerOptions {
   readonly kernel?: boolean;
-  readonly greeting?: number;
-  readonly timeoutMs?: number;
 }
 
 export class TlsServer {
@@ -98,11 +81,7 @@ export class TlsServer {
   static async start(
     t: Test,
     settings: ServerTlsSettings,
-    {
-      kernel = settings.kernel !== 'off',
-      greeting = 0,
-      timeoutMs = WAIT_MS,
-    }: TlsServerOptions = {},
+    { kernel = settings.kernel !== 'off' }: TlsServerOptions = {},
   ): Promise<TlsServer> {
     const calls = createKernel();
     const wanted = new Sockaddr({ family: 'inet', host: '127.0.0.1', port: 0 });
@@ -110,7 +89,7 @@ export class TlsServer {
     const fd = openListener(calls, wanted, options);
     const address = localAddress(calls, fd);
     const workerData: TlsThreadStart = {
-      ...{ fd, settings, use: { kernel }, greeting, timeoutMs, canRenewKeys },
+      ...{ fd, settings, use: { kernel }, canRenewKeys },
     };
     const thread = new Worker(new URL('./tls-thread.js', import.meta.url), { workerData });
     const server = new TlsServer(thread, address.family === 'unix' ? 0 : address.port);

@@ -1,7 +1,7 @@
 // What the cases of test/tls-suite are made of: a whole proxy in the test's own process, with TLS ended or begun where
 // the place says (tls-place.ts), and the assertions that follow every case.
 import { existsSync, readFileSync } from 'node:fs';
-import type { Test } from 'tap';
+import t, { type Test } from 'tap';
 import { type Headgate, type Statistics, start } from '#src/index.js';
 import { testWith } from './capability.js';
 import { until } from './deadline.js';
@@ -111,6 +111,9 @@ function textOf({ listeners, upstreams, ...more }: SuiteConfig, accessFile: stri
     upstreams: each(upstreams, {}),
   });
 }
+
+// Of all cases of a file together; each has a shorter one of its own.
+t.setTimeout(300_000);
 
 /** What a case is given besides its `t`. */
 export interface Suite {

@@ -1,4 +1,4 @@
-/** A thread that serves TLS with the parts of src/tls and nothing of a proxy: it echoes, or greets. */
+/** A thread that serves TLS with the parts of src/tls and nothing of a proxy: it echoes. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import {
   BufferPool,
@@ -6,8 +6,6 @@ import {
   Epoll,
   Errno,
   EventPoll,
-  NativeMemory,
-  Outcome,
   PipePool,
   PUMP_SLOTS,
   Pump,
@@ -24,7 +22,7 @@ import {
 import type { TlsThreadStart, ToTlsThread } from './tls-server.js';
 
 const start = workerData as TlsThreadStart;
-const { fd: listener, settings, use, greeting, timeoutMs, canRenewKeys } = start;
+const { fd: listener, settings, use, canRenewKeys } = start;
 const EVENTS = (Epoll.EPOLLIN | Epoll.EPOLLOUT | Epoll.EPOLLRDHUP | Epoll.EPOLLET) >>> 0;
 
 const port = parentPort!;
@@ -40,13 +38,10 @@ const poll = new EventPoll(kernel, 256);
 let contexts = new ServerContexts(settings, use);
 
 class Connection {
-  readonly startedMs = clock.nowMs;
   handshake: Handshake | undefined;
   private transport: TlsTransport | undefined;
   private pump: Pump | undefined;
-  private greeted = 0;
   private hasEnded = false;
-  private memory: NativeMemory | undefined;
 
   constructor(readonly fd: number) {
     this.handshake = Handshake.accept(room, contexts, fd, true);
@@ -57,13 +52,7 @@ class Connection {
     else this.transport!.notice(events);
     if (this.transport === undefined) return;
     if (this.hasEnded) this.closeWhenSaid(this.transport);
-    else if (greeting > 0) this.greet(this.transport);
     else this.echo(this.transport);
-  }
-
-  expire(): void {
-    this.handshake!.expire();
-    this.failed(this.handshake!);
   }
 
   private shake(handshake: Handshake, events: number): void {
@@ -71,23 +60,15 @@ class Connection {
     if (result === HandshakeResult.Failed) this.failed(handshake);
     if (result !== HandshakeResult.Done) return;
     this.handshake = undefined;
-    const { session, ticketRecords, secrets } = handshake;
-    const lengths = [secrets?.client, secrets?.server, secrets?.master].map(
-      (secret) => secret?.length ?? 0,
-    );
+    const { session } = handshake;
     const { transport, tx, rx } = takeOver(handshake, settings.kernel, canRenewKeys);
-    const said = { session, ticketRecords, secretLengths: lengths, tx, rx };
     if (transport === undefined) {
       this.failed(handshake);
       return;
     }
-    port.postMessage({ type: 'done', ...said });
+    port.postMessage({ type: 'done', session, tx, rx });
     this.transport = transport;
     this.pump = new Pump(room, new Float64Array(PUMP_SLOTS), this.transport, this.transport);
-    if (greeting > 0) {
-      this.memory = new NativeMemory(greeting);
-      for (let at = 0; at < greeting; at++) this.memory.bytes[at] = at % 251;
-    }
   }
 
   private failed({ failure, detail }: Handshake): void {
@@ -99,40 +80,13 @@ class Connection {
     const result = this.pump!.run();
     if (result === PumpResult.Waiting) return;
     if (result === PumpResult.Yielded) deferred.add(this);
-    else if (result === PumpResult.Ended) this.ended(transport, 'end');
-    else this.ended(transport, result === PumpResult.SourceFailed ? 'read failed' : 'write failed');
+    else this.ended(transport, result === PumpResult.Ended);
   }
 
-  /** Says all it has to say, ends its direction, and listens until the other side has ended its own. */
-  private greet(transport: TlsTransport): void {
-    while (this.greeted < greeting) {
-      if (!transport.writable) return;
-      const rest = greeting - this.greeted;
-      const written = transport.write(this.memory!.address + this.greeted, rest);
-      if (written === Outcome.Blocked) return;
-      if (written <= 0) {
-        this.ended(transport, 'write failed');
-        return;
-      }
-      this.greeted += written;
-      if (this.greeted === greeting) transport.shutdownWrite();
-    }
-    while (transport.readable) {
-      const read = transport.read(scratch.address, scratch.byteLength);
-      if (read === Outcome.Blocked) return;
-      if (read <= 0) {
-        this.ended(transport, read === Outcome.Eof ? 'end' : 'read failed');
-        return;
-      }
-    }
-  }
-
-  private ended(transport: TlsTransport, how: string): void {
-    const { isTruncated, failure, errno } = transport;
-    port.postMessage({ type: 'ended', how, isTruncated, failure, errno });
+  private ended(transport: TlsTransport, isWell: boolean): void {
     this.pump!.release();
     this.hasEnded = true;
-    if (how === 'end') {
+    if (isWell) {
       transport.shutdownWrite();
       this.closeWhenSaid(transport);
     } else {
@@ -151,7 +105,6 @@ class Connection {
   }
 }
 
-const scratch = new NativeMemory(65536);
 const connections = new Map<number, Connection>();
 const deferred = new Set<Connection>();
 
@@ -192,13 +145,8 @@ while (isRunning) {
   const due = [...deferred];
   deferred.clear();
   for (const connection of due) connection.run(0);
-  for (const connection of connections.values()) {
-    const isLate = clock.nowMs > connection.startedMs + timeoutMs;
-    if (connection.handshake !== undefined && isLate) connection.expire();
-  }
   isRunning = listen();
 }
 for (const { fd } of [...connections.values()]) kernel.close(fd);
 contexts.release();
 poll.close();
-port.postMessage({ type: 'stopped', memory: process.memoryUsage().rss });

@@ -216,7 +216,7 @@ for (const version of versions) {
       relay.up();
       const { bytes, last } = ends.readAll(server);
       t.same([bytes.length, last, server.errno], [0, Outcome.Failed, Errno.EPROTO]);
-      t.equal(server.failure, 'protocol_error');
+      t.equal(server.failure, 'bad_record');
       relay.spoil = false;
       relay.all();
       const answer = ends.readAll(client);
