@@ -302,8 +302,10 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   private close(reason: CloseReason, isOrderly: boolean): void {
     const { worker, transport, listener, tunnelled } = this;
     if (this.state === ConnectionState.greeting && reason !== 'drained') unopenedLine(this, reason);
+    // Who has a part of a response must not take it for all: where there is no length, only a reset can tell.
+    const isWhole = this.exchange === undefined;
     this.enter(ConnectionState.closed);
-    const isClean = tunnelled === undefined ? isOrderly : tunnelled.end(isOrderly);
+    const isClean = tunnelled === undefined ? isOrderly && isWhole : tunnelled.end(isOrderly);
     if (this.exchange !== undefined) this.exchange.link.isKept = false;
     this.dismissExchange(reason);
     worker.clock.wheel.cancel(this.timer);

@@ -271,6 +271,31 @@ exchangeTest(
   route({ idleMs: 500 }),
 );
 
+exchangeTest(
+  'patience: who has a part of a response does not take it for the whole',
+  (rig, t) => {
+    // Only the first says how long it is: an end of the stream would be the end of the others.
+    for (const [request, response] of [
+      [GET, 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe'],
+      [GET, 'HTTP/1.1 200 OK\r\n\r\nhe'],
+      [
+        GET.replace('HTTP/1.1', 'HTTP/1.0'),
+        'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n',
+      ],
+    ] as const) {
+      const client = rig.room.client();
+      rig.say(client, request);
+      rig.say(rig.upstream(), response);
+      rig.room.pass(600);
+      rig.expectReset(client);
+      t.match(`${client.received}`, /he(\r\n)?$/);
+    }
+    t.same(late(rig), { idle: 3 });
+    t.equal(rig.room.closed('idle_timeout'), 3);
+  },
+  route({ idleMs: 500 }),
+);
+
 exchangeTest('patience: half a head is a 408, and the log knows why', (rig, t) => {
   const client = rig.room.client();
   rig.say(client, GET.slice(0, 20));
