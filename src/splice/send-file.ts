@@ -5,6 +5,8 @@ import type { Kernel } from './syscalls.js';
 import { Outcome } from './transport.js';
 
 const offsetMemory = new NativeMemory(8);
+/** The low half first. */
+const offsetWords = new Uint32Array(offsetMemory.bytes.buffer, 0, 2);
 const TWO_TO_32 = 2 ** 32;
 
 /**
@@ -40,8 +42,9 @@ export function sendfileAt(
   offset: number,
   length: number,
 ): number {
-  offsetMemory.bytes.writeUInt32LE(offset % TWO_TO_32, 0);
-  offsetMemory.bytes.writeUInt32LE(Math.floor(offset / TWO_TO_32), 4);
+  // What is stored is taken modulo 2³², exactly.
+  offsetWords[0] = offset;
+  offsetWords[1] = offset / TWO_TO_32;
   return kernel.sendfile(to, from, offsetMemory.address, length);
 }
 
