@@ -1,6 +1,7 @@
 // What capturing costs those who are captured: Headgate without it, with captures that go to memory, which shows what the
 // proxy itself does, and to a disk.
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Copying, copyingScenarios, metricsPage, sumOf } from './copying.js';
 import { freePort, loopback } from './loopback.js';
 import { headgate, startConfigured } from './peers/headgate.js';
@@ -10,6 +11,7 @@ import { runSuite } from './suite.js';
 
 /** A file system in memory (`man 7 shm_overview`). */
 const memory = '/dev/shm';
+const settleMs = 3_000;
 
 const { availability } = headgate;
 const captured: Peer = { name: headgate.name, availability: whereMemoryIs };
@@ -25,6 +27,18 @@ export function run(args: string[]): Promise<number> {
 async function whereMemoryIs(): Promise<Availability> {
   if (!existsSync(memory)) return { available: false, reason: `there is no ${memory}` };
   return availability();
+}
+
+/** The capture thread writes the ends of captures when it comes to them. */
+async function whenSettled(look: () => Promise<string>): Promise<string> {
+  const endMs = performance.now() + settleMs;
+  for (;;) {
+    const page = await look();
+    const begun = sumOf(page, /^headgate_captures_begun_total (.*)$/gm);
+    const ended = sumOf(page, /^headgate_captures_total\{missing="(?!not_begun).*\} (.*)$/gm);
+    if (begun === ended || performance.now() > endMs) return page;
+    await delay(20);
+  }
 }
 
 async function startCapturing(
@@ -52,7 +66,7 @@ upstreams: { origin: { endpoints: ["${loopback}:${upstreamPort}"] } }
     port,
     child,
     copies: async () => {
-      const page = await metricsPage(adminPort);
+      const page = await whenSettled(() => metricsPage(adminPort));
       return {
         passedBytes: sumOf(page, /^headgate_bytes_total\{.*\} (.*)$/gm),
         copiedBytes: sumOf(page, /^headgate_capture_bytes_total\{.*\} (.*)$/gm),

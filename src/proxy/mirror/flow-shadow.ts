@@ -9,9 +9,9 @@ import { DISCARD_BYTES, Shadow, ShadowState } from './shadow.js';
 const DISCARDS_A_TURN_MAX = 16;
 /**
  * An answer that nobody wants waits in the socket until there is so much of it, or its end: without an event and a
- * call for each small one. It is half of what a socket has room for (net.ipv4.tcp_rmem), and the window stays open.
+ * call for each small one. So much memory of the kernel a shadow may take.
  */
-const WAKE_BYTES = 64 * 1024;
+const WAKE_BYTES = 16 * 1024;
 
 /**
  * The shadow of a flow: it has a FIN behind the client's last byte, and is closed once it has said its
