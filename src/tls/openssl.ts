@@ -26,6 +26,7 @@ const prototypes = [
   'void SSL_set0_rbio(uintptr_t, uintptr_t)',
   'void SSL_set0_wbio(uintptr_t, uintptr_t)',
   'void SSL_set_shutdown(uintptr_t, int)',
+  'void SSL_set_info_callback(uintptr_t, uintptr_t)',
 
   // What a handshake has agreed on.
   'int SSL_version(uintptr_t)',
@@ -214,6 +215,8 @@ export const Callback = {
   status: 'int (uintptr_t, uintptr_t)',
   /** SSL_CTX_set_tlsext_ticket_key_evp_cb(3): ssl, key_name, iv, cipher, mac, enc. */
   ticketKey: 'int (uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, int)',
+  /** SSL_set_info_callback(3): ssl, where, ret. */
+  info: 'void (uintptr_t, int, int)',
   /** SSL_CTX_sess_set_new_cb(3): ssl, session. */
   newSession: 'int (uintptr_t, uintptr_t)',
 } as const;

@@ -12,6 +12,14 @@ import { type Caller, readAsking } from './callbacks.js';
 import { Misc, SslError } from './constants.js';
 import { freeConnection } from './free-connection.js';
 import { failureOf, isReceivedAlert } from './handshake-failure.js';
+import {
+  allowMessages,
+  isOverdrawn,
+  MESSAGES_MAX,
+  messageCounter,
+  messagesLeft,
+  REFILL_BYTES,
+} from './message-allowance.js';
 import { lastErrno, type OpenSsl } from './openssl.js';
 import { TicketOutcome } from './ticket-intake.js';
 import { endingFailure, TlsEnding } from './tls-ending.js';
@@ -82,6 +90,10 @@ export class UserlandTlsTransport implements TlsTransport {
   private isClean: boolean;
   /** Bytes that had been read from the socket when it last was clean. */
   private readAtClean: number;
+  /** Handshake messages and alerts it may still make of. */
+  private messages = MESSAGES_MAX;
+  private bytesToRefill = REFILL_BYTES;
+  private isFlooded = false;
   private burstBytes = 0;
   private lastWriteMs: number;
 
@@ -105,6 +117,7 @@ export class UserlandTlsTransport implements TlsTransport {
     this.bio = openssl.SSL_get_rbio(ssl);
     this.lastWriteMs = this.clock.nowMs;
     if (!readsAhead) openssl.SSL_set_read_ahead(ssl, 1);
+    openssl.SSL_set_info_callback(ssl, messageCounter());
     this.isClean = openssl.SSL_has_pending(ssl) === 0;
     this.readAtClean = openssl.BIO_number_read(this.bio);
   }
@@ -129,6 +142,15 @@ export class UserlandTlsTransport implements TlsTransport {
 
   read(address: number, length: number): number {
     if (this.hasReadOutcome) return this.readAgain();
+    const { messages } = this;
+    allowMessages(messages);
+    const result = this.readRecords(address, length);
+    this.messages = messagesLeft();
+    if (messages < MESSAGES_MAX && result > 0) this.refill(result);
+    return result;
+  }
+
+  private readRecords(address: number, length: number): number {
     const { openssl, ssl } = this;
     const asked = this.asked;
     const wasClean = this.isClean;
@@ -193,6 +215,7 @@ export class UserlandTlsTransport implements TlsTransport {
 
   /** How the peer's stream has ended; None while it has not. */
   get ending(): TlsEnding {
+    if (this.isFlooded) return TlsEnding.UnexpectedMessage;
     if (this.failure !== undefined) {
       return isReceivedAlert(this.failure) ? TlsEnding.PeerAlert : TlsEnding.BadRecord;
     }
@@ -263,6 +286,13 @@ export class UserlandTlsTransport implements TlsTransport {
     return outcome;
   }
 
+  private refill(bytes: number): void {
+    this.bytesToRefill -= bytes;
+    if (this.bytesToRefill > 0 || this.messages < 0) return;
+    this.bytesToRefill = REFILL_BYTES;
+    this.messages = MESSAGES_MAX;
+  }
+
   private readAgain(): number {
     this.readable = false;
     return this.readOutcome;
@@ -281,6 +311,7 @@ export class UserlandTlsTransport implements TlsTransport {
         this.readWantsWrite = true;
         return Outcome.Blocked;
       case SslError.SSL_ERROR_ZERO_RETURN:
+        if (this.messages < 0 || isOverdrawn()) return this.flooded();
         this.isTruncated = openssl.BIO_ctrl(this.bio, Misc.BIO_CTRL_EOF, 0, 0) === 1;
         return Outcome.Eof;
       case SslError.SSL_ERROR_SYSCALL:
@@ -333,6 +364,16 @@ export class UserlandTlsTransport implements TlsTransport {
   private socketFailed(errno: number): number {
     this.isBroken = true;
     this.errno = errno === 0 ? Errno.ECONNRESET : errno;
+    this.openssl.ERR_clear_error();
+    return Outcome.Failed;
+  }
+
+  /** More messages than anybody sends: they cost ours more time than the peer. OpenSSL has no call for an alert. */
+  private flooded(): number {
+    this.isFlooded = true;
+    this.isBroken = true;
+    this.errno = Errno.EPROTO;
+    this.failure = endingFailure(TlsEnding.UnexpectedMessage);
     this.openssl.ERR_clear_error();
     return Outcome.Failed;
   }
