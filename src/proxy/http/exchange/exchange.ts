@@ -11,6 +11,7 @@ import type { HttpRejection } from '../message/index.js';
 import type { RequestShadow } from '../mirroring/index.js';
 import { TargetLookup } from '../outbound/index.js';
 import { EndpointLink, type LinkOwner } from '../pool/index.js';
+import { maxForwards } from '../rewriting/index.js';
 import { transition } from '../transition.js';
 import { ClientResponse } from './client-response.js';
 import { ExchangeRecord } from './exchange-record.js';
@@ -21,6 +22,12 @@ import { LocalAnswer } from './local-answer.js';
 import { Patience } from './patience.js';
 import { RelayResult } from './relay-result.js';
 import { UpstreamRequest } from './upstream-request.js';
+
+/**
+ * RFC 9110 §7.6.2: a request that goes no further than here is answered as by its final recipient, which knows nothing
+ * that could be done (§10.2.1).
+ */
+const NO_METHODS = 'Allow: \r\n';
 
 /**
  * One request and its response. An exchange belongs to a connection from the request's head to the end
@@ -262,6 +269,10 @@ export class Exchange implements LinkOwner, Task {
     const files = service.filesOf(route);
     if (files !== undefined) {
       this.answer.withFile(files);
+      return;
+    }
+    if (maxForwards(room.request) === 0) {
+      this.answer.refuse(405, NO_METHODS);
       return;
     }
     request.body.bytesMax = route.guard.bodyMax;

@@ -1,4 +1,4 @@
-import { HeaderName, type HeadWriter, type RequestHead } from '../message/index.js';
+import { HeaderName, type HeadWriter, Method, type RequestHead } from '../message/index.js';
 import type { CanonicalPath, HttpClient } from '../routing/index.js';
 import type { Target } from '../split.js';
 
@@ -30,4 +30,16 @@ export function keptRequestId(head: RequestHead): number {
   if (index < 0) return -1;
   const length = head.valueEnd(index) - head.valueStart(index);
   return length > 0 && length <= REQUEST_ID_BYTES_MAX ? index : -1;
+}
+
+/**
+ * How many proxies may still pass the request on (RFC 9110 §7.6.2); −1 where that is not said, or means nothing: of
+ * other methods than TRACE and OPTIONS.
+ */
+export function maxForwards(head: RequestHead): number {
+  if (head.method !== Method.OPTIONS && head.method !== Method.TRACE) return -1;
+  const index = head.find(HeaderName.max_forwards);
+  if (index < 0) return -1;
+  const value = head.value(index);
+  return /^\d{1,9}$/.test(value) ? Number(value) : -1;
 }

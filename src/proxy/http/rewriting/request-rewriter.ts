@@ -1,8 +1,14 @@
 import type { HttpRouteSnapshot, HttpSnapshot } from '../http-snapshot.js';
-import { HeaderName, type HeadWriter, type RequestHead, TargetForm } from '../message/index.js';
+import {
+  Framing,
+  HeaderName,
+  type HeadWriter,
+  type RequestHead,
+  TargetForm,
+} from '../message/index.js';
 import { FieldFilter } from './field-filter.js';
 import { ForwardingFields } from './forwarding-fields.js';
-import { keptRequestId, type RequestContext } from './request-context.js';
+import { keptRequestId, maxForwards, type RequestContext } from './request-context.js';
 import { TargetRewriter } from './target-rewriter.js';
 import { CompiledTemplate, FieldLines } from './template.js';
 
@@ -93,6 +99,7 @@ export class RequestRewriter {
     else if (head.has(HeaderName.te) && wantsTrailers(head)) out.literal(TRAILERS);
     out.literal(this.vias[head.minorVersion as 0 | 1]);
     if (this.requestId !== 'off' && keptId < 0) context.writeRequestIdLine(out);
+    if (head.has(HeaderName.max_forwards)) writeMaxForwards(head, out);
     this.fields.write(context, out);
     out.literal(CRLF);
   }
@@ -130,7 +137,10 @@ export class RequestRewriter {
       case HeaderName.upgrade:
         return !isUpgrade;
       case HeaderName.expect:
-        return dropsExpect;
+        // RFC 9110 §10.1.1: without a body, and from HTTP/1.0, it means nothing. Not every endpoint knows that.
+        return dropsExpect || head.framing === Framing.none || head.minorVersion === 0;
+      case HeaderName.max_forwards:
+        return maxForwards(head) >= 0;
       case HeaderName.x_request_id:
         return this.requestId === 'keep' ? index !== keptId : head.isHopByHop(index);
       default:
@@ -156,6 +166,11 @@ export class RequestRewriter {
 
 function viaLine(name: string | null, version: string): Buffer {
   return Buffer.from(name === null ? '' : `Via: ${version} ${name}\r\n`, 'latin1');
+}
+
+function writeMaxForwards(head: RequestHead, out: HeadWriter): void {
+  const most = maxForwards(head);
+  if (most > 0) out.text(`Max-Forwards: ${most - 1}\r\n`);
 }
 
 function wantsTrailers(head: RequestHead): boolean {

@@ -525,6 +525,20 @@ exchangeTest(
   },
 );
 
+exchangeTest('a request that goes no further is answered here', (rig) => {
+  const client = rig.room.client();
+  for (const method of ['OPTIONS', 'TRACE']) {
+    rig.say(client, `${method} / HTTP/1.1\r\nHost: x\r\nMax-Forwards: 0\r\n\r\n`);
+    rig.hearStatus(client, 405);
+  }
+  rig.say(client, 'OPTIONS / HTTP/1.1\r\nHost: x\r\nMax-Forwards: 1\r\n\r\n');
+  const upstream = rig.upstream();
+  rig.hear(upstream, 'OPTIONS / HTTP/1.1\r\nHost: x\r\nMax-Forwards: 0\r\n\r\n');
+  rig.say(upstream, OK);
+  rig.hear(client, OK);
+  rig.finish();
+});
+
 exchangeTest(
   'each request has its line',
   (rig, t) => {

@@ -84,6 +84,24 @@ t.test('request: an upgrade goes on when it is meant to', async (t) => {
   t.notMatch(requestOut({}, request), /upgrade/i);
 });
 
+t.test('request: Max-Forwards is counted down where it means something', async (t) => {
+  const out = (method: string, value: string) =>
+    requestOut({}, lines(`${method} /`, 'Host: a', `max-forwards: ${value}`, 'X: 1'));
+  for (const method of ['OPTIONS', 'TRACE']) {
+    const counted = lines(`${method} / HTTP/1.1`, 'Host: a', 'X: 1', 'Max-Forwards: 9');
+    t.equal(out(method, '10'), counted);
+    t.match(out(method, 'many'), 'max-forwards: many');
+  }
+  t.match(out('GET', '10'), 'max-forwards: 10');
+});
+
+t.test('request: Expect goes no further without a body, and from HTTP/1.0', async (t) => {
+  const expect = 'Expect: 100-continue';
+  t.equal(requestOut({}, lines('GET /', 'Host: a', expect)), lines('GET / HTTP/1.1', 'Host: a'));
+  const old = lines('PUT / HTTP/1.0', 'Host: a', expect, 'Content-Length: 1');
+  t.equal(requestOut({}, old), lines('PUT / HTTP/1.1', 'Host: a', 'Content-Length: 1'));
+});
+
 t.test('request: Expect goes no further once the client was told to go on', async (t) => {
   const request = lines('PUT / HTTP/1.1', 'Host: a', 'Expect: 100-continue', 'Content-Length: 1');
   t.equal(
