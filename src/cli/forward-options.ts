@@ -95,7 +95,7 @@ export function forwardConfig(
 ): Config {
   const [listen, upstream, ...more] = positionals;
   if (listen === undefined || upstream === undefined || more.length > 0) {
-    throw new UsageError(`expected LISTEN and UPSTREAM; headgate ${kind} --help says more`);
+    throw new UsageError('expected LISTEN and UPSTREAM');
   }
   const bind = parseListenAddress(listen);
   if (!bind.ok) throw new UsageError(`LISTEN is "${listen}": ${bind.reason}`);

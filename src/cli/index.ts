@@ -53,7 +53,7 @@ export async function main(args: readonly string[]): Promise<number> {
     return await commands[name as keyof typeof commands](rest);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    process.stderr.write(`headgate ${name}: ${error.message}\n`);
+    process.stderr.write(`headgate ${name}: ${error.message}; headgate ${name} --help says more\n`);
     return 2;
   }
 }
