@@ -47,12 +47,15 @@ testWith(
     const iperf3 = findProgram('iperf3')!;
     const port = String(await freePort());
     const server = Program.start(t, [iperf3, '-s', '-B', '127.0.0.1', '-p', port, '--forceflush']);
-    await server.output(/Server listening/, 5_000);
+    let runs = 0;
+    // It takes one test at a time, and says so once the last one is over.
+    const isFree = () => server.output(new RegExp(`(Server listening[^]*){${++runs}}`), 5_000);
     const proxy = await startProxy(t, `127.0.0.1:${port}`);
     const target = ['-c', '127.0.0.1', '-p', String(proxy.headgate.port), '-J', '-t', '1'];
     let flows = 0;
     for (const streams of [1, 4]) {
       for (const reverse of [[], ['-R']]) {
+        await isFree();
         const run = [iperf3, ...target, '-P', String(streams), ...reverse];
         const { stdout } = await runProgram(run, 15_000);
         const { end } = JSON.parse(stdout.toString());
