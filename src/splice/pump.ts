@@ -67,6 +67,11 @@ const SMALL_SPLICE_BYTES = 16 * 1024;
 
 /** Bytes one pump may move before other flows get their turn. */
 export const TURN_BYTES_MAX = 8 * 1024 * 1024;
+/**
+ * What a read counts at least: 256 of them are a turn. A peer whose bytes come in many small reads, each record of TLS
+ * between two changes of keys, say, would have the loop for as long as it likes.
+ */
+const TURN_READ_BYTES = 32 * 1024;
 
 /**
  * One direction of a flow: moves bytes from a source to a sink until the source ends or a limit is
@@ -151,7 +156,7 @@ export class Pump {
 
       const moved = this.isSplicing ? this.fillPipe() : this.fillBuffer();
       if (moved > 0) {
-        budget -= moved;
+        budget -= moved < TURN_READ_BYTES ? TURN_READ_BYTES : moved;
         this.remainingBytes -= moved;
         continue;
       }

@@ -388,7 +388,7 @@ socketTest('pump: a limit of nothing is reached at once', async (t, kit) => {
 
 for (const mode of ['copying', 'splicing'] as const) {
   socketTest(`pump: moves no more than its budget in a turn (${mode})`, async (t, kit) => {
-    const rig = new PumpRig(kit);
+    const rig = new PumpRig(kit, { bufferBytes: 32 * 1024 });
     // A source that never ends and a sink that takes all.
     rig.libc.script('recv', (args) => args[2]!);
     rig.libc.script('send', (args) => args[2]!);
@@ -408,8 +408,31 @@ for (const mode of ['copying', 'splicing'] as const) {
   });
 }
 
+socketTest('pump: small reads are counted, too', async (t, kit) => {
+  let reads = 0;
+  const rig = new PumpRig(kit, {
+    // A source that gives a byte at a time, and always has another one.
+    transport: (kernel, fd, isTcp) =>
+      Object.assign(new PlainTransport(kernel, fd, isTcp), {
+        read: () => {
+          reads++;
+          return 1;
+        },
+      }),
+  });
+  rig.libc.script('send', (args) => args[2]!);
+  rig.source.readable = true;
+  rig.sink.writable = true;
+  for (let turn = 1; turn < 4; turn++) {
+    t.equal(rig.pump.run(), PumpResult.Yielded);
+    t.equal(reads, turn * 256);
+    t.equal(rig.pump.copiedBytes, reads, 'what it read it has delivered');
+  }
+  t.same(rig.finish(), nothingTaken);
+});
+
 socketTest('pump: a budget used up by the last byte is no reason to come back', async (t, kit) => {
-  const rig = new PumpRig(kit);
+  const rig = new PumpRig(kit, { bufferBytes: 32 * 1024 });
   rig.pump.remainingBytes = TURN_BYTES_MAX;
   rig.libc.script('recv', (args) => args[2]!);
   rig.libc.script('send', (args) => args[2]!);
