@@ -67,6 +67,14 @@ export class PipePool {
     return pipe;
   }
 
+  /**
+   * The same for who can do without one, and may keep it for long: half of what there may be is left to the others.
+   */
+  takeSpare(nowMs: number): Pipe | undefined {
+    const { inUse } = this.gauges;
+    return (inUse + 1) * this.pipeBytes * 2 > this.memoryBytes ? undefined : this.take(nowMs);
+  }
+
   /** Takes a pipe back. One with bytes in it is closed: the next owner must find it empty. */
   give(pipe: Pipe): void {
     this.gauges.inUse--;

@@ -149,7 +149,7 @@ export class PipeTap implements PumpTap {
   }
 
   private takePipe(): Pipe | undefined {
-    const pipe = this.room.pipes.take(this.room.clock.nowMs);
+    const pipe = this.room.pipes.takeSpare(this.room.clock.nowMs);
     if (pipe === undefined) return undefined;
     this.pipes.push(pipe);
     this.capacityBytes += pipe.capacityBytes;

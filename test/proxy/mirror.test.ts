@@ -4,7 +4,9 @@ import {
   Errno,
   localAddress,
   openListener,
+  PumpSlot,
   Sockaddr,
+  type SocketAddress,
   type SyscallName,
 } from '#src/splice/index.js';
 import { payload, Random } from '#test/support/random.js';
@@ -182,14 +184,38 @@ socketTest('mirror: a dead shadow', async (t, kit) => {
   rig.finish(t);
 });
 
-socketTest('mirror: a shadow that cannot be reached holds nothing up', async (t, kit) => {
-  // Its queue is full: SYNs are dropped.
+/** An address whose queue is full: SYNs are dropped. */
+function unreachable(kit: SocketKit): SocketAddress {
   const anywhere = new Sockaddr({ family: 'inet', host: '127.0.0.1', port: 0 });
   const options = { backlog: 0, reusePort: false, ipv6Only: true };
-  const full = kit.own(openListener(kit.kernel, anywhere, options));
-  const shadowAddress = localAddress(kit.kernel, full);
-  for (let filler = 0; filler < 4; filler++) kit.connect(shadowAddress);
-  const rig = new MirrorRig(kit, { shadowAddress });
+  const address = localAddress(kit.kernel, kit.own(openListener(kit.kernel, anywhere, options)));
+  for (let filler = 0; filler < 4; filler++) kit.connect(address);
+  return address;
+}
+
+socketTest('mirror: shadows that wait leave pipes to those who are mirrored', async (t, kit) => {
+  const rig = new MirrorRig(kit, { shadowAddress: unreachable(kit) });
+  const { room } = rig;
+  // The room has sixteen pipes.
+  for (let flow = 0; flow < 20; flow++) {
+    rig.connect(false);
+    rig.send(payload(flow, 1000), false);
+  }
+  t.equal(room.pipes.gauges.inUse, 8);
+  t.same(rig.cuts(), { no_pipe: 12 });
+  rig.connect(false);
+  rig.send(whole, false);
+  t.ok(rig.upstream.received.equals(whole));
+  const { up } = room.counters;
+  t.ok(up[PumpSlot.SpliceBytes]! > 1_000_000);
+  t.equal(up[PumpSlot.NoPipe], 0);
+  for (const session of room.sessions()) session.terminate('stopped');
+  room.pass(1100);
+  rig.finish(t);
+});
+
+socketTest('mirror: a shadow that cannot be reached holds nothing up', async (t, kit) => {
+  const rig = new MirrorRig(kit, { shadowAddress: unreachable(kit) });
   const { room } = rig;
   rig.connect(false);
   rig.send(payload(5, 100_000), false);

@@ -47,6 +47,24 @@ socketTest('pipe pool: a pipe with bytes in it is closed, never pooled', async (
   pipes.releaseIdle();
 });
 
+socketTest('pipe pool: who can do without one leaves half of them to others', async (t) => {
+  const libc = new ScriptedLibc();
+  const pipes = pool(libc, 5 * PIPE);
+  const spare = [pipes.takeSpare(0)!, pipes.takeSpare(0)!];
+  t.equal(pipes.takeSpare(0), undefined);
+  const needed = [taken(pipes), taken(pipes), taken(pipes)];
+  t.equal(pipes.take(0), undefined);
+  pipes.give(spare[0]!);
+  pipes.give(needed[0]!);
+  t.equal(pipes.takeSpare(0), undefined, 'whoever has the others');
+  pipes.give(needed[1]!);
+  pipes.give(needed[2]!);
+  t.ok(pipes.takeSpare(0));
+  t.same(pipes.gauges, { pooled: 3, inUse: 2, capacityBytes: 5 * PIPE });
+  for (const pipe of [spare[1]!, needed[2]!]) pipes.give(pipe);
+  pipes.releaseIdle();
+});
+
 socketTest('pipe pool: holds no more bytes than it may', async (t) => {
   const libc = new ScriptedLibc();
   const pipes = pool(libc, 3 * PIPE);
