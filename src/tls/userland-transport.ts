@@ -40,6 +40,8 @@ const RECORD_BYTES_MAX = 16384;
 const SMALL_RECORD_BYTES = 4096;
 const SMALL_RECORDS_BYTES = 32 * 1024;
 const QUIET_MS = 1000;
+/** Records of one read: a peer may put a byte in each, and they cost as much as long ones. */
+const RECORDS_MAX = 64;
 
 /**
  * What has become of the sending direction.
@@ -155,6 +157,7 @@ export class UserlandTlsTransport implements TlsTransport {
     const asked = this.asked;
     const wasClean = this.isClean;
     let total = 0;
+    let records = 0;
     do {
       const result =
         asked === undefined
@@ -170,7 +173,8 @@ export class UserlandTlsTransport implements TlsTransport {
       } else {
         this.isClean = false;
       }
-    } while (total < length);
+      records++;
+    } while (total < length && records < RECORDS_MAX);
     return total;
   }
 

@@ -111,6 +111,27 @@ socketTest('message flood: data between them is no excuse, unless it is much', a
   other.client.close();
 });
 
+socketTest('message flood: records of a byte are not all read in one go', async (t, kit) => {
+  const { server, client } = connect(kit);
+  for (let sent = 0; sent < 1000; sent++) {
+    memory.bytes[0] = sent & 255;
+    client.write(memory.address, 1);
+  }
+  pause(1);
+  server.notice(1);
+  let got = 0;
+  while (got < 1000) {
+    t.ok(server.readable, 'it has to be asked again');
+    const read = server.read(memory.address, memory.byteLength);
+    t.ok(read > 0 && read <= 64, `${read}`);
+    t.equal(memory.bytes[0], got & 255);
+    got += read;
+  }
+  t.equal(server.read(memory.address, 1), Outcome.Blocked);
+  server.close();
+  client.close();
+});
+
 socketTest('message flood: one connection does not count for another', async (t, kit) => {
   const all = Array.from({ length: 40 }, () => connect(kit));
   for (const { server, client, update } of all) {
