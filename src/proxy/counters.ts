@@ -14,6 +14,7 @@ import { TLS_COUNTER_SLOTS, TlsCounters } from './tls-counters.js';
 export const counterNames = [
   'flows_active',
   'loop_turns',
+  'handshakes_delayed',
   'events',
   'events_stale',
   'exceptions',

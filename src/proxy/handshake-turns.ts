@@ -53,6 +53,7 @@ export class HandshakeTurns implements Task {
       // A descriptor that is used anew has its place at the end.
       this.line.delete(fd);
       this.line.set(fd, { generation, events: events || ANY_EVENTS });
+      this.counters.values[Counter.handshakes_delayed]!++;
     }
     this.defer();
     return false;

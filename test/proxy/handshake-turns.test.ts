@@ -84,6 +84,7 @@ for (const isHttp of [false, true]) {
         }
       }
       t.equal(order.length, CLIENTS, 'everybody in turn');
+      t.ok(room.count('handshakes_delayed') >= CLIENTS - 1);
       for (const { handshake } of clients) {
         room.until(() => handshake.advance(0) !== 0);
         t.equal(handshake.failure, undefined);
@@ -105,6 +106,7 @@ socketTest('handshake turns: those that take no time need no line', async (t, ki
   room.until(() => new Set(steps).size === CLIENTS);
   const turns = room.count('loop_turns');
   t.ok(turns < CLIENTS, `${turns} turns`);
+  t.equal(room.count('handshakes_delayed'), 0);
   for (const { handshake, peer } of clients) {
     handshake.release();
     peer.close();

@@ -230,6 +230,12 @@ export const families: readonly MetricFamily[] = [
     'Turns of the event loops of all workers',
     ({ totals }) => totals.loop_turns,
   ),
+  single(
+    'counter',
+    'headgate_tls_handshakes_delayed_total',
+    'Times a TLS handshake waited for a later turn of the loop, because others took the time of this one',
+    ({ totals }) => totals.handshakes_delayed,
+  ),
   {
     name: 'headgate_events_total',
     type: 'counter',
