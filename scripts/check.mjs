@@ -26,7 +26,7 @@ function run(command, args) {
   return status ?? 1;
 }
 
-if (run(`${bin}biome`, ['ci', '.']) !== 0) process.exit(1);
+if (run(`${bin}biome`, ['ci', '--error-on-warnings', '.']) !== 0) process.exit(1);
 
 const contains = (file, some) => some.some((pattern) => file.includes(pattern));
 const files = findTests().filter(

@@ -1,6 +1,6 @@
 /**
  * The main thread: it binds the listeners (`listening/`), starts the data threads and watches over them (`workers/`), tells
- * them what to do (`snapshots/`), writes the log, and adds the counters up. `supervisor.ts` holds all that together,
+ * them what to do (`snapshots/`), writes the log, and adds the counters up. `site.ts` has all that, `supervisor.ts` runs it,
  * `reload.ts` exchanges it for another configuration's. It is the only place with promises and timers of Node's own.
  */
 export type {

@@ -1,19 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../config/index.js';
-import type { AdminChange, AdminPlace, ReloadResult } from './admin/index.js';
-import type { Captures } from './capture/index.js';
-import type { DemoOrigins } from './demo/index.js';
-import {
-  type BoundChange,
-  type BoundListeners,
-  bindErrorText,
-  removeListenerFile,
-} from './listening/index.js';
-import type { LogSink, OpenedFile } from './logging/index.js';
-import { type Admissions, checkFileRoutes, makeSnapshot } from './snapshots/index.js';
-import type { Credentials, PreparedCredentials } from './tls/index.js';
-import type { Upstreams } from './upstreams/index.js';
-import type { WorkerSlot } from './workers/index.js';
+import type { AdminChange, ReloadResult } from './admin/index.js';
+import { type BoundChange, bindErrorText, removeListenerFile } from './listening/index.js';
+import type { OpenedFile } from './logging/index.js';
+import type { Site } from './site.js';
+import { checkFileRoutes } from './snapshots/index.js';
+import type { PreparedCredentials } from './tls/index.js';
 
 /** Keys that are read once, at the start. */
 const restartKeys = {
@@ -23,20 +15,6 @@ const restartKeys = {
   group: 'group',
   noNewPrivs: 'no_new_privs',
 } as const;
-
-/** What a reload changes. */
-export interface ReloadSite {
-  readonly workers: readonly WorkerSlot[];
-  readonly listeners: BoundListeners;
-  readonly admissions: Admissions;
-  readonly admin: AdminPlace;
-  readonly credentials: Credentials;
-  readonly upstreams: Upstreams;
-  readonly origins: DemoOrigins;
-  readonly captures: Captures;
-  readonly sink: LogSink;
-  readonly endpointTable: SharedArrayBuffer;
-}
 
 /** What came of it: with `config`, the configuration that is in force now. */
 export type Reloaded = { readonly result: ReloadResult; readonly config: Config };
@@ -50,9 +28,9 @@ export type Reloaded = { readonly result: ReloadResult; readonly config: Config 
  *        └────────────────────┴──▶ close what was bound: nothing has changed
  * ```
  */
-export async function reload(site: ReloadSite, old: Config, wanted: Config): Promise<Reloaded> {
+export async function reload(site: Site, old: Config, wanted: Config): Promise<Reloaded> {
   const { config, notes } = withoutRestartKeys(old, wanted);
-  const { listeners, credentials, upstreams, origins, admin } = site;
+  const { listeners, credentials, origins, admin } = site;
   const { access } = site.sink;
   const { accessFile } = config.log;
   let opened: OpenedFile | undefined;
@@ -73,18 +51,14 @@ export async function reload(site: ReloadSite, old: Config, wanted: Config): Pro
   }
   try {
     await origins.start(config);
-    upstreams.configure(config.upstreams, origins.addresses);
-    await upstreams.settle(config.timeouts.connectMs);
-    upstreams.publish();
+    await site.settleUpstreams(config);
   } catch (error) {
     listeners.abandon(change);
     access.discard(opened);
     admin.abandon(adminChange);
-    upstreams.configure(old.upstreams, origins.addresses);
-    await upstreams.settle(old.timeouts.connectMs);
-    upstreams.publish();
+    await site.settleUpstreams(old);
     // Names may have changed while nobody was told.
-    for (const worker of site.workers) worker.replaceUpstreams(upstreams.snapshots);
+    site.replaceUpstreams();
     return { result: { ok: false, problems: [(error as Error).message] }, config: old };
   }
   listeners.adopt(change);
@@ -92,39 +66,13 @@ export async function reload(site: ReloadSite, old: Config, wanted: Config): Pro
   // Nobody finds the file any more when the workers take what is queued, and close.
   for (const one of change.removed) removeListenerFile(one);
   if (opened !== undefined) access.use(opened);
-  await tellWorkers(site, config);
+  await site.tellWorkers(config);
   // By now workers have handed over what they had for it.
   if (opened === undefined) access.use(undefined);
   const adminChanges = await admin.adopt(adminChange);
   site.sink.logger.level = config.log.level;
   const changes = [...describe(old, config, change), ...adminChanges, ...notes];
   return { result: { ok: true, changes }, config };
-}
-
-/** Every worker gets the configuration, and what has come of it since. */
-export async function tellWorkers(site: ReloadSite, config: Config): Promise<void> {
-  const { workers, listeners, upstreams, endpointTable, sink } = site;
-  const parts = {
-    config,
-    workers: workers.length,
-    listeners,
-    upstreams: upstreams.snapshots,
-    endpointTable,
-    admissions: site.admissions.of(config),
-    tls: site.credentials.settings,
-    routeMemory: site.admissions.routes,
-    captures: site.captures.configure(config),
-  };
-  await Promise.all(
-    workers.map((worker) =>
-      worker.configure(makeSnapshot(parts, worker.number)).catch((error: unknown) => {
-        sink.logger.error(
-          { err: error, worker: worker.number },
-          'a worker has not confirmed what it was told',
-        );
-      }),
-    ),
-  );
 }
 
 function withoutRestartKeys(old: Config, wanted: Config): { config: Config; notes: string[] } {

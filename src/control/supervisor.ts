@@ -1,37 +1,17 @@
-import { availableParallelism, release } from 'node:os';
+import { release } from 'node:os';
 import { type Config, formatProblem, type ListenerConfig, type Loaded } from '../config/index.js';
-import { ConnectionLimit, EndpointTable, type FlowList, type FlowQuery } from '../proxy/index.js';
-import { createKernel } from '../splice/index.js';
-import {
-  type AdminChange,
-  AdminPlace,
-  type AdminTarget,
-  type ReloadResult,
-} from './admin/index.js';
-import { Captures } from './capture/index.js';
-import { DemoOrigins } from './demo/index.js';
-import type { DiscoveryOptions } from './discovery/index.js';
-import { type BoundChange, BoundListeners, InheritedListeners } from './listening/index.js';
-import { LogSink } from './logging/index.js';
-import { dropPrivileges, openFilesMax } from './machine/index.js';
-import { type ReloadSite, reload, tellWorkers } from './reload.js';
-import { Admissions, checkFileRoutes, makeSnapshot } from './snapshots/index.js';
+import type { FlowList, FlowQuery } from '../proxy/index.js';
+import type { AdminTarget, ReloadResult } from './admin/index.js';
+import { openFilesMax } from './machine/index.js';
+import { reload } from './reload.js';
+import { Site, type SiteOptions } from './site.js';
 import { readRouteStatistics, readStatistics, type Statistics } from './statistics/index.js';
-import { Credentials, type PreparedCredentials } from './tls/index.js';
-import { Upstreams } from './upstreams/index.js';
-import { endFlow, listFlows, WorkerSlot } from './workers/index.js';
+import { endFlow, listFlows } from './workers/index.js';
 
 /** What a proxy may be started with besides its configuration. */
-export interface StartOptions {
-  readonly sink?: LogSink;
+export interface StartOptions extends SiteOptions {
   /** Reads the configuration again, for a reload; without it there is nothing to read. */
   readonly source?: () => Loaded;
-  /** Where names are looked up; as the system says by default. */
-  readonly discovery?: Partial<DiscoveryOptions>;
-  /** Module the workers run; a test's own, or the one of production. */
-  readonly workerEntry?: URL;
-  /** The same for the capture thread. */
-  readonly recorderEntry?: URL;
 }
 
 /** One address that accepts connections. */
@@ -63,7 +43,7 @@ export class Supervisor {
 
   private constructor(
     private config: Config,
-    private readonly site: ReloadSite,
+    private readonly site: Site,
     private readonly source: (() => Loaded) | undefined,
   ) {
     this.stopped = this.waitForWorkers();
@@ -76,91 +56,17 @@ export class Supervisor {
    * @throws SystemCallError when an address cannot be bound; nothing is left behind
    */
   static async start(config: Config, options: StartOptions = {}): Promise<Supervisor> {
-    const { sink = new LogSink(config.log), source, discovery, workerEntry: entry } = options;
-    const kernel = createKernel();
-    const count = config.workers === 'auto' ? availableParallelism() : config.workers;
-    const inherited = InheritedListeners.ofProcess(kernel);
-    const listeners = new BoundListeners(kernel, count, inherited);
-    const admin = new AdminPlace(kernel);
-    const admissions = new Admissions(count);
-    const origins = new DemoOrigins();
-    const captures = new Captures(kernel, sink.logger, options.recorderEntry);
-    const endpointTable = EndpointTable.createMemory(count);
-    const workers: WorkerSlot[] = [];
-    const upstreams = new Upstreams({
-      logger: sink.logger,
-      table: new EndpointTable(endpointTable),
-      ...(discovery === undefined ? {} : { discovery }),
-      onChange: () => {
-        for (const worker of workers) worker.replaceUpstreams(upstreams.snapshots);
-      },
-    });
-    let adminBound: AdminChange | undefined;
     let supervisor: Supervisor | undefined;
-    const credentials = new Credentials({
-      logger: sink.logger,
-      onChange: () => supervisor?.tellWorkers(),
-    });
-    let bound: BoundChange | undefined;
-    let prepared: PreparedCredentials;
-    try {
-      checkFileRoutes(config, kernel);
-      adminBound = await admin.prepare(config.admin);
-      bound = await listeners.prepare(config);
-      prepared = credentials.prepare(config);
-      await origins.start(config);
-      upstreams.configure(config.upstreams, origins.addresses);
-      await upstreams.settle(config.timeouts.connectMs);
-      upstreams.publish();
-      for (const name of inherited.unused()) {
-        sink.logger.warn({ name }, 'no listener uses this socket of the service manager');
-      }
-      const sockets = [
-        ...bound.added.flatMap(({ fds }) => fds),
-        ...(adminBound.endpoint?.claim.fds ?? []),
-      ];
-      dropPrivileges(kernel, config, sockets);
-      // By whoever opens it anew later.
-      const { accessFile } = config.log;
-      if (accessFile !== null) sink.access.use(sink.access.open(accessFile.file));
-    } catch (error) {
-      if (bound !== undefined) listeners.abandon(bound);
-      if (adminBound !== undefined) admin.abandon(adminBound);
-      origins.close();
-      upstreams.stop();
-      credentials.stop();
-      throw error;
-    }
-    listeners.adopt(bound);
-    credentials.adopt(prepared);
-    await admin.adopt(adminBound);
-    const shared = ConnectionLimit.createMemory(count);
-    const parts = {
-      config,
-      workers: count,
-      listeners,
-      upstreams: upstreams.snapshots,
-      endpointTable,
-      admissions: admissions.of(config),
-      routeMemory: admissions.routes,
-      tls: credentials.settings,
-      captures: captures.configure(config),
-    };
-    const lookUp = (name: string) => upstreams.lookUp(name);
-    const surroundings = { kernel, shared, admissions, sink, captures, entry, lookUp };
-    for (let worker = 0; worker < count; worker++) {
-      workers.push(new WorkerSlot(surroundings, makeSnapshot(parts, worker)));
-    }
-    const site = {
-      ...{ workers, listeners, admissions, credentials, admin },
-      ...{ upstreams, origins, sink, endpointTable, captures },
-    };
-    supervisor = new Supervisor(config, site, source);
-    await admin.serve(supervisor.adminTarget(), sink.logger);
-    await Promise.all(workers.map(({ ready }) => ready));
-    sink.logger.info(
+    const site = new Site(config, options, () => supervisor?.tellWorkers());
+    await site.open(config);
+    site.startWorkers(config);
+    supervisor = new Supervisor(config, site, options.source);
+    const { logger } = site.sink;
+    await site.admin.serve(supervisor.adminTarget(), logger);
+    await Promise.all(site.workers.map(({ ready }) => ready));
+    logger.info(
       {
-        workers: count,
+        workers: site.workers.length,
         pid: process.pid,
         node: process.version,
         kernel: release(),
@@ -293,7 +199,7 @@ export class Supervisor {
   /** Certificates or ticket keys are others. */
   private tellWorkers(): void {
     void this.inTurn(async () => {
-      if (!this.isEnding) await tellWorkers(this.site, this.config);
+      if (!this.isEnding) await this.site.tellWorkers(this.config);
     });
   }
 
@@ -344,14 +250,7 @@ export class Supervisor {
         return failure;
       }),
     );
-    await this.site.captures.stop();
-    this.site.upstreams.stop();
-    this.site.credentials.stop();
-    this.site.origins.close();
-    this.site.admin.close();
-    this.site.listeners.removeFiles();
-    this.site.sink.logger.info('stopped');
-    await this.site.sink.close();
+    await this.site.close();
     const failure = failures.find((one) => one !== undefined);
     if (failure !== undefined) throw failure;
   }
