@@ -34,14 +34,21 @@ export class Forwarding {
     this.awaitsContinue = head.expectsContinue;
   }
 
-  /**
-   * The endpoint has answered before it had the whole request, and takes the rest all the same: it has not
-   * refused it, does not want to close, and the client does not wait for a word that will not come.
-   */
+  /** The response has begun, and the rest of the request goes on to the endpoint all the same. */
   get isStillWanted(): boolean {
-    const { request, response, link } = this.exchange;
-    const isTaken = link.isKept && !request.isAbandoned && response.status < REFUSALS_FROM;
-    return isTaken && !request.isOver && this.exchange.mayReceiveBody;
+    const { request, response } = this.exchange;
+    return !request.isOver && this.takesRest(response.status);
+  }
+
+  /**
+   * An endpoint that answers so before it has the whole request takes the rest all the same: it has not refused
+   * it, does not want to close, and the client does not wait for a word that will not come.
+   */
+  private takesRest(status: number): boolean {
+    const { exchange } = this;
+    const { request, link } = exchange;
+    const isTaken = link.isKept && !request.isAbandoned && status < REFUSALS_FROM;
+    return isTaken && exchange.mayReceiveBody;
   }
 
   /** There is a connection to an endpoint. */
@@ -179,8 +186,7 @@ export class Forwarding {
     link.isKept = head.keepAlive;
     exchange.record.upstreamStatus = head.status;
     link.attempts!.endpoint!.answered(head.status);
-    const isRefusal = !request.isOver && head.status >= REFUSALS_FROM;
-    const mayKeep = !isRefusal && !connection.isLast;
+    const mayKeep = (request.isOver || this.takesRest(head.status)) && !connection.isLast;
     // Nobody switches who was not asked.
     const isAsked = !isTunnel || (this.wantsUpgrade && request.isOver);
     const result = isAsked ? response.send(connection, link, mayKeep) : REFUSED;
