@@ -38,8 +38,13 @@ export class OpensslClient {
     );
   }
 
-  write(text: string): void {
-    this.child.stdin.write(text);
+  write(text: string, encoding: BufferEncoding = 'utf8'): void {
+    this.child.stdin.write(text, encoding);
+  }
+
+  /** Has it close as well as it can, whatever there is to say. */
+  stop(): void {
+    this.child.kill('SIGTERM');
   }
 
   /** Ends its input, and waits until it has gone and all of its output is here. */

@@ -87,43 +87,40 @@ class ThisMachine implements Machine {
 class UserModeLinux implements Machine {
   readonly name = 'user-mode Linux';
 
-  /** One such kernel has one processor: there are as many as there are processors here, two at most. */
-  async run(files: readonly string[], deadlineMs: number): Promise<readonly MachineRun[]> {
-    const kernels = Math.min(2, availableParallelism(), files.length);
-    const shares = Array.from({ length: kernels }, (_, kernel) =>
-      this.boot(
-        files.filter((_, index) => index % kernels === kernel),
-        deadlineMs,
-      ),
-    );
-    const runs = await Promise.all(shares);
-    return files.map((_, index) => runs[index % kernels]![Math.floor(index / kernels)]!);
-  }
-
-  private boot(files: readonly string[], deadlineMs: number): Promise<readonly MachineRun[]> {
+  /**
+   * One such kernel has one processor: there are as many as there are processors here, two at most. Each takes the
+   * next file that none has taken.
+   */
+  run(files: readonly string[], deadlineMs: number): Promise<readonly MachineRun[]> {
     return withDirectory(async (directory) => {
       const init = join(directory, 'init.sh');
       writeFileSync(init, this.init(files, directory));
       chmodSync(init, 0o755);
-      const child = spawn(
-        findProgram('linux.uml')!,
-        [
-          'mem=1G',
-          'root=/dev/root',
-          'rootfstype=hostfs',
-          'rootflags=/',
-          'rw',
-          `init=${init}`,
-          `uml_dir=${directory}`,
-          'con=null',
-          'con0=null,fd:1',
-          'quiet',
-        ],
-        { detached: true, stdio: ['ignore', 'ignore', 'ignore'] },
+      const kernels = Array.from({ length: Math.min(2, availableParallelism()) }, () =>
+        finished(this.boot(init, directory), deadlineMs),
       );
-      await finished(child, deadlineMs);
+      await Promise.all(kernels);
       return collect(files, directory);
     });
+  }
+
+  private boot(init: string, directory: string): ChildProcess {
+    return spawn(
+      findProgram('linux.uml')!,
+      [
+        'mem=1G',
+        'root=/dev/root',
+        'rootfstype=hostfs',
+        'rootflags=/',
+        'rw',
+        `init=${init}`,
+        `uml_dir=${directory}`,
+        'con=null',
+        'con0=null,fd:1',
+        'quiet',
+      ],
+      { detached: true, stdio: ['ignore', 'ignore', 'ignore'] },
+    );
   }
 
   private init(files: readonly string[], directory: string): string {
@@ -161,10 +158,13 @@ function environment(): string {
 function commands(files: readonly string[], directory: string): string {
   const each = files.map((file, index) => {
     const at = join(directory, String(index));
-    return `cat ${statPath} > ${at}.before
+    // mkdir(2) succeeds once, whoever asks.
+    return `if mkdir ${at} 2> /dev/null; then
+cat ${statPath} > ${at}.before
 node ${quote(file)} > ${at}.tap 2>&1 < /dev/null
 echo $? > ${at}.status
-cat ${statPath} > ${at}.after`;
+cat ${statPath} > ${at}.after
+fi`;
   });
   return `unset NODE_OPTIONS\nexport HEADGATE_KERNEL_TLS=1 TAP_TIMEOUT=300\ncd ${quote(root)}\n${each.join('\n')}\n`;
 }

@@ -4,6 +4,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { missingProgram } from '#test/support/capability.js';
+import { until } from '#test/support/deadline.js';
+import { echoOrigin } from '#test/support/live-proxy.js';
+import { OpensslClient } from '#test/support/openssl-client.js';
 import { runProgram } from '#test/support/program.js';
 import { begin, dialPeer, swap, up } from '#test/support/suite-flow.js';
 import { kit } from '#test/support/tls-kit.js';
@@ -60,7 +63,7 @@ const curlMiB = place.isSlow ? 16 : 64;
 
 suiteTest(
   missingProgram(['openssl', 'curl']),
-  `tls bytes: curl posts ${curlMiB} MiB and hears them at the same time`,
+  `tls bytes: curl posts 1 B to ${curlMiB} MiB and hears them at the same time`,
   timeout,
   async (t, { start }) => {
     const origin = createServer((request, response) => {
@@ -74,18 +77,51 @@ suiteTest(
       listeners: { in: { tls: servedTls(), http: { routes: [{ upstream: 'one' }] } } },
       upstreams: { one: { endpoints: [`127.0.0.1:${port}`] } },
     });
-    const sent = up.slice(0, curlMiB * MiB);
-    const file = kit.write('body', sent);
     const sha = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
-    for (const version of versions) {
-      const number = version.slice(4);
-      const command = [
-        ...['curl', '-sS', '--cacert', kit.path('authority.pem'), '-H', 'Expect:', '-T', file],
-        ...[`--tlsv${number}`, '--tls-max', number],
-        ...['--resolve', `a.test:${proxy.port}:127.0.0.1`, `https://a.test:${proxy.port}/`],
-      ];
-      const { stdout } = await runProgram(command, 45_000);
-      t.equal(sha(stdout), sha(sent), version);
+    for (const length of [1, 16_384, 16_385, 1_000_003, curlMiB * MiB]) {
+      const sent = up.slice(0, length);
+      const file = kit.write('body', sent);
+      for (const version of versions) {
+        const number = version.slice(4);
+        const command = [
+          ...['curl', '-sS', '--cacert', kit.path('authority.pem'), '-H', 'Expect:', '-T', file],
+          ...[`--tlsv${number}`, '--tls-max', number],
+          ...['--resolve', `a.test:${proxy.port}:127.0.0.1`, `https://a.test:${proxy.port}/`],
+        ];
+        const { stdout } = await runProgram(command, 45_000);
+        t.equal(sha(stdout), sha(sent), `${length} bytes, ${version}`);
+      }
     }
+  },
+);
+
+suiteTest(
+  missing,
+  'tls bytes: openssl s_client says 1 B to 1 MB and hears them at the same time',
+  timeout,
+  async (t, { start }) => {
+    const origin = await echoOrigin(t);
+    const proxy = await start({
+      listeners: { in: { tls: servedTls(), tcp: { upstream: 'one' } } },
+      upstreams: { one: { endpoints: [origin.address] } },
+    });
+    const lengths = [1, 16_384, 16_385, 1_000_003];
+    for (const flag of ['-tls1_2', '-tls1_3']) {
+      for (const length of lengths) {
+        const client = new OpensslClient(t, proxy.port, flag, '-quiet');
+        const sent = up.slice(0, length).toString('latin1');
+        client.write(sent, 'latin1');
+        const isBack = () => client.output.endsWith(sent);
+        // It says on the other stream whom it trusts, before anything else.
+        const isVerified = () => /depth=0[\s\S]*verify return:1/.test(client.output);
+        await until(20_000, `${length} bytes`, () => isVerified() && isBack());
+        client.stop();
+      }
+    }
+    const lines = await proxy.linesOf(2 * lengths.length);
+    t.match(
+      lines,
+      [...lengths, ...lengths].map((length) => ({ bytes_up: length, bytes_down: length })),
+    );
   },
 );

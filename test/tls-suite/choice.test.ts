@@ -5,7 +5,7 @@ import type { Test } from 'tap';
 import { missingProgram } from '#test/support/capability.js';
 import { within } from '#test/support/deadline.js';
 import { echoOrigin } from '#test/support/live-proxy.js';
-import { authority, kit } from '#test/support/tls-kit.js';
+import { authority, dial, everything, kit } from '#test/support/tls-kit.js';
 import { type Suite, served, suiteTest, versions } from '#test/support/tls-suite.js';
 
 const timeout = { timeout: 20_000 };
@@ -137,6 +137,32 @@ suiteTest(
     );
   },
 );
+
+suiteTest(missing, 'tls choice: the route by the name', timeout, async (t, { start }) => {
+  const origin = await echoOrigin(t);
+  const routes = [{ sni: 'a.test', upstream: 'one' }];
+  const proxy = await start({
+    listeners: { in: { tls: { certificates: [served()] }, tcp: { routes } } },
+    upstreams: { one: { endpoints: [origin.address] } },
+  });
+  for (const version of versions) {
+    const only = { minVersion: version, maxVersion: version };
+    const [routed, lost] = [
+      await dial(proxy.port, only),
+      await dial(proxy.port, {
+        ...only,
+        servername: 'b.test',
+        checkServerIdentity: () => undefined,
+      }),
+    ];
+    const heard = [everything(routed), everything(lost)];
+    for (const socket of [routed, lost]) socket.end('routed');
+    t.equal(String(await heard[0]), 'routed');
+    t.equal(String(await heard[1]), '', 'no route: ended in good order');
+  }
+  const closes = (await proxy.linesOf(4)).map(({ close }) => close);
+  t.strictSame(closes.sort(), ['done', 'done', 'head_rejected', 'head_rejected']);
+});
 
 suiteTest(missing, 'tls choice: who asks gets the OCSP response', timeout, async (t, suite) => {
   authority();

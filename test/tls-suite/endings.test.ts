@@ -237,7 +237,7 @@ for (const [letter, what] of [
         client.write(`before ${round}\n`);
         await client.says(new RegExp(`^before ${round}$`, 'm'));
         client.write(`${letter}\n`);
-        await client.says(new RegExp(`(KEYUPDATE[^]*){${round}}`));
+        await client.says(new RegExp(`(KEYUPDATE[\\s\\S]*){${round}}`));
         client.write(`after ${round}\n`);
         if (!place.followsKeyUpdates) break;
         await client.says(new RegExp(`^after ${round}$`, 'm'));
