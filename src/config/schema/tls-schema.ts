@@ -177,7 +177,7 @@ const clientAuth = Type.Object(
       file({
         title: 'revocation lists',
         description:
-          'A file with certificate revocation lists, PEM; then there must be one of every authority in the chain. Read again when it changes; with one that is past its next update no client gets in.',
+          'A file with certificate revocation lists, PEM; then there must be one of every authority in the chain. Read again when it changes; with one that is past its next update no client with a certificate gets in.',
         examples: ['/etc/headgate/clients.crl'],
       }),
     ),
