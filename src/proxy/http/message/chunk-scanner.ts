@@ -4,12 +4,14 @@ import {
   COLON,
   CR,
   EQUALS,
+  HYPHEN,
   hexValue,
   isFieldValue,
   isToken,
   LF,
   QUOTE,
   SEMICOLON,
+  UNDERSCORE,
 } from './characters.js';
 import { headerNames } from './header-name.js';
 import { HttpRejection } from './http-rejection.js';
@@ -89,12 +91,19 @@ const forbidden = new Set(
     ...['trailer', 'keep-alive', 'proxy-connection', 'max-forwards', 'cache-control', 'range'],
     ...['authorization', 'proxy-authorization', 'proxy-authenticate', 'www-authenticate'],
     ...['cookie', 'set-cookie', 'content-encoding', 'content-type', 'content-range'],
-    ...['forwarded', 'via', ...headerNames.filter((name) => name.startsWith('x-forwarded-'))],
+    ...[
+      'forwarded',
+      'via',
+      'x-real-ip',
+      ...headerNames.filter((name) => name.startsWith('x-forwarded-')),
+    ],
   ].map(hashOf),
 );
 
+/** Underscores count as hyphens: where fields become variables (CGI, RFC 3875 §4.1.18) they are the same. */
 function mix(hash: number, byte: number): number {
-  return Math.imul(hash ^ (byte | CASE_BIT), HASH_PRIME) | 0;
+  const letter = byte === UNDERSCORE ? HYPHEN : byte | CASE_BIT;
+  return Math.imul(hash ^ letter, HASH_PRIME) | 0;
 }
 
 function hashOf(name: string): number {
