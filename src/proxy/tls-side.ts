@@ -69,7 +69,7 @@ export class TlsSide {
    */
   advance(events: number): HandshakeResult {
     const { handshakes } = this.room;
-    this.isPostponed = !handshakes.admit(this.handshake!.fd, events);
+    this.isPostponed = !handshakes.admit(this.handshake!.fd, events, this.name);
     if (this.isPostponed) return HandshakeResult.Waiting;
     const beganMs = handshakes.begin();
     const result = this.handshake!.advance(events);

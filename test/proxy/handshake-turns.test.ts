@@ -9,7 +9,7 @@ import { clientContext, room as clientRoom, serverContexts } from '#test/support
 import { TlsPeer } from '#test/support/tls-peer.js';
 import { nothingLeft, TestRoom } from '#test/support/worker-room.js';
 
-const CLIENTS = 12;
+const CLIENTS = 20;
 
 interface Rig {
   readonly room: TestRoom;
@@ -74,7 +74,7 @@ for (const isHttp of [false, true]) {
       established.send(Buffer.from(request));
       for (; order.length < CLIENTS && turns < 100; turns++) {
         room.clock.turn();
-        t.ok(steps.length <= 1, 'one step a turn');
+        t.ok(steps.length <= 2, 'one step a turn, and the first before there is a line');
         for (const ssl of steps.splice(0)) if (!order.includes(ssl)) order.push(ssl);
         if (turns === 6) {
           t.ok(order.length < CLIENTS, 'while others wait in line');
@@ -193,16 +193,57 @@ socketTest('handshake turns: events of one that waits come together', async (t, 
   };
   const { near, far } = kit.pair();
   const turns = new HandshakeTurns(rig.room.kernel, clock, rig.room.counters);
-  t.equal(turns.admit(near, Epoll.EPOLLIN), true, 'one that is not registered does not wait');
+  t.equal(
+    turns.admit(near, Epoll.EPOLLIN, 'client'),
+    true,
+    'one that is not registered does not wait',
+  );
   clock.register(near, Epoll.EPOLLPRI, handler);
   turns.end(turns.begin());
-  t.equal(turns.admit(near, Epoll.EPOLLIN), false);
-  t.equal(turns.admit(near, Epoll.EPOLLRDHUP), false);
+  t.equal(turns.admit(near, Epoll.EPOLLIN, 'client'), false);
+  t.equal(turns.admit(near, Epoll.EPOLLRDHUP, 'client'), false);
   clock.turn();
   t.same(told, [Epoll.EPOLLIN | Epoll.EPOLLRDHUP]);
   clock.turn();
   t.equal(told.length, 1);
   clock.forget(near);
   far.close();
+  t.same(rig.finish(), nothingLeft);
+});
+
+socketTest('handshake turns: those with endpoints go first', async (t, kit) => {
+  const rig = makeRig(kit, 1);
+  const { clock } = rig.room;
+  const turns = new HandshakeTurns(rig.room.kernel, clock, rig.room.counters);
+  const served: string[] = [];
+  const wait = (name: string, side: 'client' | 'upstream'): void => {
+    const { near } = kit.pair();
+    const handler = {
+      generation: 0,
+      onEvents: () => {
+        t.ok(turns.admit(near, 1, side), 'whose turn it is');
+        turns.end(turns.begin());
+        served.push(name);
+      },
+      onException: (error: unknown) => {
+        throw error;
+      },
+    };
+    clock.register(near, Epoll.EPOLLPRI, handler);
+    t.equal(turns.admit(near, Epoll.EPOLLIN, side), false);
+  };
+  t.ok(turns.admit(0, Epoll.EPOLLIN, 'client'));
+  turns.end(turns.begin());
+  for (const name of ['c1', 'c2', 'c3']) wait(name, 'client');
+  for (const name of ['u1', 'u2']) wait(name, 'upstream');
+  clock.turn();
+  t.same(served.splice(0), ['u1', 'c1'], 'one of each a turn');
+  wait('u3', 'upstream');
+  clock.turn();
+  t.same(served.splice(0), ['u2', 'c2']);
+  clock.turn();
+  t.same(served.splice(0), ['u3', 'c3']);
+  clock.turn();
+  t.same(served, []);
   t.same(rig.finish(), nothingLeft);
 });
