@@ -4,7 +4,12 @@ import type { Shadow } from './shadow.js';
 
 /** The live shadows of one worker. No flow waits for them, so somebody else has to know them. */
 export class ShadowSet {
-  private readonly live = new Set<Shadow>();
+  /**
+   * In no order; each knows its place. Not a Set: with a thousand entries a millisecond that come and go it makes tables
+   * anew all the time, each of which refers to the next; once one of them is old, so is, to a scavenge, all that
+   * ever were in those behind it.
+   */
+  private readonly live: Shadow[] = [];
   /** By position of the listener's counters. */
   private readonly counts: number[] = [];
 
@@ -15,7 +20,7 @@ export class ShadowSet {
   ) {}
 
   get size(): number {
-    return this.live.size;
+    return this.live.length;
   }
 
   countOf(listener: number): number {
@@ -24,14 +29,19 @@ export class ShadowSet {
 
   add(shadow: Shadow): void {
     const { listener } = shadow.mirror;
-    this.live.add(shadow);
+    shadow.place = this.live.length;
+    this.live.push(shadow);
     this.counts[listener] = this.countOf(listener) + 1;
     this.counters.values[Counter.mirrors_active] = this.size;
     this.counters.countMirrored(listener);
   }
 
   delete(shadow: Shadow): void {
-    this.live.delete(shadow);
+    const last = this.live.pop()!;
+    if (last !== shadow) {
+      this.live[shadow.place] = last;
+      last.place = shadow.place;
+    }
     this.counts[shadow.mirror.listener]!--;
     this.counters.values[Counter.mirrors_active] = this.size;
     if (this.size === 0) this.onEmpty();
@@ -39,7 +49,7 @@ export class ShadowSet {
 
   /** Upstreams were replaced: what is not connected yet goes on with the one of the same name. */
   moveTo(upstreams: readonly Upstream[]): void {
-    for (const shadow of this.live) {
+    for (const shadow of [...this.live]) {
       const successor = upstreams.find(({ name }) => name === shadow.upstreamName);
       if (successor !== undefined) shadow.moveTo(successor);
     }
@@ -47,7 +57,7 @@ export class ShadowSet {
 
   /** Ends all of them now. */
   close(): void {
-    for (const shadow of this.live) {
+    for (const shadow of [...this.live]) {
       try {
         shadow.drop();
       } catch {

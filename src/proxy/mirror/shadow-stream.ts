@@ -25,7 +25,8 @@ export class ShadowStream implements PumpTap {
   cutBy: CutReason | 'reset' | undefined;
   /** Once there is a connection. */
   transport: Transport | undefined;
-  private readonly tap: PipeTap;
+  /** Made when something has to wait: for most requests nothing does. */
+  private tap: PipeTap | undefined;
   private sentBytes = 0;
   /** What was taken out of a pipe because the transport does not splice, and what is left of it. */
   private buffer: NativeMemory | undefined;
@@ -35,30 +36,29 @@ export class ShadowStream implements PumpTap {
 
   constructor(
     private readonly room: WorkerRoom,
-    bufferBytes: number,
-  ) {
-    this.tap = new PipeTap(room, bufferBytes);
-  }
+    private readonly bufferBytes: number,
+  ) {}
 
   /** Bytes taken so far; they may not have been sent. */
   get bytes(): number {
-    return this.tap.bytes + this.sentBytes;
+    return this.sentBytes + (this.tap === undefined ? 0 : this.tap.bytes);
   }
 
   /** All that was taken was sent. */
   get isEmpty(): boolean {
-    return this.tap.waitingBytes === 0 && this.buffer === undefined;
+    return (this.tap === undefined || this.tap.waitingBytes === 0) && this.buffer === undefined;
   }
 
   spliced(pipe: Pipe, bytes: number): void {
-    const before = this.tap.teedBytes;
-    this.tap.spliced(pipe, bytes);
-    this.room.counters.values[Counter.mirror_teed_bytes]! += this.tap.teedBytes - before;
+    const tap = this.waitingPlace();
+    const before = tap.teedBytes;
+    tap.spliced(pipe, bytes);
+    this.room.counters.values[Counter.mirror_teed_bytes]! += tap.teedBytes - before;
     this.taken();
   }
 
   copied(address: number, bytes: number): void {
-    const { transport, tap } = this;
+    const { transport } = this;
     let sent = 0;
     if (transport?.writable && this.isEmpty) {
       const written = transport.write(address, bytes);
@@ -66,9 +66,13 @@ export class ShadowStream implements PumpTap {
       else if (written !== Outcome.Blocked) this.cutBy = 'reset';
     }
     this.sentBytes += sent;
-    const before = tap.copiedBytes;
-    if (sent < bytes && this.cutBy === undefined) tap.copied(address + sent, bytes - sent);
-    const taken = sent + tap.copiedBytes - before;
+    let taken = sent;
+    if (sent < bytes && this.cutBy === undefined) {
+      const tap = this.waitingPlace();
+      const before = tap.copiedBytes;
+      tap.copied(address + sent, bytes - sent);
+      taken += tap.copiedBytes - before;
+    }
     this.room.counters.values[Counter.mirror_copied_bytes]! += taken;
     this.taken();
   }
@@ -76,7 +80,7 @@ export class ShadowStream implements PumpTap {
   /** Sends what can be sent now. */
   flush(): void {
     const { transport, tap } = this;
-    if (transport === undefined) return;
+    if (transport === undefined || tap === undefined) return;
     while (!this.isEmpty && transport.writable && this.cutBy === undefined) {
       const moved = this.buffer !== undefined ? this.emptyBuffer() : this.emptyPipe(tap.pipe!);
       if (moved === Outcome.Failed) this.cutBy = 'reset';
@@ -86,12 +90,17 @@ export class ShadowStream implements PumpTap {
 
   /** Gives everything back; what was not sent is lost. */
   release(): void {
-    this.tap.release();
+    this.tap?.release();
     this.giveBuffer();
   }
 
+  private waitingPlace(): PipeTap {
+    this.tap ??= new PipeTap(this.room, this.bufferBytes);
+    return this.tap;
+  }
+
   private taken(): void {
-    this.cutBy ??= this.tap.cutBy;
+    this.cutBy ??= this.tap?.cutBy;
     if (this.cutBy === undefined && !this.isEmpty) this.flush();
   }
 
@@ -99,7 +108,7 @@ export class ShadowStream implements PumpTap {
     if (this.isCopying) return this.fillBuffer(pipe);
     const moved = this.transport!.spliceFrom(pipe, false);
     if (moved === Outcome.NotSpliceable) this.isCopying = true;
-    else if (moved > 0) this.tap.settle();
+    else if (moved > 0) this.tap!.settle();
     return moved;
   }
 
@@ -113,7 +122,7 @@ export class ShadowStream implements PumpTap {
       return Outcome.Failed;
     }
     pipe.bytes -= read;
-    this.tap.settle();
+    this.tap!.settle();
     this.buffer = buffer;
     this.bufferStart = 0;
     this.bufferEnd = read;

@@ -54,6 +54,8 @@ export abstract class Shadow implements PumpTap, DialOwner, TimerOwner, Task {
   state: ShadowState = ShadowState.dialling;
   /** Why it did not get everything; nothing while it may. */
   cutBy: MirrorCut | undefined;
+  /** Among the live ones of the worker. */
+  place = 0;
   readonly timer = new Timer(this);
   protected readonly stream: ShadowStream;
   protected readonly dial: Dial;
