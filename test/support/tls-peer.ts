@@ -101,7 +101,7 @@ export class TlsPeer {
 
   /** Says end of stream: close_notify, and FIN. */
   end(): void {
-    this.transport.shutdownWrite();
+    if (!this.isClosed) this.transport.shutdownWrite();
   }
 
   close(): void {
