@@ -10,18 +10,17 @@ const LOW_BUFFERS = 16;
 export class BufferPool {
   /** Buffers taken and not given back. */
   inUse = 0;
-  private readonly idle: NativeMemory[];
 
   /**
    * @param bufferBytes size of each buffer
    * @param idleMax buffers kept while nobody needs them
+   * @param idle buffers to begin with
    */
   constructor(
     readonly bufferBytes: number,
     private readonly idleMax = 64,
-  ) {
-    this.idle = NativeMemory.low(bufferBytes, Math.min(LOW_BUFFERS, idleMax));
-  }
+    private readonly idle = NativeMemory.low(bufferBytes, Math.min(LOW_BUFFERS, idleMax)),
+  ) {}
 
   take(): NativeMemory {
     this.inUse++;

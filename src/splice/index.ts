@@ -29,7 +29,7 @@ export { FileStamp } from './file-stamp.js';
 export { type FileStatus, fileStatus } from './file-status.js';
 export { GiftPages, lendToPipe } from './gift-pages.js';
 export { readIPv4, readIPv6 } from './ip-text.js';
-export { NativeMemory } from './memory.js';
+export { copyBytes, NativeMemory } from './memory.js';
 export { openBeneath, openDirectory } from './open-beneath.js';
 export { isSpliceRefusal, openPipe, Pipe } from './pipe.js';
 export { PipePool, type PipePoolGauges } from './pipe-pool.js';

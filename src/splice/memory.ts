@@ -5,14 +5,19 @@ import { addressOf, mapLowMemory } from './syscalls.js';
  * long as the object lives, because the bytes are outside V8's heap.
  */
 export class NativeMemory {
-  /** The same bytes, for JavaScript. */
+  /** The memory is bytes[start, end), for JavaScript; neighbours have the same `bytes`. */
   readonly bytes: Buffer;
-  /** Where the bytes are, as a number: user addresses have 47 bits, so it is exact. */
+  readonly start: number;
+  readonly end: number;
+  /** Where the memory is, as a number: user addresses have 47 bits, so it is exact. */
   readonly address: number;
+  /** Address of bytes[0]. */
+  private readonly base: number;
 
   /**
    * @param byteLength size in bytes, ≥ 1; the content is zero
    * @param buffer where the bytes are, if they are somewhere already
+   * @param shared all of `buffer`, if others use it as well
    */
   constructor(
     readonly byteLength: number,
@@ -20,9 +25,18 @@ export class NativeMemory {
     // heap, and Buffer's pool would have neighbours.
     buffer: ArrayBufferLike = new ArrayBuffer(byteLength),
     offset = 0,
+    shared?: { readonly bytes: Buffer; readonly base: number },
   ) {
-    this.bytes = Buffer.from(buffer, offset, byteLength);
-    this.address = addressOf(this.bytes);
+    this.bytes = shared?.bytes ?? Buffer.from(buffer, offset, byteLength);
+    this.start = shared === undefined ? 0 : offset;
+    this.end = this.start + byteLength;
+    this.base = shared?.base ?? addressOf(this.bytes);
+    this.address = this.base + this.start;
+  }
+
+  /** The address of bytes[index]. */
+  at(index: number): number {
+    return this.base + index;
   }
 
   /**
@@ -38,4 +52,39 @@ export class NativeMemory {
         : new NativeMemory(byteLength, buffer, index * byteLength),
     );
   }
+
+  /**
+   * The same for blocks whose bytes are copied to and fro: they are parts of the same `bytes`, within which
+   * `copyWithin` needs no typed array for the source, as `Buffer.copy` does in Node 20.
+   *
+   * @param byteLengths of each block; its neighbours are directly before and behind it
+   */
+  static neighbours(byteLengths: readonly number[]): NativeMemory[] {
+    const total = byteLengths.reduce((sum, byteLength) => sum + byteLength, 0);
+    const buffer = mapLowMemory(total) ?? new ArrayBuffer(total);
+    const bytes = Buffer.from(buffer);
+    const shared = { bytes, base: addressOf(bytes) };
+    let offset = 0;
+    return byteLengths.map((byteLength) => {
+      const memory = new NativeMemory(byteLength, buffer, offset, shared);
+      offset += byteLength;
+      return memory;
+    });
+  }
+}
+
+/**
+ * Copies from[start, end) to to[at, …), which must have room; the two may be the same.
+ * @returns how many bytes
+ */
+export function copyBytes(
+  from: Buffer,
+  start: number,
+  end: number,
+  to: Buffer,
+  at: number,
+): number {
+  if (from === to) to.copyWithin(at, start, end);
+  else from.copy(to, at, start, end);
+  return end - start;
 }

@@ -168,6 +168,10 @@ export function addressOf(buffer: Uint8Array): number {
 const PROT_READ_WRITE = 0x3;
 const MAP_PRIVATE_ANONYMOUS_32BIT = 0x2 | 0x20 | 0x40;
 
+type Mmap = (at: number, length: number, ...rest: [number, number, number, number]) => number;
+
+let mmap: Mmap | undefined;
+
 /**
  * Maps fresh memory below 2 GiB, for as long as the process lives.
  *
@@ -176,7 +180,7 @@ const MAP_PRIVATE_ANONYMOUS_32BIT = 0x2 | 0x20 | 0x40;
  */
 export function mapLowMemory(byteLength: number): ArrayBuffer | undefined {
   if (process.arch !== 'x64') return undefined;
-  const mmap = koffi.load(null).func('long mmap(uintptr_t, size_t, int, int, int, long)');
+  mmap ??= koffi.load(null).func('long mmap(uintptr_t, size_t, int, int, int, long)');
   const address = mmap(0, byteLength, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_32BIT, -1, 0);
   return address < 0 ? undefined : koffi.view(BigInt(address), byteLength);
 }

@@ -117,11 +117,11 @@ export class FileBody implements BodySource {
 
   fill(memory: NativeMemory, start: number): number {
     const wanted = this.end - this.offset;
-    const room = Math.min(SMALL_BYTES, memory.byteLength - start);
+    const room = Math.min(SMALL_BYTES, memory.end - start);
     if (wanted > room || this.rest !== none) return 0;
     const { kernel } = this.keeper.worker;
     const { fd, stamp } = this.file;
-    const read = wanted === 0 ? 0 : kernel.pread(fd, memory.address + start, wanted, this.offset);
+    const read = wanted === 0 ? 0 : kernel.pread(fd, memory.at(start), wanted, this.offset);
     if (read < wanted || !stamp.isOf(kernel, fd)) {
       this.changed();
       return Math.max(0, Math.min(read, wanted));

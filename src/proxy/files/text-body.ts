@@ -25,7 +25,7 @@ export class TextBody implements BodySource {
   }
 
   fill(memory: NativeMemory, start: number): number {
-    if (memory.byteLength - start < this.text.length) return 0;
+    if (memory.end - start < this.text.length) return 0;
     this.bytes = this.text.copy(memory.bytes, start);
     return this.bytes;
   }

@@ -1,4 +1,4 @@
-import type { NativeMemory, Transport } from '../../splice/index.js';
+import { copyBytes, type NativeMemory, type Transport } from '../../splice/index.js';
 import type { HttpBuffers } from './http-buffers.js';
 
 /**
@@ -27,7 +27,7 @@ export class Intake {
    */
   fill(transport: Transport): number {
     const buffer = this.makeRoom();
-    const result = transport.read(buffer.address + this.end, buffer.byteLength - this.end);
+    const result = transport.read(buffer.at(this.end), buffer.end - this.end);
     if (result > 0) this.end += result;
     else if (this.start === this.end) this.release();
     return result;
@@ -44,9 +44,8 @@ export class Intake {
     this.release();
     const length = end - start;
     const buffer = length <= this.buffers.blockBytes ? this.buffers.takeBlock() : this.makeRoom();
-    this.buffer = buffer;
-    this.start = 0;
-    this.end = bytes.copy(buffer.bytes, 0, start, end);
+    this.hold(buffer, buffer.start, length);
+    copyBytes(bytes, start, end, buffer.bytes, buffer.start);
   }
 
   /** Nothing will be done with the bytes for a while: gives back the memory, or all but a little. */
@@ -57,11 +56,9 @@ export class Intake {
       this.release();
     } else if (length <= buffers.blockBytes && buffer.byteLength > buffers.blockBytes) {
       const block = buffers.takeBlock();
-      buffer.bytes.copy(block.bytes, 0, this.start, this.end);
+      copyBytes(buffer.bytes, this.start, this.end, block.bytes, block.start);
       buffers.give(buffer);
-      this.buffer = block;
-      this.end = length;
-      this.start = 0;
+      this.hold(block, block.start, length);
     }
   }
 
@@ -86,22 +83,25 @@ export class Intake {
 
   private makeRoom(): NativeMemory {
     const { buffer, buffers } = this;
-    const { headroomBytes } = buffers;
     if (buffer === undefined) {
-      this.start = headroomBytes;
-      this.end = headroomBytes;
-      this.buffer = buffers.takeBuffer();
-      return this.buffer;
+      const taken = buffers.takeBuffer();
+      return this.hold(taken, buffers.readStart(taken), 0);
     }
     const isBlock = buffer.byteLength <= buffers.blockBytes;
-    if (!isBlock && buffer.byteLength - this.start >= buffers.roomBytes) return buffer;
+    if (!isBlock && buffer.end - this.start >= buffers.roomBytes) return buffer;
     const target = isBlock ? buffers.takeBuffer() : buffer;
     const { length } = this;
-    buffer.bytes.copy(target.bytes, headroomBytes, this.start, this.end);
+    const start = buffers.readStart(target);
+    copyBytes(buffer.bytes, this.start, this.end, target.bytes, start);
     if (isBlock) buffers.give(buffer);
-    this.buffer = target;
-    this.start = headroomBytes;
-    this.end = headroomBytes + length;
-    return target;
+    return this.hold(target, start, length);
+  }
+
+  /** The bytes are here from now on. */
+  private hold(memory: NativeMemory, start: number, length: number): NativeMemory {
+    this.buffer = memory;
+    this.start = start;
+    this.end = start + length;
+    return memory;
   }
 }

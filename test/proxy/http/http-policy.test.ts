@@ -57,7 +57,7 @@ t.test('request ids: unique, and the same as text and as bytes', async (t) => {
   t.equal(seen.size, 1000);
   out.begin(Buffer.alloc(64));
   ids.write(0x123456789abc, out);
-  t.equal(out.bytes.toString('latin1', 20, out.length), '123456789abc');
+  t.equal(out.bytes.toString('latin1', 20, out.at), '123456789abc');
   t.not(new RequestIds().text(1), ids.text(1));
 });
 

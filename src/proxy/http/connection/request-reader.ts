@@ -149,7 +149,7 @@ export class RequestReader {
     const { output } = buffers;
     const errors = gate.service?.errors ?? ours;
     const answer = errors.render({ status }, Date.now());
-    answer.copy(output.bytes);
+    answer.copy(output.bytes, output.start);
     // Nothing else is on its way: the socket takes so little, or is dead.
     const written = transport.writable ? transport.write(output.address, answer.length) : 0;
     const bytes = Math.max(0, written);

@@ -170,7 +170,7 @@ export class BodyRelay {
       this.admitted = taken;
     }
     this.bytes += taken;
-    if (this.admitted > 0) this.tap?.copied(memory.address + start, this.admitted);
+    if (this.admitted > 0) this.tap?.copied(memory.at(start), this.admitted);
     return taken;
   }
 
@@ -278,7 +278,7 @@ export class BodyRelay {
     const held = this.held!;
     do {
       const length = this.heldEnd - this.heldStart;
-      const written = this.sink.write(held.address + this.heldStart, length, this.isHeldOpen);
+      const written = this.sink.write(held.at(this.heldStart), length, this.isHeldOpen);
       if (written > 0) this.handedBytes += written;
       if (written === length) {
         this.drop();
@@ -330,10 +330,10 @@ export class BodyRelay {
   private readChunks(): number {
     const { buffers } = this.room;
     const buffer = buffers.takeBuffer();
-    const start = buffers.headroomBytes;
-    const room = buffer.byteLength - start;
+    const start = buffers.readStart(buffer);
+    const room = buffer.end - start;
     const wanted = this.pump?.isSplicing ? CHUNK_LINE_BYTES : room;
-    const read = this.source.read(buffer.address + start, wanted);
+    const read = this.source.read(buffer.at(start), wanted);
     if (read <= 0) {
       buffers.give(buffer);
       if (read !== Outcome.Blocked) return FAILED;

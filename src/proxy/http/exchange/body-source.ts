@@ -48,7 +48,7 @@ export interface BodySource {
    * Puts the first bytes right behind the head, where one system call sends both. Called once, before
    * {@link run}, which goes on behind them.
    *
-   * @param start where in the memory the head ends, and the rest of it is free
+   * @param start where in the memory's `bytes` the head ends; up to the memory's end they are free
    * @returns how many were put there; 0 for none
    */
   fill(memory: NativeMemory, start: number): number;

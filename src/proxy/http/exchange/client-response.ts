@@ -1,4 +1,4 @@
-import { type NativeMemory, Outcome, type Transport } from '../../../splice/index.js';
+import { copyBytes, type NativeMemory, Outcome, type Transport } from '../../../splice/index.js';
 import type { PathTaken } from '../../flow/index.js';
 import type { HttpPolicy } from '../http-policy.js';
 import type { HttpRoom } from '../http-room.js';
@@ -77,8 +77,12 @@ export class ClientResponse {
   /** The request goes to an endpoint: notes what the answer will need of it. */
   prepare(route: HttpRoute, policy: HttpPolicy): void {
     const { writer, buffers } = this.room;
+    const { output } = buffers;
     this.route = route;
-    this.notes = route.response.prepare(policy, writer.begin(buffers.output.bytes));
+    this.notes = route.response.prepare(
+      policy,
+      writer.begin(output.bytes, output.start, output.end),
+    );
   }
 
   /** Bytes of it that went to the client, heads and body. */
@@ -188,7 +192,8 @@ export class ClientResponse {
     if (length <= 0) return length === 0 ? RelayResult.Ended : RelayResult.Malformed;
     this.body.begin(Framing.none, 0);
     this.body.join(client, client);
-    return this.sendFrom(client.transport, room.buffers.output, 0, length);
+    const { output } = room.buffers;
+    return this.sendFrom(client.transport, output, output.start, length);
   }
 
   /** The request is a CONNECT. */
@@ -199,7 +204,7 @@ export class ClientResponse {
   /** Tells the client that its tunnel is there. */
   sendEstablished(client: RelaySide): RelayResult {
     const memory = this.room.buffers.takeFor(ESTABLISHED.length);
-    ESTABLISHED.copy(memory.bytes);
+    ESTABLISHED.copy(memory.bytes, memory.start);
     return this.sendOwn(client, 200, memory, ESTABLISHED.length, 0);
   }
 
@@ -220,17 +225,19 @@ export class ClientResponse {
     source?: BodySource,
   ): RelayResult {
     const { body } = this;
+    const { start } = memory;
     const length = headBytes + bodyBytes;
+    const end = start + length;
     this.status = status;
     this.headBytes += headBytes;
     this.source = source;
     this.client = client.transport;
-    const filled = source === undefined ? 0 : source.fill(memory, length);
+    const filled = source === undefined ? 0 : source.fill(memory, end);
     this.filledBytes = filled;
     body.begin(Framing.none, 0);
     body.join(client, client);
     body.countCopied(length + filled);
-    body.hold(memory, 0, length + filled, true, source?.isPending);
+    body.hold(memory, start, end + filled, true, source?.isPending);
     return this.push();
   }
 
@@ -282,7 +289,8 @@ export class ClientResponse {
     notes?: ResponseNotes,
   ): number {
     const { room } = this;
-    const writer = room.writer.begin(room.buffers.output.bytes);
+    const { output } = room.buffers;
+    const writer = room.writer.begin(output.bytes, output.start, output.end);
     this.route!.response.write(room.response, { connection, dropsChunked }, writer, notes);
     if (writer.isFull) return -1;
     this.headBytes += writer.length;
@@ -295,17 +303,17 @@ export class ClientResponse {
     bodyStart: number,
     bodyBytes: number,
   ): RelayResult {
-    if (bodyBytes === 0) return this.sendFrom(client, this.room.buffers.output, 0, headBytes);
     const { intake } = this;
     const { output } = this.room.buffers;
+    if (bodyBytes === 0) return this.sendFrom(client, output, output.start, headBytes);
     const buffer = intake.buffer!;
     const start = bodyStart - headBytes;
-    if (start < 0) return this.deliverApart(headBytes, bodyStart, bodyBytes);
+    if (start < buffer.start) return this.deliverApart(headBytes, bodyStart, bodyBytes);
     // The head goes right before the body, over the one that came: one piece, one system call.
-    output.bytes.copy(buffer.bytes, start, 0, headBytes);
+    copyBytes(output.bytes, output.start, output.start + headBytes, buffer.bytes, start);
     const total = headBytes + bodyBytes;
     this.body.countCopied(total);
-    const written = this.write(client, buffer.address + start, total);
+    const written = this.write(client, buffer.at(start), total);
     if (written === Outcome.Failed) return RelayResult.SinkFailed;
     if (written === total) return this.sent();
     // What is behind the body would be lost with the buffer.
@@ -317,17 +325,21 @@ export class ClientResponse {
   /** The head grew so much that there is no room for it before the body. */
   private deliverApart(headBytes: number, bodyStart: number, bodyBytes: number): RelayResult {
     const { buffers } = this.room;
+    const { output } = buffers;
     const total = headBytes + bodyBytes;
     this.body.countCopied(total);
     const memory = buffers.takeFor(total);
-    buffers.output.bytes.copy(memory.bytes, 0, 0, headBytes);
-    this.intake.buffer!.bytes.copy(memory.bytes, headBytes, bodyStart, bodyStart + bodyBytes);
-    this.body.hold(memory, 0, total, true);
+    const { bytes, start } = memory;
+    const from = this.intake.buffer!.bytes;
+    copyBytes(output.bytes, output.start, output.start + headBytes, bytes, start);
+    copyBytes(from, bodyStart, bodyStart + bodyBytes, bytes, start + headBytes);
+    this.body.hold(memory, start, start + total, true);
     return this.body.run();
   }
 
   /**
    * Sends what others will need the memory of: what the client does not take at once is copied.
+   * @param start in the source's `bytes`
    * @param isOpen more follows at once
    */
   private sendFrom(
@@ -338,12 +350,13 @@ export class ClientResponse {
     isOpen = false,
   ): RelayResult {
     this.body.countCopied(length);
-    const written = this.write(client, source.address + start, length, isOpen);
+    const written = this.write(client, source.at(start), length, isOpen);
     if (written === Outcome.Failed) return RelayResult.SinkFailed;
     if (written === length) return this.sent();
     const memory = this.room.buffers.takeFor(length - written);
-    source.bytes.copy(memory.bytes, 0, start + written, start + length);
-    this.body.hold(memory, 0, length - written, true, isOpen);
+    const end = memory.start + length - written;
+    copyBytes(source.bytes, start + written, start + length, memory.bytes, memory.start);
+    this.body.hold(memory, memory.start, end, true, isOpen);
     return RelayResult.Waiting;
   }
 

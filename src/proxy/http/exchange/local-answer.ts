@@ -42,7 +42,8 @@ export class LocalAnswer {
     this.begin();
     const bodyBytes = answer.bodyBytes(policy);
     const memory = buffers.takeFor(bodyBytes + ANSWER_HEAD_BYTES);
-    answer.write(policy, response.connectionLine, wallMs, writer.begin(memory.bytes));
+    writer.begin(memory.bytes, memory.start, memory.end);
+    answer.write(policy, response.connectionLine, wallMs, writer);
     if (writer.isFull) {
       buffers.give(memory);
       exchange.afterResponse(this.sendError(500, '', undefined));
@@ -63,7 +64,8 @@ export class LocalAnswer {
     this.begin();
     const memory = buffers.takeFor(ANSWER_HEAD_BYTES);
     const line = response.connectionLine;
-    answer.writeHead(connection.service.policy, line, wallMs, writer.begin(memory.bytes));
+    writer.begin(memory.bytes, memory.start, memory.end);
+    answer.writeHead(connection.service.policy, line, wallMs, writer);
     if (writer.isFull) {
       buffers.give(memory);
       body?.release();
@@ -123,7 +125,7 @@ export class LocalAnswer {
     const isHead = method === Method.HEAD;
     const answer = errors.render({ status, accept, isHead, keepAlive, fields }, Date.now());
     const memory = buffers.takeFor(answer.length);
-    answer.copy(memory.bytes);
+    answer.copy(memory.bytes, memory.start);
     const headBytes = answer.indexOf(HEAD_END) + HEAD_END.length;
     return response.sendOwn(connection, status, memory, headBytes, answer.length - headBytes);
   }

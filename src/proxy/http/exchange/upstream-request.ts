@@ -1,4 +1,10 @@
-import { type NativeMemory, Outcome, type PumpTap, type Transport } from '../../../splice/index.js';
+import {
+  copyBytes,
+  type NativeMemory,
+  Outcome,
+  type PumpTap,
+  type Transport,
+} from '../../../splice/index.js';
 import { isPeerGone, type PathTaken } from '../../flow/index.js';
 import type { HttpPolicy } from '../http-policy.js';
 import type { HttpRoom } from '../http-room.js';
@@ -144,7 +150,8 @@ export class UpstreamRequest {
       body.isOver = true;
       return RelayResult.Ended;
     }
-    body.hold(block, Math.max(0, written), blockBytes, false);
+    const { start } = block;
+    body.hold(block, start + Math.max(0, written), start + blockBytes, false);
     return RelayResult.Waiting;
   }
 
@@ -189,8 +196,8 @@ export class UpstreamRequest {
       return;
     }
     const memory = room.buffers.takeFor(length);
-    intake.buffer!.bytes.copy(memory.bytes, 0, intake.start, intake.end);
-    body.hold(memory, 0, length, true);
+    copyBytes(intake.buffer!.bytes, intake.start, intake.end, memory.bytes, memory.start);
+    body.hold(memory, memory.start, memory.start + length, true);
     body.bytes = length;
     intake.release();
   }
@@ -200,7 +207,8 @@ export class UpstreamRequest {
     const { block, room } = this;
     if (block === undefined) return undefined;
     const head = room.request;
-    if (head.parse(block.bytes, 0, this.blockBytes) <= 0) return undefined;
+    const end = block.start + this.blockBytes;
+    if (head.parse(block.bytes, block.start, end) <= 0) return undefined;
     return head.accept;
   }
 
@@ -220,7 +228,7 @@ export class UpstreamRequest {
   ): NativeMemory {
     const { room } = this;
     const memory = room.buffers.takeFor(this.headBytes + GROWTH_BYTES + this.bodyTaken);
-    const writer = room.writer.begin(memory.bytes);
+    const writer = room.writer.begin(memory.bytes, memory.start, memory.end);
     rewriter.write(policy, delivery, writer);
     const bodyEnd = this.bodyStart + this.bodyTaken;
     if (bodyEnd > this.bodyStart) writer.copy(intake.buffer!.bytes, this.bodyStart, bodyEnd);

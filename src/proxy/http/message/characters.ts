@@ -74,21 +74,3 @@ export const hexValue = Uint8Array.from({ length: 256 }, (_, byte) => {
 export function isWhiteSpace(byte: number): boolean {
   return byte === SP || byte === HTAB;
 }
-
-/**
- * Where bytes[start, end) stop to be those of a field's value. Four at a time: most bytes of a head are
- * values, and this halves what they cost.
- */
-export function skipFieldValue(bytes: Buffer, start: number, end: number): number {
-  let at = start;
-  for (const last = end - 3; at < last; at += 4) {
-    const isAll =
-      isFieldValue[bytes[at]!]! &
-      isFieldValue[bytes[at + 1]!]! &
-      isFieldValue[bytes[at + 2]!]! &
-      isFieldValue[bytes[at + 3]!]!;
-    if (isAll === 0) break;
-  }
-  while (at < end && isFieldValue[bytes[at]!] === 1) at++;
-  return at;
-}

@@ -1,6 +1,8 @@
+import { copyBytes } from '../../../splice/index.js';
 import type { Latin1Buffer } from './latin1-buffer.js';
 
-/** Up to so many bytes a loop is faster than a call that copies. */
+/** Up to so many bytes a loop is faster than a call that copies: within one Buffer, and from elsewhere. */
+const LOOPED_WITHIN_MAX = 16;
 const LOOPED_MAX = 48;
 
 const QUESTION = 0x3f;
@@ -11,31 +13,40 @@ const QUESTION = 0x3f;
  */
 export class HeadWriter {
   bytes: Latin1Buffer = Buffer.alloc(0) as Latin1Buffer;
-  /** Where the next byte goes: bytes[at, length) have been written. */
-  length = 0;
+  /** Where the next byte goes. */
+  at = 0;
+  private start = 0;
+  private end = 0;
   /** Something did not fit: what was written is of no use. */
   isFull = false;
 
-  /** @param at where to begin */
-  begin(bytes: Buffer, at = 0): this {
+  /** Writes to bytes[start, end). */
+  begin(bytes: Buffer, start = 0, end = bytes.length): this {
     this.bytes = bytes as Latin1Buffer;
-    this.length = at;
+    this.start = start;
+    this.at = start;
+    this.end = end;
     this.isFull = false;
     return this;
   }
 
+  /** Bytes written. */
+  get length(): number {
+    return this.at - this.start;
+  }
+
   byte(value: number): void {
-    if (this.hasRoom(1)) this.bytes[this.length++] = value;
+    if (this.hasRoom(1)) this.bytes[this.at++] = value;
   }
 
   /** Text of US-ASCII or Latin-1, without control characters. */
   text(text: string): void {
     if (!this.hasRoom(text.length)) return;
     const { bytes } = this;
-    let at = this.length;
+    let { at } = this;
     if (text.length > LOOPED_MAX) at += bytes.latin1Write(text, at);
     else for (let index = 0; index < text.length; index++) bytes[at++] = text.charCodeAt(index);
-    this.length = at;
+    this.at = at;
   }
 
   /** Text from elsewhere: what is no visible US-ASCII or a space becomes a question mark. */
@@ -43,7 +54,7 @@ export class HeadWriter {
     if (!this.hasRoom(text.length)) return;
     for (let index = 0; index < text.length; index++) {
       const code = text.charCodeAt(index);
-      this.bytes[this.length++] = code >= 0x20 && code < 0x7f ? code : QUESTION;
+      this.bytes[this.at++] = code >= 0x20 && code < 0x7f ? code : QUESTION;
     }
   }
 
@@ -51,18 +62,25 @@ export class HeadWriter {
   copy(source: Buffer, start: number, end: number): void {
     const count = end - start;
     if (!this.hasRoom(count)) return;
-    const { bytes, length } = this;
-    if (count > LOOPED_MAX) source.copy(bytes, length, start, end);
-    else for (let index = 0; index < count; index++) bytes[length + index] = source[start + index]!;
-    this.length = length + count;
+    const { bytes, at } = this;
+    const loopedMax = source === bytes ? LOOPED_WITHIN_MAX : LOOPED_MAX;
+    if (count > loopedMax) copyBytes(source, start, end, bytes, at);
+    else for (let index = 0; index < count; index++) bytes[at + index] = source[start + index]!;
+    this.at = at + count;
   }
 
+  /** Copies all of it. */
   literal(source: Buffer): void {
-    this.copy(source, 0, source.length);
+    const { length: count } = source;
+    if (!this.hasRoom(count)) return;
+    const { bytes, at } = this;
+    if (count > LOOPED_MAX) bytes.set(source, at);
+    else for (let index = 0; index < count; index++) bytes[at + index] = source[index]!;
+    this.at = at + count;
   }
 
   private hasRoom(count: number): boolean {
-    if (this.length + count <= this.bytes.length) return true;
+    if (this.at + count <= this.end) return true;
     this.isFull = true;
     return false;
   }

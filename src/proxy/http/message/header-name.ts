@@ -71,6 +71,11 @@ export const HeaderName = {
 } as const;
 export type HeaderName = (typeof HeaderName)[keyof typeof HeaderName];
 
+/** Bytes of the longest. */
+export const HEADER_NAME_BYTES_MAX = Math.max(
+  ...Object.keys(HeaderName).map((name) => name.length),
+);
+
 /** Names up to this one change how a message is read; the parser looks at their values at once. */
 export const LAST_FRAMING_NAME = HeaderName.expect;
 
@@ -83,7 +88,11 @@ const SLOTS = 1024;
 const SLOT_MASK = SLOTS - 1;
 
 /** All names one after the other, in lower case, and where each begins. */
-const letters = Buffer.from(headerNames.join(''), 'latin1');
+const letters = viewOf(Buffer.from(headerNames.join(''), 'latin1'));
+/** For each of their bytes, the bits that do not count: {@link CASE_BIT} in a letter, and none in others. */
+const caseBits = viewOf(
+  Buffer.from(Array.from(headerNames.join(''), (byte) => (/[a-z]/.test(byte) ? CASE_BIT : 0))),
+);
 const starts = new Uint16Array(headerNames.length + 1);
 for (const [id, name] of headerNames.entries()) starts[id + 1] = starts[id]! + name.length;
 
@@ -95,25 +104,33 @@ for (const [id, name] of headerNames.entries()) {
 }
 
 /**
- * The number of the name in bytes[start, end), in any case.
+ * The number of the name in the bytes [start, end), in any case; {@link HeaderName.other} when they are none of
+ * these, or no name at all.
  *
- * Length, first letter and last but one leave one candidate, which is then compared. The comparison sets
- * {@link CASE_BIT}: among the bytes of a token only a letter becomes a letter that way, and only `-` is `-`.
- *
- * @param bytes bytes[start, end) is a token of at least one byte
+ * Length, first letter and last but one leave one candidate, which is then compared, four bytes at a time.
  */
-export function headerNameOf(bytes: Buffer, start: number, end: number): number {
+export function headerNameOf(view: DataView, start: number, end: number): number {
   const length = end - start;
   if (length < 2) return HeaderName.other;
-  const first = bytes[start]! | CASE_BIT;
-  const late = bytes[end - 2]! | CASE_BIT;
+  const first = view.getUint8(start) | CASE_BIT;
+  const late = view.getUint8(end - 2) | CASE_BIT;
   const id = slots[slotOf(length, first, late)]!;
   const offset = starts[id]!;
   if (starts[id + 1]! - offset !== length) return HeaderName.other;
-  for (let index = 0; index < length; index++) {
-    if ((bytes[start + index]! | CASE_BIT) !== letters[offset + index]!) return HeaderName.other;
+  let index = 0;
+  for (; index + 4 <= length; index += 4) {
+    const word = view.getInt32(start + index) | caseBits.getInt32(offset + index);
+    if (word !== letters.getInt32(offset + index)) return HeaderName.other;
+  }
+  for (; index < length; index++) {
+    const byte = view.getUint8(start + index) | caseBits.getUint8(offset + index);
+    if (byte !== letters.getUint8(offset + index)) return HeaderName.other;
   }
   return id;
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
 }
 
 function slotOf(length: number, first: number, late: number): number {

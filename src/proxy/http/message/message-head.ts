@@ -1,19 +1,17 @@
-import {
-  COLON,
-  CR,
-  HTAB,
-  isToken,
-  isWhiteSpace,
-  LF,
-  skipFieldValue,
-  UNDERSCORE,
-} from './characters.js';
+import { COLON, CR, HTAB, isToken, isWhiteSpace, LF, UNDERSCORE } from './characters.js';
 import { type ConnectionOptions, readConnection } from './connection-options.js';
 import { readContentLength } from './content-length.js';
-import { HeaderName, headerNameOf, headerNames, LAST_FRAMING_NAME } from './header-name.js';
+import {
+  HEADER_NAME_BYTES_MAX,
+  HeaderName,
+  headerNameOf,
+  headerNames,
+  LAST_FRAMING_NAME,
+} from './header-name.js';
 import { HttpRejection, PARTIAL } from './http-rejection.js';
 import type { Latin1Buffer } from './latin1-buffer.js';
 import { readTransferEncoding } from './transfer-encoding.js';
+import { findColon, skipFieldValue } from './words.js';
 
 /** How the end of a message's body is found (RFC 9112 §6.3). */
 export const Framing = {
@@ -70,6 +68,8 @@ export abstract class MessageHead {
     namedCount: 0,
   };
   protected isChunked = false;
+  /** Of {@link bytes}. */
+  protected view = new DataView(this.bytes.buffer, 0, 0);
   /** Index of the field, −1 without one. */
   protected hostIndex = -1;
   private readonly table: Int32Array;
@@ -207,7 +207,10 @@ export abstract class MessageHead {
 
   /** Forgets the head before. */
   protected clear(bytes: Buffer, start: number): void {
-    this.bytes = bytes;
+    if (bytes !== this.bytes) {
+      this.bytes = bytes;
+      this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
     this.start = start;
     this.end = start;
     this.minorVersion = 1;
@@ -232,11 +235,13 @@ export abstract class MessageHead {
    * @returns where the head ends, PARTIAL, or a negative rejection
    */
   protected parseFields(bytes: Buffer, at: number, end: number): number {
-    const table = this.table;
+    const { table, view } = this;
     this.fieldsStart = at;
     for (let slot = 0; ; slot += STRIDE) {
       const nameAt = at;
-      while (at < end && isToken[bytes[at]!] === 1) at++;
+      const id = this.knownName(bytes, at, end);
+      if (id !== HeaderName.other) at += headerNames[id]!.length;
+      else while (at < end && isToken[bytes[at]!] === 1) at++;
       if (at === end) return PARTIAL;
       if (bytes[at] !== COLON || at === nameAt) {
         if (at > nameAt || bytes[at] !== CR) return -nameFault(bytes, nameAt, at);
@@ -250,7 +255,7 @@ export abstract class MessageHead {
       const nameEnd = at++;
       while (at < end && isWhiteSpace(bytes[at]!)) at++;
       const valueAt = at;
-      at = skipFieldValue(bytes, at, end);
+      at = skipFieldValue(view, bytes, at, end);
       if (at === end) return PARTIAL;
       if (bytes[at] !== CR) {
         return bytes[at] === LF ? -HttpRejection.bare_lf : -HttpRejection.control_character;
@@ -260,7 +265,6 @@ export abstract class MessageHead {
       let valueEnd = at;
       while (valueEnd > valueAt && isWhiteSpace(bytes[valueEnd - 1]!)) valueEnd--;
       at += 2;
-      const id = headerNameOf(bytes, nameAt, nameEnd);
       table[slot + ID] = id;
       table[slot + NAME] = nameAt;
       table[slot + NAME_END] = nameEnd;
@@ -274,6 +278,16 @@ export abstract class MessageHead {
       }
       this.count++;
     }
+  }
+
+  /** @returns the number of the name that begins here, if it is a known one and a colon is behind it */
+  private knownName(bytes: Buffer, at: number, end: number): number {
+    // The empty line has none, and nothing behind it is to be searched.
+    if (at === end || bytes[at] === CR) return HeaderName.other;
+    const { view } = this;
+    const limit = Math.min(end, at + HEADER_NAME_BYTES_MAX + 1);
+    const colonAt = findColon(view, at, limit);
+    return colonAt === limit ? HeaderName.other : headerNameOf(view, at, colonAt);
   }
 
   /**

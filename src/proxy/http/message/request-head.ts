@@ -139,7 +139,7 @@ export class RequestHead extends MessageHead {
   }
 
   private parseVersion(bytes: Buffer, start: number, end: number): number {
-    const minor = readVersion(bytes, start, end, CR);
+    const minor = readVersion(this.view, bytes, start, end, CR);
     if (minor < 0 || start + VERSION_BYTES >= end) return Math.min(minor, PARTIAL);
     this.minorVersion = minor;
     const at = start + VERSION_BYTES;

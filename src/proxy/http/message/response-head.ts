@@ -1,10 +1,11 @@
-import { CR, DIGIT_0, DIGIT_9, isFieldValue, LF, SP } from './characters.js';
+import { CR, DIGIT_0, DIGIT_9, LF, SP } from './characters.js';
 import { mayEnd } from './head-end.js';
 import { HttpRejection, PARTIAL } from './http-rejection.js';
 import { Framing, MessageHead } from './message-head.js';
 import { Method } from './method.js';
 import type { HeadLimits } from './request-head.js';
 import { readVersion, VERSION_BYTES } from './version.js';
+import { skipFieldValue } from './words.js';
 
 const STATUS_DIGITS = 3;
 
@@ -57,7 +58,7 @@ export class ResponseHead extends MessageHead {
 
   /** @returns where the line ends, PARTIAL, or a negative rejection */
   private parseStatusLine(bytes: Buffer, start: number, end: number): number {
-    const minor = readVersion(bytes, start, end, SP);
+    const minor = readVersion(this.view, bytes, start, end, SP);
     let at = start + VERSION_BYTES;
     if (minor < 0 || at >= end) return Math.min(minor, PARTIAL);
     this.minorVersion = minor;
@@ -75,7 +76,7 @@ export class ResponseHead extends MessageHead {
     if (bytes[at] === SP) at++;
     else if (bytes[at] !== CR) return -lineFault(bytes[at]!, HttpRejection.status_line_malformed);
     this.reasonStart = at;
-    while (at < end && isFieldValue[bytes[at]!] === 1) at++;
+    at = skipFieldValue(this.view, bytes, at, end);
     if (at === end) return PARTIAL;
     if (bytes[at] !== CR) return -lineFault(bytes[at]!, HttpRejection.control_character);
     this.reasonEnd = at;

@@ -3,17 +3,32 @@ import { HttpRejection } from './http-rejection.js';
 
 const VERSION = 'HTTP/1.1';
 export const VERSION_BYTES = VERSION.length;
+/** `HTTP` and `/1.1`. */
+const NAME_WORD = 0x48545450;
+const VERSION_WORD = 0x2f312e31;
 const MAJOR_AT = 5;
 const MINOR_AT = 7;
 
 /**
  * Reads `HTTP/1.0` or `HTTP/1.1` (RFC 9112 §2.3).
  *
+ * @param view of the same bytes
  * @param next the byte that must follow
  * @returns the minor version; a negative rejection. While the following byte is not there, an answer of 0 or
  *   above means only that nothing is wrong so far.
  */
-export function readVersion(bytes: Buffer, start: number, end: number, next: number): number {
+export function readVersion(
+  view: DataView,
+  bytes: Buffer,
+  start: number,
+  end: number,
+  next: number,
+): number {
+  if (end - start > VERSION_BYTES && bytes[start + VERSION_BYTES] === next) {
+    // Almost always.
+    const isUsual = view.getInt32(start) === NAME_WORD && view.getInt32(start + 4) === VERSION_WORD;
+    if (isUsual) return 1;
+  }
   const available = Math.min(end - start, VERSION_BYTES);
   for (let index = 0; index < available; index++) {
     const byte = bytes[start + index]!;

@@ -90,7 +90,7 @@ function writePeer(client: HttpClient, out: HeadWriter): void {
     out.literal(client.peerLines);
     return;
   }
-  const start = out.length;
+  const start = out.at;
   if (client.peerIp !== '') {
     out.literal(FOR);
     out.text(client.peerIp);
@@ -98,7 +98,7 @@ function writePeer(client: HttpClient, out: HeadWriter): void {
   }
   out.literal(PROTO_LINES[client.facts.scheme]);
   if (client.wasTold && !out.isFull) {
-    client.peerLines = Buffer.from(out.bytes.subarray(start, out.length));
+    client.peerLines = Buffer.from(out.bytes.subarray(start, out.at));
   }
   client.wasTold = true;
 }

@@ -28,10 +28,10 @@ export class LocationRewriter {
   originsOf(context: RequestContext, scratch: HeadWriter): Origins | undefined {
     const { head, client } = context;
     if (head.authority === undefined) return undefined;
-    const start = scratch.length;
+    const start = scratch.at;
     this.request.writeHostValue(context, scratch);
-    const upstreamHost = scratch.bytes.toString('latin1', start, scratch.length).toLowerCase();
-    scratch.length = start;
+    const upstreamHost = scratch.bytes.toString('latin1', start, scratch.at).toLowerCase();
+    scratch.at = start;
     const authority = head.text(head.authority.start, head.authority.end);
     return { upstreamHost, client: `${client.scheme}://${authority}` };
   }

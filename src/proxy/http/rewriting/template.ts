@@ -56,12 +56,12 @@ function writePath({ head: { bytes, target, method } }: RequestContext, out: Hea
  * another host (RFC 3986 §4.2). To browsers backslashes are slashes.
  */
 function mergeSlashes(out: HeadWriter, start: number): void {
-  const { bytes, length } = out;
+  const { bytes, at: end } = out;
   let at = start;
-  while (at < length && (bytes[at] === SLASH || bytes[at] === BACKSLASH)) at++;
+  while (at < end && (bytes[at] === SLASH || bytes[at] === BACKSLASH)) at++;
   if (at - start < 2) return;
-  bytes.copyWithin(start + 1, at, length);
-  out.length = start + 1 + length - at;
+  bytes.copyWithin(start + 1, at, end);
+  out.at = start + 1 + end - at;
 }
 
 /** A text with variables, compiled to the bytes between them and functions that write them. */
@@ -121,12 +121,12 @@ export class FieldLines {
       return;
     }
     for (const { name, value, isReference } of this.lines) {
-      const lineAt = out.length;
+      const lineAt = out.at;
       out.literal(name);
-      const valueAt = out.length;
+      const valueAt = out.at;
       value.write(context, out);
       if (isReference) mergeSlashes(out, valueAt);
-      if (out.length === valueAt) out.length = lineAt;
+      if (out.at === valueAt) out.at = lineAt;
       else out.literal(CRLF);
     }
   }
@@ -134,10 +134,10 @@ export class FieldLines {
   /** The lines as bytes of their own, for when the request is gone. @param scratch takes them in between */
   bytes(context: RequestContext, scratch: HeadWriter): Buffer {
     if (this.constant !== undefined) return this.constant;
-    const start = scratch.length;
+    const start = scratch.at;
     this.write(context, scratch);
-    const bytes = Buffer.from(scratch.bytes.subarray(start, scratch.length));
-    scratch.length = start;
+    const bytes = Buffer.from(scratch.bytes.subarray(start, scratch.at));
+    scratch.at = start;
     return bytes;
   }
 }

@@ -67,7 +67,7 @@ export function requestOut(
   const all = { isUpgrade: false, dropsExpect: false, ...delivery };
   policy.route!.request.write(policy, all, out);
   if (out.isFull) throw new Error('no room');
-  return plain(out.bytes.subarray(100, out.length));
+  return plain(out.bytes.subarray(100, out.at));
 }
 
 /** What a client gets. @param request which the response answers */
@@ -89,7 +89,7 @@ export function responseOut(
   if (parsed !== bytes.length) throw new Error(`not a head (${parsed})`);
   const all = { connection: ConnectionLine.none, dropsChunked: false, ...delivery };
   rewriter.write(head, all, out, added);
-  return plain(out.bytes.subarray(100, out.length));
+  return plain(out.bytes.subarray(100, out.at));
 }
 
 /** A text with variables, as the configuration reads it. */
