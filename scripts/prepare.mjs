@@ -3,7 +3,7 @@
 // there is nothing to do. `npm start`, `npm test` and `npm run bench` all begin here.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -14,6 +14,15 @@ function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] });
   if (error) throw error;
   if (status !== 0) process.exit(status ?? 1);
+}
+
+/** What a source that was moved or deleted has left: tsc keeps it, the package would have it, and tests of it would run. */
+function removeLeftovers(output, source) {
+  if (!existsSync(output)) return;
+  for (const name of readdirSync(output, { recursive: true })) {
+    const [, stem] = /^(.*?)(\.d\.ts|\.js)(\.map)?$/.exec(name) ?? [];
+    if (stem !== undefined && !existsSync(`${source}/${stem}.ts`)) rmSync(`${output}/${name}`);
+  }
 }
 
 // A linked node_modules is somebody else's, and `npm ci` would empty it through the link.
@@ -34,5 +43,7 @@ if (!isBorrowed && existsSync(`${root}package-lock.json`)) {
 }
 
 if (existsSync(`${root}src`)) {
+  removeLeftovers(`${root}dist`, `${root}src`);
+  for (const kind of ['test', 'bench']) removeLeftovers(`${root}build/${kind}`, `${root}${kind}`);
   run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-b', '.', 'test', 'bench']);
 }
