@@ -4,6 +4,8 @@ import type { OpenFile } from './open-file.js';
 export class CachedFile {
   /** Somebody has asked for it since the cache last looked for one that nobody needs. */
   wasUsed = false;
+  /** A request had its path, letter for letter, and was to get it: so is the next. */
+  isNamed = false;
   /** Position in the cache; −1 outside of it. */
   slot = -1;
   /** Bit i: there is an encoded file at i. */

@@ -28,6 +28,17 @@ export class FileFinder {
     private readonly revalidateMs: number,
   ) {}
 
+  /** The file that the last request with this path got, as long as it is known under it. @param path of a request */
+  recall(path: string): CachedFile | undefined {
+    const known = this.files.get(path);
+    const { worker } = this.room;
+    if (known === undefined || !known.isNamed) return undefined;
+    if (!this.isCurrent(known, worker.clock.nowMs)) return undefined;
+    known.wasUsed = true;
+    worker.counters.values[Counter.files_cache_hits]!++;
+    return known;
+  }
+
   /**
    * @param path below the root, begins with a slash, a character per byte
    * @returns a file, which {@link settle} is to be told of afterwards; or a negative error number, EISDIR for a

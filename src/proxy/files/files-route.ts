@@ -45,6 +45,8 @@ export class FilesRoute {
   private readonly reply: FileReply;
   private readonly own: AnswerFields;
   private readonly facts: FactSheet;
+  /** What a request names is looked for first, under that name. */
+  private readonly isDirect: boolean;
   /** Lines that belong to the last answer that was a status. */
   refusalFields = '';
 
@@ -59,6 +61,7 @@ export class FilesRoute {
     const patterns = files.cacheControl.map(({ paths }) =>
       paths.map((one) => new PathPattern(one)),
     );
+    this.isDirect = prefix === null && candidateOf(files.tryFiles[0]!, '/') === '/';
     this.root = room.cache.rootOf(files.root);
     this.paths = new FilePath(prefix, files.dotfiles);
     this.own = ownFields(new FieldLines([...set, ...add]), hstsLine(hsts));
@@ -84,6 +87,11 @@ export class FilesRoute {
     }
     const { revalidateMs, tryFiles } = this.files;
     this.root.refresh(this.room.worker.clock.nowMs, revalidateMs);
+    const known = this.finder.recall(context.path.string);
+    if (known !== undefined) {
+      const answer = this.send(known, context, isSecure);
+      if (typeof answer !== 'number' || answer > 0) return answer;
+    }
     const path = this.paths.of(context.path);
     if (path === undefined) return this.notFound(404, context, isSecure);
     let status = 404;
@@ -105,7 +113,9 @@ export class FilesRoute {
   /** @returns an answer, the status of a refusal, or a negative error number: there is no such file */
   private file(path: string, context: RequestContext, isSecure: boolean): FileAnswer | number {
     const found = this.finder.find(path);
-    return typeof found === 'number' ? found : this.send(found, context, isSecure);
+    if (typeof found === 'number') return found;
+    if (this.isDirect && path === context.path.string) found.isNamed = true;
+    return this.send(found, context, isSecure);
   }
 
   /** @param status of the error that the file tells of; 0 for none */

@@ -128,6 +128,63 @@ filesTest(
 );
 
 filesTest(
+  'cache: a path that is known leads to what it led to, and to nothing by another spelling',
+  {
+    'b c.txt': 'space',
+    'b%20c.txt': 'percent',
+    '.oops.html': 'oops',
+    'index.html': 'home',
+    'a.txt': 'a',
+  },
+  (root) => fileHttp(root, { notFound: '/.oops.html', revalidateMs: 3_600_000 }),
+  (rig, t, root) => {
+    const { room } = rig;
+    for (let round = 0; round < 3; round++) {
+      t.equal(rig.ask('/b%2520c.txt').body.toString(), 'percent');
+      t.equal(rig.ask('/b%20c.txt').body.toString(), 'space');
+      t.match(rig.ask('/none'), { status: 404, body: Buffer.from('oops') });
+      t.equal(rig.ask('/.oops.html').status, 404, 'that is known, and has no name for clients');
+      t.equal(rig.ask('/').body.toString(), 'home');
+      t.equal(rig.ask('/index.html').body.toString(), 'home');
+      t.equal(rig.ask('/a.txt').body.toString(), 'a');
+      t.equal(rig.ask('/./a.txt').body.toString(), 'a');
+      t.equal(rig.ask('/a.txt/').status, 404);
+    }
+    const before = opens(rig);
+    room.nowMs += 1;
+    const misses = room.count('files_cache_misses');
+    t.equal(rig.ask('/a.txt').body.toString(), 'a');
+    t.equal(opens(rig), before);
+    t.equal(room.count('files_cache_misses'), misses);
+    appendFileSync(join(root, 'a.txt'), 'b');
+    unlinkSync(join(root, 'a.txt'));
+    room.nowMs += 1;
+    t.equal(rig.ask('/a.txt').status, 404, 'changed, and not to be found again');
+    mkdirSync(join(root, 'a.txt'));
+    t.equal(rig.ask('/a.txt').status, 301);
+  },
+);
+
+filesTest(
+  'cache: a file that comes to be where is looked first is found at once',
+  { 'a.txt': 'second', app: {} },
+  (root) =>
+    fileHttp(root, {
+      tryFiles: [
+        ['/app', ''],
+        ['', ''],
+      ],
+    }),
+  (rig, t, root) => {
+    for (let round = 0; round < 3; round++) {
+      t.equal(rig.ask('/a.txt').body.toString(), 'second');
+    }
+    write(join(root, 'app/a.txt'), 'first');
+    t.equal(rig.ask('/a.txt').body.toString(), 'first');
+  },
+);
+
+filesTest(
   'cache: encoded files come and go',
   { 'a.js': '' },
   (root) => fileHttp(root, { precompressed: ['br', 'gzip'] }),
