@@ -1,19 +1,24 @@
 import type { Config, Loaded } from '../config/index.js';
 import { bindErrorText, ServiceManager, Supervisor } from '../control/index.js';
 
+/** How long the end may take after a bug of the control thread. */
+const FAILING_MS = 5_000;
+
 /**
  * Runs a configuration until a signal ends it. The first SIGTERM or SIGINT drains, a second one
  * ends everything at once.
  *
  * @param source reads the configuration again: for SIGHUP, and for a reload by the admin endpoint
  * @param onListening called once every listener accepts
- * @returns 0 after a clean stop, 1 when an address cannot be bound or a worker died
+ * @returns 0 after a clean stop, 1 when an address cannot be bound, a worker died or the control thread failed
  */
 export async function serve(
   config: Config,
   source?: () => Loaded,
   onListening: (supervisor: Supervisor) => void = () => {},
 ): Promise<number> {
+  // Who reads them may have gone away, or have no room; that must not end a proxy.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   let supervisor: Supervisor;
   try {
     supervisor = await Supervisor.start(config, source && { source });
@@ -35,6 +40,16 @@ export async function serve(
       if (signals === 0) manager?.ready(result.ok ? 'reloaded' : 'not reloaded: the log says why');
     });
   };
+  let hasFailed = false;
+  // Node would end this thread and then wait for the workers, which never look up from epoll_wait(2): connections would
+  // go on for ever with nobody to hear a signal.
+  const onBug = (error: unknown): void => {
+    if (hasFailed) return;
+    hasFailed = true;
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), FAILING_MS).unref();
+    void supervisor.fail(error).catch(() => {});
+  };
+  process.on('uncaughtException', onBug);
   // Node would listen for a debugger.
   const onReopen = (): void => supervisor.reopenLogs();
   process.on('SIGUSR1', onReopen);
@@ -51,7 +66,7 @@ export async function serve(
   manager?.startWatchdog(() => supervisor.isHealthy);
   try {
     await supervisor.stopped;
-    return 0;
+    return hasFailed ? 1 : 0;
   } catch {
     return 1;
   } finally {
@@ -60,5 +75,6 @@ export async function serve(
     process.off('SIGHUP', onHangUp);
     process.off('SIGTERM', onSignal);
     process.off('SIGINT', onSignal);
+    process.off('uncaughtException', onBug);
   }
 }

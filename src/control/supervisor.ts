@@ -163,6 +163,12 @@ export class Supervisor {
     await this.stopped;
   }
 
+  /** A bug of the control thread: says so, and ends every flow with a reset. */
+  async fail(error: unknown): Promise<void> {
+    this.site.sink.logger.fatal({ err: error }, 'the control thread has failed: ending');
+    await this.close();
+  }
+
   /** Ends every flow with a reset, now. */
   async close(): Promise<void> {
     this.isEnding = true;
