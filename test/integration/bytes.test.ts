@@ -5,7 +5,7 @@ import { hardFileLimit, missingFiles, testWith } from '../support/capability.js'
 import { sleep } from '../support/deadline.js';
 import { standin } from '../support/headgate.js';
 import { echo, sink, source } from '../support/origin.js';
-import type { Peer } from '../support/peer.js';
+import { type Peer, passStream } from '../support/peer.js';
 import { Rig } from '../support/rig.js';
 
 const KiB = 1024;
@@ -84,10 +84,8 @@ t.test('bytes: different streams in both directions at once', { timeout: 60_000 
   const rig = await Rig.start(t);
   const { client, upstream } = await rig.pair();
   const transfers = Promise.all([
-    client.sendStream(up, length).then(() => client.end()),
-    upstream.sendStream(down, length).then(() => upstream.end()),
-    upstream.receiveStream(up, length).then(() => upstream.receiveEnd()),
-    client.receiveStream(down, length).then(() => client.receiveEnd()),
+    passStream(client, upstream, up, length),
+    passStream(upstream, client, down, length),
   ]);
   await rig.within(50_000, 'both directions', transfers);
   const [flow] = await rig.headgate.flowsEnded(1);

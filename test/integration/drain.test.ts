@@ -5,7 +5,7 @@ import { ByteStream } from '../support/bytes.js';
 import { sleep, until } from '../support/deadline.js';
 import { standin, startHeadgate } from '../support/headgate.js';
 import { echo } from '../support/origin.js';
-import { Peer } from '../support/peer.js';
+import { Peer, passStream } from '../support/peer.js';
 import { type Pair, Rig, temporaryDirectory } from '../support/rig.js';
 
 const MiB = 1 << 20;
@@ -46,14 +46,8 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       await sleep(300);
       t.equal(rig.headgate.exited, undefined, 'it runs as long as there are flows');
       const finishing = pairs.map(async ({ client, upstream }) => {
-        await Promise.all([
-          client.sendStream(up, 4 * MiB).then(() => client.end()),
-          upstream.receiveStream(up, 4 * MiB).then(() => upstream.receiveEnd()),
-        ]);
-        await Promise.all([
-          upstream.sendStream(down, 4 * MiB).then(() => upstream.end()),
-          client.receiveStream(down, 4 * MiB).then(() => client.receiveEnd()),
-        ]);
+        await passStream(client, upstream, up, 4 * MiB);
+        await passStream(upstream, client, down, 4 * MiB);
       });
       await rig.within(10_000, 'the flows', Promise.all(finishing));
       t.strictSame(await rig.within(1_000, 'the exit', rig.headgate.exit), cleanExit);

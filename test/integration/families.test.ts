@@ -1,6 +1,7 @@
 // IPv4, IPv6, unix sockets with a path and abstract ones: each as listener in front of each as upstream.
 import t from 'tap';
 import { ByteStream } from '../support/bytes.js';
+import { passStream } from '../support/peer.js';
 import { Rig, temporaryDirectory } from '../support/rig.js';
 
 const MiB = 1 << 20;
@@ -27,12 +28,10 @@ for (const [listenName, listenAt, printed] of families) {
       t.match(rig.headgate.address, printed, `prints ${rig.headgate.address}`);
       for (const length of [0, 10, 4 * MiB]) {
         const { client, upstream } = await rig.pair();
-        const uploading = client.sendStream(up, length).then(() => client.end());
-        const uploaded = upstream.receiveStream(up, length).then(() => upstream.receiveEnd());
-        await rig.within(5_000, `${length} bytes up`, Promise.all([uploading, uploaded]));
-        const downloading = upstream.sendStream(down, length).then(() => upstream.end());
-        const downloaded = client.receiveStream(down, length).then(() => client.receiveEnd());
-        await rig.within(5_000, `${length} bytes down`, Promise.all([downloading, downloaded]));
+        const uploading = passStream(client, upstream, up, length);
+        await rig.within(5_000, `${length} bytes up`, uploading);
+        const downloading = passStream(upstream, client, down, length);
+        await rig.within(5_000, `${length} bytes down`, downloading);
       }
       await simultaneous(rig);
       for (const flow of await rig.headgate.flowsEnded(4)) t.match(flow, { close: 'done' });
@@ -47,10 +46,8 @@ async function simultaneous(rig: Rig): Promise<void> {
   const pace = { everyBytes: 512 * 1024, pauseMs: 5 };
   const { client, upstream } = await rig.pair();
   const transfers = Promise.all([
-    client.sendStream(up, length).then(() => client.end()),
-    upstream.sendStream(down, length).then(() => upstream.end()),
-    upstream.receiveStream(up, length, pace).then(() => upstream.receiveEnd()),
-    client.receiveStream(down, length, pace).then(() => client.receiveEnd()),
+    passStream(client, upstream, up, length, pace),
+    passStream(upstream, client, down, length, pace),
   ]);
   await rig.within(10_000, 'both directions at once', transfers);
 }

@@ -2,6 +2,7 @@
 import t from 'tap';
 import { ByteStream } from '../support/bytes.js';
 import { sleep } from '../support/deadline.js';
+import { passStream } from '../support/peer.js';
 import { type Pair, Rig } from '../support/rig.js';
 
 const MiB = 1 << 20;
@@ -33,9 +34,8 @@ t.test('half-close: the server ends first and still gets the request', timeout, 
   t.equal((await rig.within(1_000, 'the greeting', client.receive(8))).toString(), 'greeting');
   await rig.within(500, "the server's FIN", client.receiveEnd());
   await sleep(300);
-  const sending = client.sendStream(up, 16 * MiB).then(() => client.end());
-  const receiving = upstream.receiveStream(up, 16 * MiB).then(() => upstream.receiveEnd());
-  await rig.within(10_000, 'the upload', Promise.all([sending, receiving]));
+  const sending = passStream(client, upstream, up, 16 * MiB);
+  await rig.within(10_000, 'the upload', sending);
   t.match(await rig.headgate.flowsEnded(1), [{ bytes_up: 16 * MiB, bytes_down: 8, close: 'done' }]);
   await rig.finish(t);
 });
@@ -45,10 +45,8 @@ t.test('half-close: both end at the same moment', timeout, async (t) => {
     const rig = await Rig.start(t);
     const { client, upstream } = await rig.pair();
     const transfers = Promise.all([
-      client.sendStream(up, length).then(() => client.end()),
-      upstream.sendStream(down, length).then(() => upstream.end()),
-      upstream.receiveStream(up, length).then(() => upstream.receiveEnd()),
-      client.receiveStream(down, length).then(() => client.receiveEnd()),
+      passStream(client, upstream, up, length),
+      passStream(upstream, client, down, length),
     ]);
     await rig.within(5_000, `${length} bytes each way and FIN`, transfers);
     t.match(await rig.headgate.flowsEnded(1), [{ bytes_up: length, bytes_down: length }]);
@@ -127,10 +125,8 @@ t.test('half-close: both directions behind slow readers at once', timeout, async
   const rig = await Rig.start(t);
   const { client, upstream } = await rig.pair();
   const transfers = Promise.all([
-    client.sendStream(up, length).then(() => client.end()),
-    upstream.sendStream(down, length).then(() => upstream.end()),
-    upstream.receiveStream(up, length, pace).then(() => upstream.receiveEnd()),
-    client.receiveStream(down, length, pace).then(() => client.receiveEnd()),
+    passStream(client, upstream, up, length, pace),
+    passStream(upstream, client, down, length, pace),
   ]);
   await rig.within(15_000, 'both directions', transfers);
   t.match(await rig.headgate.flowsEnded(1), [{ bytes_up: length, bytes_down: length }]);

@@ -6,7 +6,7 @@ import { findProgram, missingProgram, missingRoot, testWith } from '../support/c
 import { sleep, until } from '../support/deadline.js';
 import { programPath } from '../support/headgate.js';
 import { echo } from '../support/origin.js';
-import type { Peer } from '../support/peer.js';
+import { type Peer, passStream } from '../support/peer.js';
 import { Program, withoutLoader } from '../support/program.js';
 import { Rig } from '../support/rig.js';
 
@@ -233,10 +233,8 @@ async function exactTransfers(t: Test, rig: Rig): Promise<void> {
   for (let round = 0; round < 2; round++) {
     const { client, upstream } = await rig.pair();
     const transfers = Promise.all([
-      client.sendStream(stream, length).then(() => client.end()),
-      upstream.sendStream(stream, length).then(() => upstream.end()),
-      upstream.receiveStream(stream, length).then(() => upstream.receiveEnd()),
-      client.receiveStream(stream, length).then(() => client.receiveEnd()),
+      passStream(client, upstream, stream, length),
+      passStream(upstream, client, stream, length),
     ]);
     await rig.within(15_000, 'both directions', transfers);
   }

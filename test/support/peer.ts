@@ -192,3 +192,17 @@ export class Peer {
     this.socket.destroy();
   }
 }
+
+/** `from` sends `length` bytes of a stream and then a FIN; `to` gets every one of them, and the FIN. */
+export async function passStream(
+  from: Peer,
+  to: Peer,
+  stream: ByteStream,
+  length: number,
+  pace?: Pace,
+): Promise<void> {
+  await Promise.all([
+    from.sendStream(stream, length).then(() => from.end()),
+    to.receiveStream(stream, length, pace).then(() => to.receiveEnd()),
+  ]);
+}
