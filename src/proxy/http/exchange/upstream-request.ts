@@ -23,14 +23,13 @@ const upgrade: RequestDelivery = { isUpgrade: true, dropsExpect: false };
 const unasking: RequestDelivery = { isUpgrade: false, dropsExpect: true };
 
 /** RFC 9110 §9.2.2: done twice, it comes to the same. */
-const idempotent: ReadonlySet<Method> = new Set([
-  Method.GET,
-  Method.HEAD,
-  Method.PUT,
-  Method.DELETE,
-  Method.OPTIONS,
-  Method.TRACE,
-]);
+const idempotentBits =
+  (1 << Method.GET) |
+  (1 << Method.HEAD) |
+  (1 << Method.PUT) |
+  (1 << Method.DELETE) |
+  (1 << Method.OPTIONS) |
+  (1 << Method.TRACE);
 
 /**
  * A request on its way to an endpoint. Its head, and as much of its body as came with it, are kept in
@@ -93,7 +92,7 @@ export class UpstreamRequest {
     const { body, room } = this;
     const { request: head } = room;
     this.headBytes = head.end - head.start;
-    this.isIdempotent = idempotent.has(head.method);
+    this.isIdempotent = ((1 << head.method) & idempotentBits) !== 0;
     this.wasSent = false;
     this.isAbandoned = false;
     this.bodyStart = head.end;

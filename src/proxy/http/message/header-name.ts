@@ -71,11 +71,6 @@ export const HeaderName = {
 } as const;
 export type HeaderName = (typeof HeaderName)[keyof typeof HeaderName];
 
-/** Bytes of the longest. */
-export const HEADER_NAME_BYTES_MAX = Math.max(
-  ...Object.keys(HeaderName).map((name) => name.length),
-);
-
 /** Names up to this one change how a message is read; the parser looks at their values at once. */
 export const LAST_FRAMING_NAME = HeaderName.expect;
 
@@ -83,6 +78,10 @@ export const LAST_FRAMING_NAME = HeaderName.expect;
 export const headerNames: readonly string[] = Object.keys(HeaderName).map((key) =>
   key === 'other' ? '' : key.replaceAll('_', '-'),
 );
+
+/** Bytes of each name, by number, and of the longest. */
+export const headerNameBytes = Uint8Array.from(headerNames, (name) => name.length);
+export const HEADER_NAME_BYTES_MAX = Math.max(...headerNameBytes);
 
 const SLOTS = 1024;
 const SLOT_MASK = SLOTS - 1;

@@ -4,6 +4,7 @@ import { readContentLength } from './content-length.js';
 import {
   HEADER_NAME_BYTES_MAX,
   HeaderName,
+  headerNameBytes,
   headerNameOf,
   headerNames,
   LAST_FRAMING_NAME,
@@ -240,7 +241,7 @@ export abstract class MessageHead {
     for (let slot = 0; ; slot += STRIDE) {
       const nameAt = at;
       const id = this.knownName(bytes, at, end);
-      if (id !== HeaderName.other) at += headerNames[id]!.length;
+      if (id !== HeaderName.other) at += headerNameBytes[id]!;
       else while (at < end && isToken[bytes[at]!] === 1) at++;
       if (at === end) return PARTIAL;
       if (bytes[at] !== COLON || at === nameAt) {
@@ -285,7 +286,8 @@ export abstract class MessageHead {
     // The empty line has none, and nothing behind it is to be searched.
     if (at === end || bytes[at] === CR) return HeaderName.other;
     const { view } = this;
-    const limit = Math.min(end, at + HEADER_NAME_BYTES_MAX + 1);
+    const reach = at + HEADER_NAME_BYTES_MAX + 1;
+    const limit = reach < end ? reach : end;
     const colonAt = findColon(view, at, limit);
     return colonAt === limit ? HeaderName.other : headerNameOf(view, at, colonAt);
   }
