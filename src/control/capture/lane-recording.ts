@@ -30,7 +30,8 @@ export class LaneRecording implements LaneListener {
   readonly reader: LaneReader;
   /** Its worker is gone: when it is empty it is over. */
   isRetired = false;
-  private readonly flows = new Map<number, RecordedFlow>();
+  /** By slot. */
+  private readonly flows: (RecordedFlow | undefined)[] = [];
   /** Slots of flows with messages that wait to be written. */
   private readonly unsettled = new Set<number>();
 
@@ -52,20 +53,20 @@ export class LaneRecording implements LaneListener {
       return;
     }
     const writer = new FlowWriter(room.writer, store, note, timeMs);
-    this.flows.set(slot, { sequence, writer });
+    this.flows[slot] = { sequence, writer };
     room.begun(writer);
     writer.begin(room.process);
     this.look(slot);
   }
 
   copied(slot: number, direction: number, address: number, length: number, timeMs: number): void {
-    this.flows.get(slot)?.writer.copied(direction === 0, address, length, timeMs);
+    this.flows[slot]?.writer.copied(direction === 0, address, length, timeMs);
     this.unsettled.add(slot);
     this.look(slot);
   }
 
   spliced(slot: number, direction: number, pipe: Pipe, length: number, timeMs: number): void {
-    this.flows.get(slot)?.writer.spliced(direction === 0, pipe, length, timeMs);
+    this.flows[slot]?.writer.spliced(direction === 0, pipe, length, timeMs);
     this.look(slot);
   }
 
@@ -74,10 +75,10 @@ export class LaneRecording implements LaneListener {
   }
 
   end(slot: number, { incomplete, close, timeMs, ...counts }: LaneEnd): void {
-    const flow = this.flows.get(slot);
+    const flow = this.flows[slot];
     // It was begun before another capture thread, which had its record ended, or never could be.
     if (flow === undefined) return;
-    this.flows.delete(slot);
+    this.flows[slot] = undefined;
     this.conclude(flow.writer, timeMs, incompleteReasons[incomplete]!, {
       client_bytes: counts.clientBytes,
       upstream_bytes: counts.upstreamBytes,
@@ -86,7 +87,7 @@ export class LaneRecording implements LaneListener {
   }
 
   onException(slot: number, error: unknown): void {
-    const flow = this.flows.get(slot);
+    const flow = this.flows[slot];
     flow?.writer.fail('disk_error');
     this.look(slot);
     this.room.complain(flow?.writer.id ?? '', 'disk_error', String(error));
@@ -96,7 +97,7 @@ export class LaneRecording implements LaneListener {
   take(most: number): number {
     const taken = this.reader.take(most);
     for (const slot of this.unsettled) {
-      this.flows.get(slot)?.writer.settle();
+      this.flows[slot]?.writer.settle();
       this.look(slot);
     }
     this.unsettled.clear();
@@ -105,25 +106,28 @@ export class LaneRecording implements LaneListener {
 
   /** Writes the lines that wait. */
   flush(): void {
-    for (const slot of this.flows.keys()) {
-      this.flows.get(slot)!.writer.flush();
+    for (const [slot, flow] of this.flows.entries()) {
+      if (flow === undefined) continue;
+      flow.writer.flush();
       this.look(slot);
     }
   }
 
   /** Nothing more comes: flows that have not ended do so now. */
   abandon(reason: IncompleteReason): void {
-    for (const { writer } of this.flows.values()) {
+    for (const flow of this.flows) {
+      if (flow === undefined) continue;
+      const { writer } = flow;
       const { clientBytes, upstreamBytes, lastMs } = writer;
       const facts = { client_bytes: clientBytes, upstream_bytes: upstreamBytes };
       this.conclude(writer, lastMs, reason, facts);
     }
-    this.flows.clear();
+    this.flows.length = 0;
   }
 
   /** A flow that cannot be written need not be captured. */
   private look(slot: number): void {
-    const flow = this.flows.get(slot);
+    const flow = this.flows[slot];
     if (flow === undefined || flow.writer.incomplete === 'none') return;
     this.reader.fail(slot, flow.sequence);
     this.room.complain(flow.writer.directory, flow.writer.incomplete);
