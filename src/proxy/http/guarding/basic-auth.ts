@@ -43,6 +43,8 @@ export class BasicAuth {
   check(head: RequestHead, nowMs: number): Refusal {
     const index = head.find(HeaderName.authorization);
     if (index < 0) return Refusal.unauthorized;
+    // The endpoint might believe the other one.
+    if (head.find(HeaderName.authorization, index + 1) >= 0) return Refusal.unauthorized;
     const sent = head.value(index);
     const digest = createHmac('sha256', secret).update(sent, 'latin1').digest('base64');
     let isRight = this.remembered.get(digest);
@@ -76,7 +78,8 @@ function readCredentials(value: string): { name: string; password: Buffer } | un
   if (encoded === undefined) return undefined;
   const bytes = Buffer.from(encoded, 'base64');
   const colon = bytes.indexOf(0x3a);
-  if (colon < 0) return undefined;
+  // Control characters are in neither (RFC 7617 §2); to PBKDF2, NULs at the end of a password are nothing.
+  if (colon < 0 || bytes.some((byte) => byte < 0x20 || byte === 0x7f)) return undefined;
   return { name: bytes.toString('utf8', 0, colon), password: bytes.subarray(colon + 1) };
 }
 

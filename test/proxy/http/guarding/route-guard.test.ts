@@ -118,6 +118,9 @@ t.test('guard: passwords', async (t) => {
   t.equal(enter(basic('alice')), Refusal.unauthorized);
   t.equal(enter('GET /\nAuthorization: Bearer x'), Refusal.unauthorized);
   t.equal(enter('GET /\nAuthorization: Basic !'), Refusal.unauthorized);
+  t.equal(enter(basic('alice:wonder:land é\0')), Refusal.unauthorized, 'not the same to us');
+  const right = basic('alice:wonder:land é');
+  t.equal(enter(`${right}\nAuthorization: Basic eDp5`), Refusal.unauthorized, 'two of them');
 });
 
 t.test(
