@@ -49,9 +49,7 @@ export class FlowShadow extends Shadow implements EventHandler {
 
   protected connected(): Transport {
     this.transport = this.dial.transport!;
-    // Where it is refused there are more events, and nothing else.
-    const { SOL_SOCKET, SO_RCVLOWAT } = SocketOption;
-    setOption(this.room.kernel, this.transport.fd, SOL_SOCKET, SO_RCVLOWAT, WAKE_BYTES);
+    if (this.dial.tls === undefined) this.letAnswersWait(this.transport.fd);
     if (this.isFlowOver) this.startDeadline();
     return this.transport;
   }
@@ -95,6 +93,13 @@ export class FlowShadow extends Shadow implements EventHandler {
     this.room.clock.forget(transport.fd);
     if (isOrderly) transport.close();
     else transport.reset();
+  }
+
+  /** Not with TLS: the kernel's reads records as they arrive, and would be told of them late. */
+  private letAnswersWait(fd: number): void {
+    const { SOL_SOCKET, SO_RCVLOWAT } = SocketOption;
+    // Where it is refused there are more events, and nothing else.
+    setOption(this.room.kernel, fd, SOL_SOCKET, SO_RCVLOWAT, WAKE_BYTES);
   }
 
   /** Both have said their last: with TLS ours may still wait for room. */
