@@ -3,7 +3,7 @@ import { connect } from 'node:tls';
 import { ByteStream } from '#test/support/bytes.js';
 import { missingProgram, testWith } from '#test/support/capability.js';
 import { startConfigured } from '#test/support/configured.js';
-import { sleep, until, within } from '#test/support/deadline.js';
+import { within } from '#test/support/deadline.js';
 import { Origin } from '#test/support/origin.js';
 import { Peer } from '#test/support/peer.js';
 import { authority, certificate, kit } from '#test/support/tls-kit.js';
@@ -40,15 +40,8 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
         // The reader does not begin: what has left its writer comes to a stop.
         reads.socket.pause();
         const residentBefore = headgate.residentBytes();
-        const written = () => writes.socket.bytesWritten - writes.socket.writableLength;
         const sent = writes.sendStream(stream, length).then(() => writes.end());
-        let last = -1;
-        await until(30_000, 'the writer is held up', async () => {
-          const before = last;
-          last = written();
-          await sleep(200);
-          return last > 0 && before === last;
-        });
+        const last = await writes.heldUp();
         t.ok(last < length - 8 * MiB, `${reader}: ${last} of ${length} bytes were taken`);
         const grownMiB = (headgate.residentBytes() - residentBefore) / MiB;
         t.ok(grownMiB < 24, `${reader}: ${grownMiB.toFixed(1)} MiB more memory`);

@@ -3,7 +3,7 @@
 import type net from 'node:net';
 import { connectTo } from './address.js';
 import type { ByteStream } from './bytes.js';
-import { sleep } from './deadline.js';
+import { sleep, until } from './deadline.js';
 import { socketError } from './socket-calls.js';
 
 /** How the other side ended its direction: in order, or not. */
@@ -165,6 +165,19 @@ export class Peer {
       if (this.#closed) throw new Error('write to a closed socket');
       await this.#change();
     }
+  }
+
+  /** Waits until what has left for the other side comes to a stop, as nobody reads it. @returns bytes that left */
+  async heldUp(): Promise<number> {
+    const written = () => this.socket.bytesWritten - this.socket.writableLength;
+    let last = -1;
+    await until(30_000, 'the writer is held up', async () => {
+      const before = last;
+      last = written();
+      await sleep(200);
+      return last > 0 && before === last;
+    });
+    return last;
   }
 
   /** Writes bytes [from, from + length) of `stream`, as fast as they are taken unless paced. */

@@ -1,7 +1,7 @@
 // How flows end and wait: half closed by either side, behind a reader that is slow; to endpoints in the clear and by TLS.
 import { ByteStream } from '#test/support/bytes.js';
 import { missingProgram } from '#test/support/capability.js';
-import { sleep, until, within } from '#test/support/deadline.js';
+import { sleep, within } from '#test/support/deadline.js';
 import { begin, dialPeer, down, swap, up, upstreamKinds } from '#test/support/suite-flow.js';
 import { place } from '#test/support/tls-place.js';
 import { suiteTest, versions } from '#test/support/tls-suite.js';
@@ -86,15 +86,8 @@ for (const version of versions) {
           const [reads, writes] = reader === 'client' ? [client, upstream] : [upstream, client];
           // The reader does not begin: what has left its writer comes to a stop.
           reads.socket.pause();
-          const written = () => writes.socket.bytesWritten - writes.socket.writableLength;
           const sent = writes.sendStream(down, length).then(() => writes.end());
-          let last = -1;
-          await until(30_000, 'the writer is held up', async () => {
-            const before = last;
-            last = written();
-            await sleep(200);
-            return last > 0 && before === last;
-          });
+          const last = await writes.heldUp();
           t.ok(last < length - 8 * MiB, `${reader}: ${last} of ${length} bytes were taken`);
           const { pipe_capacity_bytes } = proxy.stats().totals;
           t.ok(pipe_capacity_bytes <= 2 * MiB, `${pipe_capacity_bytes} bytes of pipes`);

@@ -12,6 +12,7 @@ import {
 import { KernelTlsEmulation } from '#test/support/kernel-tls-emulation.js';
 import { payload } from '#test/support/random.js';
 import { pause, type SocketKit, socketTest } from '#test/support/socket-kit.js';
+import { pass } from '#test/support/tls-message.js';
 import { clientContext, serverContexts, TlsPair } from '#test/support/tls-pair.js';
 
 const { TLS_TX, TLS_RX } = TlsOption;
@@ -41,28 +42,6 @@ function connect(kit: SocketKit, context: ClientContext, missing: number): Ends 
   const server = takeOver(pair.server, 'off', false).transport!;
   contexts.release();
   return { client: taken.transport!, server, emulation, isResumed };
-}
-
-/** One message. @returns what arrived */
-function pass(from: TlsTransport, to: TlsTransport, bytes: Buffer): Buffer {
-  const chunks: Buffer[] = [];
-  let sent = 0;
-  let received = 0;
-  for (let turn = 0; turn < 2000 && received < bytes.length; turn++) {
-    const part = bytes.copy(memory.bytes, 0, sent);
-    from.notice(EVENTS);
-    const written = part === 0 ? 0 : from.write(memory.address, part);
-    if (written === Outcome.Failed) throw new Error(`write: ${from.errno} ${from.failure}`);
-    sent += Math.max(0, written);
-    to.notice(EVENTS);
-    const read = to.read(memory.address, memory.byteLength);
-    if (read === Outcome.Eof || read === Outcome.Failed) throw new Error(`read: ${to.failure}`);
-    if (read > 0) {
-      chunks.push(Buffer.from(memory.bytes.subarray(0, read)));
-      received += read;
-    } else pause(1);
-  }
-  return Buffer.concat(chunks);
 }
 
 for (const [what, missing, outcome] of [

@@ -1,24 +1,9 @@
-import koffi from 'koffi';
 import t from 'tap';
 import { NativeMemory, Outcome } from '#src/splice/index.js';
 import { TlsVersion } from '#src/tls/index.js';
+import { allocated, mallinfo } from '#test/support/mallinfo.js';
 import { pause, SocketKit } from '#test/support/socket-kit.js';
 import { clientContext, serverContexts, TlsPair } from '#test/support/tls-pair.js';
-
-// mallinfo2(3), as in memory.test.ts.
-const fields = ['arena', 'ordblks', 'smblks', 'hblks', 'hblkhd', 'usmblks', 'fsmblks', 'uordblks'];
-const Mallinfo = koffi.struct(
-  'IdleMallinfo',
-  Object.fromEntries([...fields, 'fordblks', 'keepcost'].map((name) => [name, 'size_t'])),
-);
-const mallinfo = (() => {
-  try {
-    return koffi.load(null).func('mallinfo2', Mallinfo, []);
-  } catch {
-    return undefined;
-  }
-})();
-const allocated = (): number => mallinfo!().uordblks + mallinfo!().hblkhd;
 
 const memory = new NativeMemory(100_000);
 const PAIRS = 100;

@@ -15,7 +15,8 @@ import {
 } from '#src/tls/index.js';
 import { type EmulationOptions, KernelTlsEmulation } from '#test/support/kernel-tls-emulation.js';
 import { payload } from '#test/support/random.js';
-import { pause, type SocketKit, socketTest } from '#test/support/socket-kit.js';
+import { type SocketKit, socketTest } from '#test/support/socket-kit.js';
+import { pass } from '#test/support/tls-message.js';
 import { clientContext, serverContexts, TlsPair } from '#test/support/tls-pair.js';
 
 const { Tls12, Tls13 } = TlsVersion;
@@ -57,28 +58,6 @@ function connect(kit: SocketKit, context: ClientContext, options: Options = {}):
   const server = takeOver(pair.server, 'off', false).transport!;
   contexts.release();
   return { client, server, emulation, ssl, isResumed };
-}
-
-/** One message. @returns what arrived */
-function pass(from: TlsTransport, to: TlsTransport, bytes: Buffer): Buffer {
-  const chunks: Buffer[] = [];
-  let sent = 0;
-  let received = 0;
-  for (let turn = 0; turn < 2000 && received < bytes.length; turn++) {
-    const part = bytes.copy(memory.bytes, 0, sent);
-    from.notice(EVENTS);
-    const written = part === 0 ? 0 : from.write(memory.address, part);
-    if (written === Outcome.Failed) throw new Error(`write: ${from.errno}`);
-    sent += Math.max(0, written);
-    to.notice(EVENTS);
-    const read = to.read(memory.address, memory.byteLength);
-    if (read === Outcome.Eof || read === Outcome.Failed) throw new Error(`read: ${to.failure}`);
-    if (read > 0) {
-      chunks.push(Buffer.from(memory.bytes.subarray(0, read)));
-      received += read;
-    } else pause(1);
-  }
-  return Buffer.concat(chunks);
 }
 
 function close({ client, server }: Ends): void {

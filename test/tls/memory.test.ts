@@ -1,26 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import koffi from 'koffi';
 import t from 'tap';
 import { NativeMemory, Outcome } from '#src/splice/index.js';
 import { TlsVersion } from '#src/tls/index.js';
 import { descriptors } from '#test/support/descriptors.js';
+import { allocated, mallinfo } from '#test/support/mallinfo.js';
 import { SocketKit } from '#test/support/socket-kit.js';
 import { certificate } from '#test/support/tls-kit.js';
 import { clientContext, serverContexts, TlsPair } from '#test/support/tls-pair.js';
-
-// mallinfo2(3): what OpenSSL has from malloc and did not give back, to the byte; V8's heap is elsewhere.
-const fields = ['arena', 'ordblks', 'smblks', 'hblks', 'hblkhd', 'usmblks', 'fsmblks', 'uordblks'];
-const Mallinfo = koffi.struct(
-  Object.fromEntries([...fields, 'fordblks', 'keepcost'].map((name) => [name, 'size_t'])),
-);
-const mallinfo = (() => {
-  try {
-    return koffi.load(null).func('mallinfo2', Mallinfo, []);
-  } catch {
-    return undefined;
-  }
-})();
-const allocated = (): number => mallinfo!().uordblks + mallinfo!().hblkhd;
 
 const memory = new NativeMemory(1024);
 

@@ -7,8 +7,7 @@ import {
 } from '../../splice/index.js';
 import { Counter } from '../counters.js';
 import type { PathTaken } from '../flow/index.js';
-import type { BodySource } from '../http/exchange/index.js';
-import { RelayResult } from '../http/exchange/index.js';
+import { type BodySource, RelayResult } from '../http/exchange/index.js';
 import type { WorkerRoom } from '../room.js';
 import type { ByteRange } from './byte-ranges.js';
 import type { OpenFile } from './open-file.js';

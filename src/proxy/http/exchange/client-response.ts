@@ -77,12 +77,8 @@ export class ClientResponse {
   /** The request goes to an endpoint: notes what the answer will need of it. */
   prepare(route: HttpRoute, policy: HttpPolicy): void {
     const { writer, buffers } = this.room;
-    const { output } = buffers;
     this.route = route;
-    this.notes = route.response.prepare(
-      policy,
-      writer.begin(output.bytes, output.start, output.end),
-    );
+    this.notes = route.response.prepare(policy, writer.beginIn(buffers.output));
   }
 
   /** Bytes of it that went to the client, heads and body. */
@@ -289,8 +285,7 @@ export class ClientResponse {
     notes?: ResponseNotes,
   ): number {
     const { room } = this;
-    const { output } = room.buffers;
-    const writer = room.writer.begin(output.bytes, output.start, output.end);
+    const writer = room.writer.beginIn(room.buffers.output);
     this.route!.response.write(room.response, { connection, dropsChunked }, writer, notes);
     if (writer.isFull) return -1;
     this.headBytes += writer.length;

@@ -42,8 +42,7 @@ export class LocalAnswer {
     this.begin();
     const bodyBytes = answer.bodyBytes(policy);
     const memory = buffers.takeFor(bodyBytes + ANSWER_HEAD_BYTES);
-    writer.begin(memory.bytes, memory.start, memory.end);
-    answer.write(policy, response.connectionLine, wallMs, writer);
+    answer.write(policy, response.connectionLine, wallMs, writer.beginIn(memory));
     if (writer.isFull) {
       buffers.give(memory);
       exchange.afterResponse(this.sendError(500, '', undefined));
@@ -64,8 +63,7 @@ export class LocalAnswer {
     this.begin();
     const memory = buffers.takeFor(ANSWER_HEAD_BYTES);
     const line = response.connectionLine;
-    writer.begin(memory.bytes, memory.start, memory.end);
-    answer.writeHead(connection.service.policy, line, wallMs, writer);
+    answer.writeHead(connection.service.policy, line, wallMs, writer.beginIn(memory));
     if (writer.isFull) {
       buffers.give(memory);
       body?.release();

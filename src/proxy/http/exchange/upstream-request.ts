@@ -227,7 +227,7 @@ export class UpstreamRequest {
   ): NativeMemory {
     const { room } = this;
     const memory = room.buffers.takeFor(this.headBytes + GROWTH_BYTES + this.bodyTaken);
-    const writer = room.writer.begin(memory.bytes, memory.start, memory.end);
+    const writer = room.writer.beginIn(memory);
     rewriter.write(policy, delivery, writer);
     const bodyEnd = this.bodyStart + this.bodyTaken;
     if (bodyEnd > this.bodyStart) writer.copy(intake.buffer!.bytes, this.bodyStart, bodyEnd);

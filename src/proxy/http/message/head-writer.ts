@@ -1,4 +1,4 @@
-import { copyBytes } from '../../../splice/index.js';
+import { copyBytes, type NativeMemory } from '../../../splice/index.js';
 import type { Latin1Buffer } from './latin1-buffer.js';
 
 /** Up to so many bytes a loop is faster than a call that copies: within one Buffer, and from elsewhere. */
@@ -28,6 +28,11 @@ export class HeadWriter {
     this.end = end;
     this.isFull = false;
     return this;
+  }
+
+  /** Writes to all of the memory. */
+  beginIn({ bytes, start, end }: NativeMemory): this {
+    return this.begin(bytes, start, end);
   }
 
   /** Bytes written. */
