@@ -1,4 +1,4 @@
-import { TlsVersion } from './settings.js';
+import { TlsVersion } from './tls-version.js';
 
 /** An AEAD that the kernel's record layer knows, and how its parameters are made. */
 export interface KernelCipher {

@@ -1,4 +1,5 @@
 import { Cmsghdr, Iovec, type Kernel, Msghdr, NativeMemory, Socket } from '../splice/index.js';
+import { RecordType } from './record-type.js';
 
 /** linux/tls.h, linux/socket.h */
 export const TlsOption = {
@@ -7,14 +8,6 @@ export const TlsOption = {
   TLS_RX: 2,
   TLS_SET_RECORD_TYPE: 1,
   TLS_GET_RECORD_TYPE: 2,
-} as const;
-
-/** ContentType (RFC 8446 §5.1). */
-export const RecordType = {
-  ChangeCipherSpec: 20,
-  Alert: 21,
-  Handshake: 22,
-  ApplicationData: 23,
 } as const;
 
 /** Longer messages than an alert come in parts of so many bytes. */

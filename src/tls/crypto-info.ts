@@ -1,5 +1,5 @@
 import type { CipherSuite, KernelCipher } from './cipher-suites.js';
-import { TlsVersion } from './settings.js';
+import { TlsVersion } from './tls-version.js';
 import type { TrafficKey } from './traffic-keys.js';
 
 /** The 8 bytes of a record's sequence number. */

@@ -21,8 +21,8 @@ import { lastErrno, type OpenSsl } from './openssl.js';
 import { takeReason } from './openssl-error.js';
 import type { ServerContexts } from './server-contexts.js';
 import type { SessionSlot } from './session-slot.js';
-import { TlsVersion } from './settings.js';
 import { describeSession, type TlsSession } from './tls-session.js';
+import { TlsVersion } from './tls-version.js';
 import { TrafficSecrets } from './traffic-secrets.js';
 import { UserlandTlsTransport } from './userland-transport.js';
 

@@ -14,7 +14,6 @@ export {
 export { ClientContext } from './client-context.js';
 export type { ContextUse } from './context.js';
 export {
-  RecordType,
   receiveRecord,
   recordContent,
   recordType,
@@ -55,17 +54,17 @@ export {
 export { TlsError } from './openssl-error.js';
 export { PostHandshake, PostHandshakeEvent } from './post-handshake.js';
 export { RecordSealer, SEALED_CONTENT_MAX, sealedRecord } from './record-sealer.js';
+export { RecordType } from './record-type.js';
 export { type RevocationListFacts, readRevocationDates } from './revocation-list.js';
 export { ServerContexts } from './server-contexts.js';
 export { SessionSlot } from './session-slot.js';
-export {
-  type CertificateSettings,
-  type ClientAuthSettings,
-  type ClientTlsSettings,
-  type KernelTls,
-  type ProtocolSettings,
-  type ServerTlsSettings,
-  TlsVersion,
+export type {
+  CertificateSettings,
+  ClientAuthSettings,
+  ClientTlsSettings,
+  KernelTls,
+  ProtocolSettings,
+  ServerTlsSettings,
 } from './settings.js';
 export { type Takeover, takeOver } from './takeover.js';
 export {
@@ -77,6 +76,7 @@ export { TICKET_KEY_BYTES } from './ticket-keys.js';
 export { TlsEnding, tlsEndings } from './tls-ending.js';
 export type { PeerCertificate, TlsSession } from './tls-session.js';
 export type { TlsTransport } from './tls-transport.js';
+export { TlsVersion } from './tls-version.js';
 export {
   nextSecret,
   prf,

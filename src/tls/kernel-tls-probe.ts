@@ -9,7 +9,7 @@ import {
 import { type CipherSuite, type KernelCipher, kernelCiphers } from './cipher-suites.js';
 import { TlsOption } from './control-record.js';
 import { attachKernelTls, installKey, KernelTlsRefusal, keyRefusal } from './kernel-tls.js';
-import { TlsVersion } from './settings.js';
+import { TlsVersion } from './tls-version.js';
 
 /** What the kernel says to one cipher in one version. */
 export interface KernelTlsOffer {

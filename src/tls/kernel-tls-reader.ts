@@ -11,21 +11,16 @@ import {
 } from '../splice/index.js';
 import { Alert, AlertLevel } from './alerts.js';
 import type { CipherSuite } from './cipher-suites.js';
-import {
-  RecordType,
-  receiveRecord,
-  recordContent,
-  recordType,
-  TlsOption,
-} from './control-record.js';
+import { receiveRecord, recordContent, recordType, TlsOption } from './control-record.js';
 import type { DirectionKeys } from './direction-keys.js';
 import { receivedAlert } from './handshake-failure.js';
 import { installKey } from './kernel-tls.js';
 import { HandshakeType, PostHandshake, PostHandshakeEvent } from './post-handshake.js';
-import { TlsVersion } from './settings.js';
+import { RecordType } from './record-type.js';
 import { type TicketIntake, TicketOutcome } from './ticket-intake.js';
 import { TlsEnding } from './tls-ending.js';
 import type { ReadingHalf } from './tls-halves.js';
+import { TlsVersion } from './tls-version.js';
 
 const READ_EVENTS = Epoll.EPOLLIN | Epoll.EPOLLRDHUP | Epoll.EPOLLHUP | Epoll.EPOLLERR;
 

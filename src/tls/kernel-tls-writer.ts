@@ -12,10 +12,11 @@ import {
 } from '../splice/index.js';
 import { Alert, AlertLevel } from './alerts.js';
 import type { CipherSuite } from './cipher-suites.js';
-import { RecordType, sendRecord, TlsOption } from './control-record.js';
+import { sendRecord, TlsOption } from './control-record.js';
 import type { DirectionKeys } from './direction-keys.js';
 import { installKey } from './kernel-tls.js';
 import { HandshakeType } from './post-handshake.js';
+import { RecordType } from './record-type.js';
 import { TlsEnding } from './tls-ending.js';
 import type { WritingHalf } from './tls-halves.js';
 

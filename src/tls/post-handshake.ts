@@ -1,4 +1,4 @@
-import { TlsVersion } from './settings.js';
+import { TlsVersion } from './tls-version.js';
 
 /** HandshakeType (RFC 8446 §4, RFC 5246 §7.4), those that may follow a handshake. */
 export const HandshakeType = { HelloRequest: 0, NewSessionTicket: 4, KeyUpdate: 24 } as const;

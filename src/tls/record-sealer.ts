@@ -1,8 +1,8 @@
 import { NativeMemory } from '../splice/index.js';
 import { type KernelCipher, kernelCiphers } from './cipher-suites.js';
 import { Misc } from './constants.js';
-import { RecordType } from './control-record.js';
 import type { OpenSsl } from './openssl.js';
+import { RecordType } from './record-type.js';
 import { type TrafficKey, wipe } from './traffic-keys.js';
 
 const HEADER_BYTES = 5;

@@ -1,5 +1,5 @@
 import type { OpenSsl } from './openssl.js';
-import { TlsVersion } from './settings.js';
+import { TlsVersion } from './tls-version.js';
 
 /** Sessions kept of one endpoint. A server of TLS 1.3 gives two tickets at a time, mostly. */
 const SESSIONS_MAX = 4;

@@ -9,9 +9,10 @@ import { KernelTlsTransport } from './kernel-tls-transport.js';
 import { KernelTlsWriter } from './kernel-tls-writer.js';
 import { OpenSslReader, OpenSslWriter } from './openssl-halves.js';
 import { RecordSealer } from './record-sealer.js';
-import { type KernelTls, TlsVersion } from './settings.js';
+import type { KernelTls } from './settings.js';
 import { TicketIntake } from './ticket-intake.js';
 import type { TlsTransport } from './tls-transport.js';
+import { TlsVersion } from './tls-version.js';
 import { type TrafficKey, tls12Keys, tls13Key, wipe } from './traffic-keys.js';
 
 /** What became of a connection whose handshake is done. */

@@ -1,10 +1,10 @@
 import { NativeMemory } from '../splice/index.js';
 import { type Caller, readAsking } from './callbacks.js';
 import { SslError } from './constants.js';
-import { RecordType } from './control-record.js';
 import { freeConnection } from './free-connection.js';
 import type { OpenSsl } from './openssl.js';
 import { type RecordSealer, sealedRecord } from './record-sealer.js';
+import { RecordType } from './record-type.js';
 import type { SessionSlot } from './session-slot.js';
 
 /** What came of the tickets of a connection. {@link TicketOutcome} is a position among them. */

@@ -3,7 +3,7 @@ import { callbackAddresses } from './callbacks.js';
 import { Control, Misc } from './constants.js';
 import type { OpenSsl } from './openssl.js';
 import { orThrowTls } from './openssl-error.js';
-import { TlsVersion } from './settings.js';
+import { TlsVersion } from './tls-version.js';
 
 /** A key is a name, the secret of an HMAC-SHA-256 and that of an AES-256-CBC (RFC 5077 §4). */
 const NAME_BYTES = 16;

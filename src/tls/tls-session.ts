@@ -2,7 +2,7 @@ import { NativeMemory } from '../splice/index.js';
 import { Misc } from './constants.js';
 import { commonNameText, nameText } from './name-text.js';
 import { type OpenSsl, readString } from './openssl.js';
-import type { TlsVersion } from './settings.js';
+import type { TlsVersion } from './tls-version.js';
 
 /** What a handshake has agreed on. */
 export interface TlsSession {
