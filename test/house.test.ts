@@ -7,6 +7,16 @@ const source = fileURLToPath(new URL('../../src', import.meta.url));
 
 /** Rooms from the roof down: a file may import its own room and those that stand lower. */
 const floors = ['cli', 'control', 'proxy', 'tls', 'splice'];
+/** The rooms of tls, likewise. */
+const tlsFloors = [
+  'handshake',
+  'transport',
+  'contexts',
+  'sessions',
+  'kernel',
+  'openssl',
+  'protocol',
+];
 /** Rooms beside the stairs, and who may come in; `types` may be imported as types only. */
 const besides: Record<string, readonly string[]> = {
   config: ['index.ts', 'cli', 'control', 'config'],
@@ -67,6 +77,19 @@ t.test('house: imports point one way, cli → control → proxy → tls → spli
   }
 });
 
+t.test('house: the rooms of tls stand one upon the other', async (t) => {
+  const floorOf = (path: string) => {
+    const [, room] = /^tls\/(\w+)\//.exec(path) ?? [];
+    if (room === undefined) return -1;
+    t.ok(tlsFloors.includes(room), `tls/${room} has a floor`);
+    return tlsFloors.indexOf(room);
+  };
+  for (const { file, target } of local.filter(({ room }) => room === 'tls')) {
+    if (!target.startsWith('tls/')) continue;
+    if (floorOf(target) < floorOf(file)) t.fail(`${file} imports ${target}`);
+  }
+});
+
 t.test('house: a room is entered by its door, index.ts, except from within', async (t) => {
   for (const { file, target } of local) {
     const room = dirname(target);
@@ -75,9 +98,9 @@ t.test('house: a room is entered by its door, index.ts, except from within', asy
   }
 });
 
-t.test('house: only splice/syscalls.ts and tls/openssl.ts load koffi', async (t) => {
+t.test('house: only splice/syscalls.ts and tls/openssl/openssl.ts load koffi', async (t) => {
   const loaders = imports.filter(({ target }) => target === 'koffi').map(({ file }) => file);
-  const allowed = ['splice/syscalls.ts', 'tls/openssl.ts'];
+  const allowed = ['splice/syscalls.ts', 'tls/openssl/openssl.ts'];
   t.same(
     loaders.filter((file) => !allowed.includes(file)),
     [],
@@ -113,6 +136,13 @@ t.test('house: every room opens with an index.ts that says what it is for', asyn
   for (const room of rooms) {
     const text = readFileSync(join(source, room, 'index.ts'), 'utf8');
     t.ok(text.startsWith('/**'), room);
+  }
+});
+
+t.test('house: no room has become a hall', async (t) => {
+  for (const room of new Set(files.map(dirname))) {
+    const count = files.filter((file) => dirname(file) === room).length;
+    if (count > 40) t.fail(`${room} has ${count} files`);
   }
 });
 

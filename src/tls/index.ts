@@ -2,89 +2,110 @@
  * TLS. The handshake is OpenSSL's, the one inside Node, called in the worker on a non-blocking
  * socket; what follows is the kernel's where it can be (kernel TLS) and OpenSSL's where not. Either
  * way a connection becomes a `Transport`, and callers never ask which kind it is.
+ *
+ * ```
+ *   handshake ──▶ transport ──▶ kernel ──▶ protocol
+ *       │             │                       ▲
+ *       └─▶ contexts ─┴─▶ sessions ─▶ openssl ┘
+ * ```
  */
 
-export { Alert, AlertLevel, alertName } from './alerts.js';
 export {
-  type CipherSuite,
-  type KernelCipher,
-  kernelCiphers,
-  kernelSuite,
-} from './cipher-suites.js';
-export { ClientContext } from './client-context.js';
-export type { ContextUse } from './context.js';
+  type CertificateSettings,
+  type ClientAuthSettings,
+  ClientContext,
+  type ClientTlsSettings,
+  type ContextUse,
+  type KernelTls,
+  type ProtocolSettings,
+  type RevocationListFacts,
+  readRevocationDates,
+  ServerContexts,
+  type ServerTlsSettings,
+} from './contexts/index.js';
 export {
+  Handshake,
+  HandshakeResult,
+  HandshakeState,
+  type PeerCertificate,
+  type Takeover,
+  type TlsRoom,
+  type TlsSession,
+  TrafficSecrets,
+  takeOver,
+} from './handshake/index.js';
+export {
+  attachKernelTls,
+  CRYPTO_INFO_BYTES_MAX,
+  type CryptoInfoLayout,
+  canRenewKernelKeys,
+  cryptoInfoLayout,
+  installKey,
+  type KernelTlsOffer,
+  KernelTlsRefusal,
+  kernelTlsRefusals,
+  keyRefusal,
+  offersKernelTls,
+  probeKernelTls,
   receiveRecord,
   recordContent,
   recordType,
   sendRecord,
   TlsOption,
-} from './control-record.js';
-export {
-  CRYPTO_INFO_BYTES_MAX,
-  type CryptoInfoLayout,
-  cryptoInfoLayout,
   writeCryptoInfo,
-} from './crypto-info.js';
-export { DirectionKeys } from './direction-keys.js';
-export { Handshake, HandshakeResult, HandshakeState, type TlsRoom } from './handshake.js';
-export { type HandshakeFailure, handshakeFailures, receivedAlert } from './handshake-failure.js';
-export {
-  attachKernelTls,
-  installKey,
-  KernelTlsRefusal,
-  kernelTlsRefusals,
-  keyRefusal,
-} from './kernel-tls.js';
-export { offersKernelTls } from './kernel-tls-offer.js';
-export { canRenewKernelKeys, type KernelTlsOffer, probeKernelTls } from './kernel-tls-probe.js';
-export { KernelTlsReader, RECORD_BYTES_MAX } from './kernel-tls-reader.js';
-export { KernelTlsTransport } from './kernel-tls-transport.js';
-export { KernelTlsWriter } from './kernel-tls-writer.js';
+} from './kernel/index.js';
 export {
   bindOpenSsl,
   Callback,
+  type HandshakeFailure,
+  handshakeFailures,
   lastErrno,
   loadOpenSsl,
   type OpenSsl,
   readString,
+  receivedAlert,
   registerCallback,
   type SymbolLibrary,
-} from './openssl.js';
-export { TlsError } from './openssl-error.js';
-export { PostHandshake, PostHandshakeEvent } from './post-handshake.js';
-export { RecordSealer, SEALED_CONTENT_MAX, sealedRecord } from './record-sealer.js';
-export { RecordType } from './record-type.js';
-export { type RevocationListFacts, readRevocationDates } from './revocation-list.js';
-export { ServerContexts } from './server-contexts.js';
-export { SessionSlot } from './session-slot.js';
-export type {
-  CertificateSettings,
-  ClientAuthSettings,
-  ClientTlsSettings,
-  KernelTls,
-  ProtocolSettings,
-  ServerTlsSettings,
-} from './settings.js';
-export { type Takeover, takeOver } from './takeover.js';
+  TlsError,
+} from './openssl/index.js';
 export {
-  TicketIntake,
-  TicketOutcome,
-  ticketOutcomes,
-} from './ticket-intake.js';
-export { TICKET_KEY_BYTES } from './ticket-keys.js';
-export { TlsEnding, tlsEndings } from './tls-ending.js';
-export type { PeerCertificate, TlsSession } from './tls-session.js';
-export type { TlsTransport } from './tls-transport.js';
-export { TlsVersion } from './tls-version.js';
-export {
+  Alert,
+  AlertLevel,
+  alertName,
+  type CipherSuite,
+  DirectionKeys,
+  type KernelCipher,
+  kernelCiphers,
+  kernelSuite,
   nextSecret,
+  PostHandshake,
+  PostHandshakeEvent,
   prf,
+  RECORD_BYTES_MAX,
+  RecordType,
+  TlsVersion,
   type TrafficKey,
   type TrafficKeys,
   tls12Keys,
   tls13Key,
   wipe,
-} from './traffic-keys.js';
-export { TrafficSecrets } from './traffic-secrets.js';
-export { UserlandTlsTransport } from './userland-transport.js';
+} from './protocol/index.js';
+export {
+  RecordSealer,
+  SEALED_CONTENT_MAX,
+  SessionSlot,
+  sealedRecord,
+  TICKET_KEY_BYTES,
+  TicketIntake,
+  TicketOutcome,
+  ticketOutcomes,
+} from './sessions/index.js';
+export {
+  KernelTlsReader,
+  KernelTlsTransport,
+  KernelTlsWriter,
+  TlsEnding,
+  type TlsTransport,
+  tlsEndings,
+  UserlandTlsTransport,
+} from './transport/index.js';

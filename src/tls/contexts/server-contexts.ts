@@ -1,0 +1,228 @@
+import { createHash } from 'node:crypto';
+import type { NativeMemory } from '../../splice/index.js';
+import {
+  CallbackAnswer,
+  ContextFlag,
+  Control,
+  callbackAddresses,
+  loadOpenSsl,
+  Misc,
+  nativeCopy,
+  type OpenSsl,
+  readString,
+  TlsError,
+} from '../openssl/index.js';
+import { TicketKeys } from '../sessions/index.js';
+import { addCertificate, type ContextUse, certificateSubject, createContext } from './context.js';
+import { protocolList } from './protocol-list.js';
+import type { CertificateSettings, ServerTlsSettings } from './settings.js';
+import { setTrust } from './trust.js';
+
+/** Tickets made for a full handshake; OpenSSL's own number is 2, and each costs a record. */
+const TICKETS_PER_HANDSHAKE = 1;
+
+const { SSL_TLSEXT_ERR_OK, SSL_TLSEXT_ERR_ALERT_FATAL, SSL_TLSEXT_ERR_NOACK } = CallbackAnswer;
+
+/**
+ * The contexts of a listener, one for each set of names: chosen while the handshake goes on, as soon
+ * as OpenSSL has read the client's server_name. An exact name wins over a wildcard, which stands for
+ * one label, and the first certificate is for all others.
+ *
+ * A reload makes new ones and releases the old: connections live on with references that OpenSSL
+ * holds, handshakes under way with one that they hold here.
+ */
+export class ServerContexts {
+  readonly openssl: OpenSsl;
+  /** Connections may go on in the kernel. */
+  readonly forKernel: boolean;
+  /** The context every handshake begins with. */
+  readonly initial: number;
+  private readonly contexts: number[] = [];
+  /** Contexts by exact name, or by `.example.com` for `*.example.com`. */
+  private readonly byName = new Map<string, number>();
+  private readonly ticketKeys: TicketKeys;
+  /** ALPN names as on the wire. */
+  private readonly protocols: NativeMemory | undefined;
+  /** OCSP responses by the address of the X509. */
+  private readonly staples = new Map<number, NativeMemory>();
+  private readonly sessionIdContext: NativeMemory;
+  private references = 1;
+
+  /** @throws TlsError saying which certificate or setting is not right, and why */
+  constructor(settings: ServerTlsSettings, use: ContextUse, openssl: OpenSsl = loadOpenSsl()) {
+    this.openssl = openssl;
+    this.forKernel = use.kernel;
+    this.ticketKeys = new TicketKeys(openssl, settings.ticketKeys);
+    this.protocols = settings.alpn.length === 0 ? undefined : protocolList(settings.alpn);
+    this.sessionIdContext = sessionIdContext(settings);
+    try {
+      for (const group of groupsByNames(settings.certificates)) {
+        this.addContext(settings, use, group);
+      }
+    } catch (error) {
+      this.free();
+      throw error;
+    }
+    if (this.contexts.length === 0) throw new TlsError('TLS', 'there is no certificate');
+    this.initial = this.contexts[0]!;
+  }
+
+  /** A handshake begins to use the contexts; its {@link release} is to follow. */
+  retain(): void {
+    this.references++;
+  }
+
+  /** The listener, or a handshake, does not need the contexts any more. */
+  release(): void {
+    this.references--;
+    if (this.references === 0) this.free();
+  }
+
+  /** The context for a name as clients send it. */
+  find(serverName: string): number {
+    const name = serverName.toLowerCase();
+    const exact = this.byName.get(name);
+    if (exact !== undefined) return exact;
+    const dot = name.indexOf('.');
+    const wildcard = dot < 0 ? undefined : this.byName.get(name.slice(dot));
+    return wildcard ?? this.initial;
+  }
+
+  onServerName(ssl: number): number {
+    const { openssl } = this;
+    const name = openssl.SSL_get_servername(ssl, Misc.TLSEXT_NAMETYPE_host_name);
+    if (name === 0) return SSL_TLSEXT_ERR_NOACK;
+    if (this.contexts.length > 1) {
+      const context = this.find(readString(name));
+      if (context !== this.initial) openssl.SSL_set_SSL_CTX(ssl, context);
+    }
+    return SSL_TLSEXT_ERR_OK;
+  }
+
+  onAlpn(out: number, outLength: number, offered: number, offeredBytes: number): number {
+    const { address, byteLength } = this.protocols!;
+    const result = this.openssl.SSL_select_next_proto(
+      out,
+      outLength,
+      address,
+      byteLength,
+      offered,
+      offeredBytes,
+    );
+    // RFC 7301 §3.2: no protocol in common is fatal.
+    const isAgreed = result === CallbackAnswer.OPENSSL_NPN_NEGOTIATED;
+    return isAgreed ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+  }
+
+  onStatusRequest(ssl: number): number {
+    const { openssl } = this;
+    const staple = this.staples.get(openssl.SSL_get_certificate(ssl));
+    if (staple === undefined) return SSL_TLSEXT_ERR_NOACK;
+    // OpenSSL frees what it is given with the connection.
+    const copy = openssl.CRYPTO_malloc(staple.byteLength, null, 0);
+    if (copy === 0) return SSL_TLSEXT_ERR_NOACK;
+    openssl.memcpy(copy, staple.address, staple.byteLength);
+    const command = Control.SSL_CTRL_SET_TLSEXT_STATUS_REQ_OCSP_RESP;
+    openssl.SSL_ctrl(ssl, command, staple.byteLength, copy);
+    return SSL_TLSEXT_ERR_OK;
+  }
+
+  onTicket(
+    ssl: number,
+    name: number,
+    iv: number,
+    cipher: number,
+    mac: number,
+    isWriting: boolean,
+  ): number {
+    return this.ticketKeys.onTicket(ssl, name, iv, cipher, mac, isWriting);
+  }
+
+  private addContext(settings: ServerTlsSettings, use: ContextUse, group: Group): void {
+    const { openssl } = this;
+    const context = createContext(openssl, openssl.TLS_server_method(), settings, use);
+    this.contexts.push(context);
+    for (const { certificate, index } of group) {
+      const subject = certificateSubject(certificate, index);
+      const x509 = addCertificate(openssl, context, certificate, subject);
+      if (certificate.ocsp !== undefined) this.staples.set(x509, nativeCopy(certificate.ocsp));
+    }
+    this.setSessions(context);
+    this.setCallbacks(context);
+    this.setClientAuth(context, settings);
+    for (const name of group[0]!.certificate.names) {
+      const key = name.startsWith('*.') ? name.slice(1) : name;
+      if (!this.byName.has(key)) this.byName.set(key, context);
+    }
+  }
+
+  private setSessions(context: number): void {
+    const { openssl, ticketKeys } = this;
+    const { SSL_SESS_CACHE_OFF, SSL_OP_NO_TICKET } = ContextFlag;
+    // Sessions are in tickets alone: a cache would be one worker's.
+    openssl.SSL_CTX_ctrl(context, Control.SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_OFF, 0);
+    const { address, byteLength } = this.sessionIdContext;
+    openssl.SSL_CTX_set_session_id_context(context, address, byteLength);
+    if (ticketKeys.isEmpty) {
+      openssl.SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+      openssl.SSL_CTX_set_num_tickets(context, 0);
+    } else {
+      ticketKeys.install(context);
+      openssl.SSL_CTX_set_num_tickets(context, TICKETS_PER_HANDSHAKE);
+    }
+  }
+
+  private setCallbacks(context: number): void {
+    const { openssl, protocols, staples } = this;
+    const { servername, alpnSelect, status } = callbackAddresses();
+    const { SSL_CTRL_SET_TLSEXT_SERVERNAME_CB, SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB } = Control;
+    openssl.SSL_CTX_callback_ctrl(context, SSL_CTRL_SET_TLSEXT_SERVERNAME_CB, servername);
+    if (protocols !== undefined) openssl.SSL_CTX_set_alpn_select_cb(context, alpnSelect, 0);
+    if (staples.size > 0) {
+      openssl.SSL_CTX_callback_ctrl(context, SSL_CTRL_SET_TLSEXT_STATUS_REQ_CB, status);
+    }
+    // Parameters for DHE that fit the certificate (SSL_CTX_set_dh_auto(3)).
+    openssl.SSL_CTX_ctrl(context, Control.SSL_CTRL_SET_DH_AUTO, 1, 0);
+  }
+
+  private setClientAuth(context: number, { clientAuth }: ServerTlsSettings): void {
+    if (clientAuth === undefined) return;
+    const { openssl } = this;
+    const { SSL_VERIFY_PEER, SSL_VERIFY_FAIL_IF_NO_PEER_CERT } = ContextFlag;
+    const must = clientAuth.mode === 'require' ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
+    openssl.SSL_CTX_set_verify(context, SSL_VERIFY_PEER | must, 0);
+    openssl.SSL_CTX_set_verify_depth(context, clientAuth.verifyDepth);
+    setTrust(openssl, context, clientAuth, true);
+  }
+
+  private free(): void {
+    for (const context of this.contexts) this.openssl.SSL_CTX_free(context);
+    this.contexts.length = 0;
+    this.ticketKeys.release();
+  }
+}
+
+type Group = readonly { readonly certificate: CertificateSettings; readonly index: number }[];
+
+/** Certificates with equal names go into one context. */
+function groupsByNames(certificates: readonly CertificateSettings[]): Group[] {
+  const groups = new Map<string, Group[number][]>();
+  for (const [index, certificate] of certificates.entries()) {
+    const key = [...certificate.names].sort().join(' ');
+    const group = groups.get(key) ?? [];
+    groups.set(key, group);
+    group.push({ certificate, index });
+  }
+  return [...groups.values()];
+}
+
+/**
+ * Sessions are resumed only where they could have been begun: not those of a listener that asks for
+ * no certificates at one that does, though both may have the same ticket keys. A new revocation list
+ * ends all of them: whoever is on it would get in once more, since nobody looks at it for a resumption.
+ */
+function sessionIdContext({ clientAuth }: ServerTlsSettings): NativeMemory {
+  const text =
+    clientAuth === undefined ? '' : [clientAuth.mode, clientAuth.ca, clientAuth.crl].join('\n');
+  return nativeCopy(createHash('sha256').update(text).digest());
+}

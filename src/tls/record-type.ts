@@ -1,7 +1,0 @@
-/** ContentType (RFC 8446 §5.1). */
-export const RecordType = {
-  ChangeCipherSpec: 20,
-  Alert: 21,
-  Handshake: 22,
-  ApplicationData: 23,
-} as const;
