@@ -1,7 +1,7 @@
 // TLS in the kernel beside TLS in userland, by what does not depend on the machine's speed: system calls, and bytes that
 // enter the process. Where this kernel has no TLS, a kernel that has it is booted as a process for the benchmark.
 import { fileURLToPath } from 'node:url';
-import { tlsMachine } from '#test/support/tls-machine.js';
+import { tlsMachine } from '#test/support/machine/tls-machine.js';
 
 const program = fileURLToPath(new URL('kernel-tls-program.js', import.meta.url));
 const timeoutMs = 300_000;

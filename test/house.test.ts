@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 
 const source = fileURLToPath(new URL('../../src', import.meta.url));
+const tests = fileURLToPath(new URL('../../test', import.meta.url));
 
 /** Rooms from the roof down: a file may import its own room and those that stand lower. */
 const floors = ['cli', 'control', 'proxy', 'tls', 'splice'];
@@ -139,12 +140,40 @@ t.test('house: every room opens with an index.ts that says what it is for', asyn
   }
 });
 
-t.test('house: no room has become a hall', async (t) => {
-  for (const room of new Set(files.map(dirname))) {
-    const count = files.filter((file) => dirname(file) === room).length;
-    if (count > 40) t.fail(`${room} has ${count} files`);
+t.test('house: no room has become a hall, the tests’ neither', async (t) => {
+  for (const root of [source, tests]) {
+    const all = readdirSync(root, { recursive: true }) as string[];
+    const rooms = all
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => dirname(join(root, name)));
+    for (const room of new Set(rooms)) {
+      const count = rooms.filter((other) => other === room).length;
+      if (count > 40) t.fail(`${room} has ${count} files`);
+    }
   }
 });
+
+t.test(
+  'house: what tests stand on is in rooms, as its README lists them from the top down',
+  async (t) => {
+    const support = join(tests, 'support');
+    const readme = readFileSync(join(support, 'README.md'), 'utf8');
+    const listed = [...readme.matchAll(/^\| `([a-z-]+)\/` \|/gm)].map(([, room]) => room!);
+    const names = readdirSync(support, { recursive: true }) as string[];
+    const helpers = names.filter((name) => name.endsWith('.ts'));
+    t.same(new Set(helpers.map(dirname).filter((room) => room !== '.')), new Set(listed));
+    /** Those beside the README are below all rooms. */
+    const floorOf = (path: string) =>
+      path.includes('/') ? listed.indexOf(dirname(path)) : listed.length;
+    for (const helper of helpers) {
+      const text = readFileSync(join(support, helper), 'utf8');
+      for (const [, target] of text.matchAll(/from '(\.[^']+)'/g)) {
+        const path = join(dirname(helper), target!);
+        if (floorOf(path) < floorOf(helper)) t.fail(`${helper} imports ${path}`);
+      }
+    }
+  },
+);
 
 t.test('house: one noun a file, no drawers, and no file that has become two', async (t) => {
   for (const file of files) {

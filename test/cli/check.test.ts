@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { missingProgram, testWith } from '#test/support/capability.js';
-import { CertificateKit } from '#test/support/certificates.js';
-import { programPath } from '#test/support/headgate.js';
-import { withoutLoader } from '#test/support/program.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
+import { programPath } from '#test/support/programs/headgate.js';
+import { withoutLoader } from '#test/support/programs/program.js';
+import { CertificateKit } from '#test/support/tls/certificates.js';
 
 const missing = missingProgram(['openssl']);
 

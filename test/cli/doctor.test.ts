@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { type Check, diagnose } from '#src/control/index.js';
 import { createKernel, Errno } from '#src/splice/index.js';
-import { descriptors } from '#test/support/descriptors.js';
-import { programPath } from '#test/support/headgate.js';
-import { withoutLoader } from '#test/support/program.js';
-import { ScriptedLibc } from '#test/support/scripted-libc.js';
+import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
+import { programPath } from '#test/support/programs/headgate.js';
+import { withoutLoader } from '#test/support/programs/program.js';
 
 function headgate(...args: string[]) {
   const [command, ...rest] = withoutLoader([process.execPath, programPath, ...args]);

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import t from 'tap';
 import { loadConfig } from '#src/config/index.js';
 import { isPassword, readPasswordHash } from '#src/proxy/http/guarding/password.js';
-import { programPath } from '#test/support/headgate.js';
-import { withoutLoader } from '#test/support/program.js';
+import { programPath } from '#test/support/programs/headgate.js';
+import { withoutLoader } from '#test/support/programs/program.js';
 
 function hashOf(input: string, ...args: string[]) {
   const [command, ...rest] = withoutLoader([process.execPath, programPath, 'password', ...args]);

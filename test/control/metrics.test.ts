@@ -25,7 +25,7 @@ import {
   type TlsSession,
   TlsVersion,
 } from '#src/tls/index.js';
-import { type Family, parseExposition } from '#test/support/exposition.js';
+import { type Family, parseExposition } from '#test/support/control/exposition.js';
 
 const docs = readFileSync(new URL('../../../docs/metrics.md', import.meta.url), 'utf8');
 

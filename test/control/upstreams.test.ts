@@ -5,7 +5,7 @@ import t, { type Test } from 'tap';
 import { loadConfig } from '#src/config/index.js';
 import { Supervisor, type UpstreamStatus } from '#src/control/index.js';
 import { sleep } from '#test/support/deadline.js';
-import { DnsServer } from '#test/support/dns-server.js';
+import { DnsServer } from '#test/support/peers/dns-server.js';
 
 const timeout = { timeout: 60_000 };
 

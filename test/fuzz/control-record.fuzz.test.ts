@@ -16,10 +16,10 @@ import {
   tls13Key,
   tlsEndings,
 } from '#src/tls/index.js';
-import { descriptors } from '#test/support/descriptors.js';
-import { KernelTlsEmulation } from '#test/support/kernel-tls-emulation.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
 import { Random } from '#test/support/random.js';
-import { SocketKit } from '#test/support/socket-kit.js';
+import { SocketKit } from '#test/support/sockets/socket-kit.js';
+import { KernelTlsEmulation } from '#test/support/tls/kernel-tls-emulation.js';
 
 const RUN_MS = Number(process.env.FUZZ_MS ?? 2500);
 const SEED = Random.seed();

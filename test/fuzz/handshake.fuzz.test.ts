@@ -6,11 +6,11 @@ import {
   handshakeFailures,
   TlsVersion,
 } from '#src/tls/index.js';
-import { descriptors } from '#test/support/descriptors.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
 import { Random } from '#test/support/random.js';
-import { Relay } from '#test/support/relay.js';
-import { SocketKit } from '#test/support/socket-kit.js';
-import { clientContext, room, serverContexts, TlsPair } from '#test/support/tls-pair.js';
+import { Relay } from '#test/support/sockets/relay.js';
+import { SocketKit } from '#test/support/sockets/socket-kit.js';
+import { clientContext, room, serverContexts, TlsPair } from '#test/support/tls/tls-pair.js';
 import { mutate } from './mutation.js';
 
 const RUN_MS = Number(process.env.FUZZ_MS ?? 2500);

@@ -3,12 +3,12 @@ import t from 'tap';
 import { Socket, SocketOption } from '#src/splice/index.js';
 import { goldenCases } from '#test/proxy/http/message/golden.js';
 import { type Message, readRequests } from '#test/proxy/http/message/messages.js';
-import { plainHttp } from '#test/support/http-snapshot.js';
-import { serverReading } from '#test/support/llhttp.js';
+import { plainHttp } from '#test/support/http/http-snapshot.js';
+import { serverReading } from '#test/support/http/llhttp.js';
 import { Random } from '#test/support/random.js';
-import { RawPeer } from '#test/support/raw-peer.js';
-import { SocketKit } from '#test/support/socket-kit.js';
-import { nothingLeft, TestRoom } from '#test/support/worker-room.js';
+import { RawPeer } from '#test/support/sockets/raw-peer.js';
+import { SocketKit } from '#test/support/sockets/socket-kit.js';
+import { nothingLeft, TestRoom } from '#test/support/worker/worker-room.js';
 import { fuzzEach } from './mutation.js';
 
 const SEED = Random.seed();

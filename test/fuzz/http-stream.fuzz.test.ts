@@ -6,7 +6,7 @@ import {
   responseDifference,
 } from '#test/proxy/http/message/llhttp-difference.js';
 import { readRequests, readResponses } from '#test/proxy/http/message/messages.js';
-import { clientReading, serverReading } from '#test/support/llhttp.js';
+import { clientReading, serverReading } from '#test/support/http/llhttp.js';
 import { Random } from '#test/support/random.js';
 import { fuzzEach } from './mutation.js';
 

@@ -2,10 +2,10 @@
 import t from 'tap';
 import { NativeMemory, Outcome } from '#src/splice/index.js';
 import { loadOpenSsl, TlsEnding, TlsVersion, type UserlandTlsTransport } from '#src/tls/index.js';
-import { descriptors } from '#test/support/descriptors.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
 import { Random } from '#test/support/random.js';
-import { pause, SocketKit } from '#test/support/socket-kit.js';
-import { clientContext, serverContexts, TlsPair } from '#test/support/tls-pair.js';
+import { pause, SocketKit } from '#test/support/sockets/socket-kit.js';
+import { clientContext, serverContexts, TlsPair } from '#test/support/tls/tls-pair.js';
 
 const RUN_MS = Number(process.env.FUZZ_MS ?? 2500);
 const SEED = Random.seed();

@@ -1,12 +1,12 @@
 // Every byte arrives, once and in order: all sizes, both directions, at every speed.
 import t from 'tap';
 import { ByteStream } from '../support/bytes.js';
-import { hardFileLimit, missingFiles, testWith } from '../support/capability.js';
 import { sleep } from '../support/deadline.js';
-import { standin } from '../support/headgate.js';
-import { echo, sink, source } from '../support/origin.js';
-import { type Peer, passStream } from '../support/peer.js';
-import { Rig } from '../support/rig.js';
+import { hardFileLimit, missingFiles, testWith } from '../support/machine/capability.js';
+import { echo, sink, source } from '../support/peers/origin.js';
+import { type Peer, passStream } from '../support/peers/peer.js';
+import { standin } from '../support/programs/headgate.js';
+import { Rig } from '../support/programs/rig.js';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;

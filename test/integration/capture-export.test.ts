@@ -22,12 +22,17 @@ import {
 } from '#src/control/capture/capture-record.js';
 import { capturePath } from '#src/control/index.js';
 import { ByteStream } from '#test/support/bytes.js';
-import { findProgram, missingProgram, missingRoot, testWith } from '#test/support/capability.js';
 import { within } from '#test/support/deadline.js';
-import { programPath } from '#test/support/headgate.js';
-import { peakResidentBytes } from '#test/support/proc.js';
-import { runProgram, withoutLoader } from '#test/support/program.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import {
+  findProgram,
+  missingProgram,
+  missingRoot,
+  testWith,
+} from '#test/support/machine/capability.js';
+import { peakResidentBytes } from '#test/support/machine/proc.js';
+import { programPath } from '#test/support/programs/headgate.js';
+import { runProgram, withoutLoader } from '#test/support/programs/program.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 
 const timeout = { timeout: 60_000 };
 const MIB = 1024 * 1024;

@@ -4,7 +4,6 @@ import { chownSync } from 'node:fs';
 import http from 'node:http';
 import type net from 'node:net';
 import type { Test } from 'tap';
-import { freePort } from '../support/address.js';
 import { ByteStream } from '../support/bytes.js';
 import {
   findProgram,
@@ -12,12 +11,13 @@ import {
   missingRoot,
   postgresDirectory,
   testWith,
-} from '../support/capability.js';
-import { type Headgate, startHeadgate } from '../support/headgate.js';
-import { expectNoLeak } from '../support/leak.js';
-import type { OpenFiles } from '../support/proc.js';
-import { Program, runProgram } from '../support/program.js';
-import { expectCleanExit, temporaryDirectory } from '../support/rig.js';
+} from '../support/machine/capability.js';
+import type { OpenFiles } from '../support/machine/proc.js';
+import { freePort } from '../support/peers/address.js';
+import { type Headgate, startHeadgate } from '../support/programs/headgate.js';
+import { expectNoLeak } from '../support/programs/leak.js';
+import { Program, runProgram } from '../support/programs/program.js';
+import { expectCleanExit, temporaryDirectory } from '../support/programs/rig.js';
 
 const timeout = { timeout: 60_000 };
 

@@ -1,17 +1,21 @@
 // The time between accepting a client and being connected to the upstream: failures, impatience, early bytes.
 import t, { type Test } from 'tap';
-import { freePort } from '../support/address.js';
-import { Blackhole } from '../support/blackhole.js';
 import { ByteStream } from '../support/bytes.js';
-import { testWith } from '../support/capability.js';
 import { sleep, within } from '../support/deadline.js';
-import { type Headgate, type HeadgateOptions, startHeadgate } from '../support/headgate.js';
-import { expectNoLeak } from '../support/leak.js';
-import { missingNamespaces, Namespace } from '../support/netns.js';
-import { echo, Origin, source } from '../support/origin.js';
-import { Peer } from '../support/peer.js';
-import type { OpenFiles } from '../support/proc.js';
-import { expectCleanExit, Rig, temporaryDirectory } from '../support/rig.js';
+import { testWith } from '../support/machine/capability.js';
+import { missingNamespaces, Namespace } from '../support/machine/netns.js';
+import type { OpenFiles } from '../support/machine/proc.js';
+import { freePort } from '../support/peers/address.js';
+import { Blackhole } from '../support/peers/blackhole.js';
+import { echo, Origin, source } from '../support/peers/origin.js';
+import { Peer } from '../support/peers/peer.js';
+import {
+  type Headgate,
+  type HeadgateOptions,
+  startHeadgate,
+} from '../support/programs/headgate.js';
+import { expectNoLeak } from '../support/programs/leak.js';
+import { expectCleanExit, Rig, temporaryDirectory } from '../support/programs/rig.js';
 
 const MiB = 1 << 20;
 const stream = new ByteStream(6);

@@ -5,10 +5,10 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import net from 'node:net';
 import t, { type Test } from 'tap';
-import { freePort } from '#test/support/address.js';
 import { until, within } from '#test/support/deadline.js';
-import { programPath, startHeadgate } from '#test/support/headgate.js';
-import { withoutLoader } from '#test/support/program.js';
+import { freePort } from '#test/support/peers/address.js';
+import { programPath, startHeadgate } from '#test/support/programs/headgate.js';
+import { withoutLoader } from '#test/support/programs/program.js';
 
 const timeout = { timeout: 30_000 };
 

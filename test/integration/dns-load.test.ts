@@ -4,10 +4,10 @@ import net from 'node:net';
 import t, { type Test } from 'tap';
 import { loadConfig } from '#src/config/index.js';
 import { Supervisor } from '#src/control/index.js';
-import { freePort } from '#test/support/address.js';
+import { connect, Load } from '#test/support/control/live-proxy.js';
 import { until } from '#test/support/deadline.js';
-import { DnsServer } from '#test/support/dns-server.js';
-import { connect, Load } from '#test/support/live-proxy.js';
+import { freePort } from '#test/support/peers/address.js';
+import { DnsServer } from '#test/support/peers/dns-server.js';
 
 /** Echoes with its name in front. */
 async function named(t: Test, name: string, host: string, port: number) {

@@ -1,8 +1,8 @@
 // Stopping while clients that have to speak first are at all stages of that.
 import t from 'tap';
-import { startConfigured } from '#test/support/configured.js';
+import { connect, echoOrigin, Load, says } from '#test/support/control/live-proxy.js';
 import { sleep, until, within } from '#test/support/deadline.js';
-import { connect, echoOrigin, Load, says } from '#test/support/live-proxy.js';
+import { startConfigured } from '#test/support/programs/configured.js';
 import { hello, serverName } from '../proxy/tcp/hello-builder.js';
 
 const named = hello({ extensions: [serverName('db.example.com')] });

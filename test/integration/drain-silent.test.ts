@@ -3,12 +3,12 @@
 import { once } from 'node:events';
 import { connect as connectTls } from 'node:tls';
 import type { Test } from 'tap';
-import { freePort } from '#test/support/address.js';
-import { missingProgram, testWith } from '#test/support/capability.js';
-import { startConfigured } from '#test/support/configured.js';
+import { connect, echoOrigin } from '#test/support/control/live-proxy.js';
 import { until, within } from '#test/support/deadline.js';
-import { connect, echoOrigin } from '#test/support/live-proxy.js';
-import { authority, certificate, kit } from '#test/support/tls-kit.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
+import { freePort } from '#test/support/peers/address.js';
+import { startConfigured } from '#test/support/programs/configured.js';
+import { authority, certificate, kit } from '#test/support/tls/tls-kit.js';
 import { recordedHellos } from '../corpus/client-hellos.js';
 
 const tls = { certificates: [{ cert: kit.path('drain.pem') }] };

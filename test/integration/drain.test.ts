@@ -1,12 +1,12 @@
 // The end: SIGTERM and SIGINT stop accepting, let flows finish within the drain timeout, and exit with 0.
 import t from 'tap';
-import { Blackhole } from '../support/blackhole.js';
 import { ByteStream } from '../support/bytes.js';
 import { sleep, until } from '../support/deadline.js';
-import { standin, startHeadgate } from '../support/headgate.js';
-import { echo } from '../support/origin.js';
-import { Peer, passStream } from '../support/peer.js';
-import { type Pair, Rig, temporaryDirectory } from '../support/rig.js';
+import { Blackhole } from '../support/peers/blackhole.js';
+import { echo } from '../support/peers/origin.js';
+import { Peer, passStream } from '../support/peers/peer.js';
+import { standin, startHeadgate } from '../support/programs/headgate.js';
+import { type Pair, Rig, temporaryDirectory } from '../support/programs/rig.js';
 
 const MiB = 1 << 20;
 const up = new ByteStream(8);

@@ -3,12 +3,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import t, { type Test } from 'tap';
-import { freePort } from '#test/support/address.js';
-import { startConfigured } from '#test/support/configured.js';
+import { connect, Load, says } from '#test/support/control/live-proxy.js';
 import { sleep, until } from '#test/support/deadline.js';
-import type { FlowLine } from '#test/support/headgate.js';
-import { connect, Load, says } from '#test/support/live-proxy.js';
-import { withoutLoader } from '#test/support/program.js';
+import { freePort } from '#test/support/peers/address.js';
+import { startConfigured } from '#test/support/programs/configured.js';
+import type { FlowLine } from '#test/support/programs/headgate.js';
+import { withoutLoader } from '#test/support/programs/program.js';
 
 const timeout = { timeout: 30_000 };
 

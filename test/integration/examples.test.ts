@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { ByteStream } from '#test/support/bytes.js';
 import { within } from '#test/support/deadline.js';
-import { Program, runProgram } from '#test/support/program.js';
+import { Program, runProgram } from '#test/support/programs/program.js';
 
 const DEADLINE_MS = 15_000;
 const sha = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');

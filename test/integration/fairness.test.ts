@@ -3,14 +3,14 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { ByteStream } from '../support/bytes.js';
 import { sleep, within } from '../support/deadline.js';
-import { startHeadgate } from '../support/headgate.js';
-import { Peer } from '../support/peer.js';
-import { Program } from '../support/program.js';
-import { Rig } from '../support/rig.js';
-import { sendUrgent } from '../support/socket-calls.js';
+import { Peer } from '../support/peers/peer.js';
+import { sendUrgent } from '../support/peers/socket-calls.js';
+import { startHeadgate } from '../support/programs/headgate.js';
+import { Program } from '../support/programs/program.js';
+import { Rig } from '../support/programs/rig.js';
 
 const MiB = 1 << 20;
-const transfer = fileURLToPath(new URL('../support/transfer.js', import.meta.url));
+const transfer = fileURLToPath(new URL('../support/peers/transfer.js', import.meta.url));
 const stream = new ByteStream(12);
 
 /** Starts an origin in its own process, and answers where. */

@@ -1,8 +1,8 @@
 // IPv4, IPv6, unix sockets with a path and abstract ones: each as listener in front of each as upstream.
 import t from 'tap';
 import { ByteStream } from '../support/bytes.js';
-import { passStream } from '../support/peer.js';
-import { Rig, temporaryDirectory } from '../support/rig.js';
+import { passStream } from '../support/peers/peer.js';
+import { Rig, temporaryDirectory } from '../support/programs/rig.js';
 
 const MiB = 1 << 20;
 const up = new ByteStream(10);

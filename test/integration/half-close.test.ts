@@ -2,8 +2,8 @@
 import t from 'tap';
 import { ByteStream } from '../support/bytes.js';
 import { sleep } from '../support/deadline.js';
-import { passStream } from '../support/peer.js';
-import { type Pair, Rig } from '../support/rig.js';
+import { passStream } from '../support/peers/peer.js';
+import { type Pair, Rig } from '../support/programs/rig.js';
 
 const MiB = 1 << 20;
 const up = new ByteStream(3);

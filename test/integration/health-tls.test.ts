@@ -4,12 +4,12 @@ import { writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import tls from 'node:tls';
 import t, { type Test } from 'tap';
-import { freePort } from '#test/support/address.js';
-import { missingProgram, testWith } from '#test/support/capability.js';
-import { startConfigured } from '#test/support/configured.js';
 import { until } from '#test/support/deadline.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
+import { freePort } from '#test/support/peers/address.js';
+import { startConfigured } from '#test/support/programs/configured.js';
 
-import { temporaryDirectory } from '#test/support/rig.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 import {
   type Certificate,
   type Certificates,

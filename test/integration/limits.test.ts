@@ -2,13 +2,18 @@
 import { spawnSync } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { ByteStream } from '../support/bytes.js';
-import { findProgram, missingProgram, missingRoot, testWith } from '../support/capability.js';
 import { sleep, until } from '../support/deadline.js';
-import { programPath } from '../support/headgate.js';
-import { echo } from '../support/origin.js';
-import { type Peer, passStream } from '../support/peer.js';
-import { Program, withoutLoader } from '../support/program.js';
-import { Rig } from '../support/rig.js';
+import {
+  findProgram,
+  missingProgram,
+  missingRoot,
+  testWith,
+} from '../support/machine/capability.js';
+import { echo } from '../support/peers/origin.js';
+import { type Peer, passStream } from '../support/peers/peer.js';
+import { programPath } from '../support/programs/headgate.js';
+import { Program, withoutLoader } from '../support/programs/program.js';
+import { Rig } from '../support/programs/rig.js';
 
 const MiB = 1 << 20;
 const stream = new ByteStream(7);

@@ -8,12 +8,12 @@ import tls from 'node:tls';
 import t, { type Test } from 'tap';
 import { capturePath, listCaptures } from '#src/control/index.js';
 import { type Headgate, start } from '#src/index.js';
-import { missingProgram, testWith } from '#test/support/capability.js';
+import { addressOf, connect, echoOrigin, says } from '#test/support/control/live-proxy.js';
 import { sleep, until, within } from '#test/support/deadline.js';
-import { addressOf, connect, echoOrigin, says } from '#test/support/live-proxy.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 import { payload } from '#test/support/random.js';
-import { temporaryDirectory } from '#test/support/rig.js';
-import { authority, certificate } from '#test/support/tls-kit.js';
+import { authority, certificate } from '#test/support/tls/tls-kit.js';
 
 const timeout = { timeout: 30_000 };
 

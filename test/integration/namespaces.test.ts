@@ -2,15 +2,15 @@
 // without and with loss.
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
-import { findProgram, giveUp, testWith } from '../support/capability.js';
-import { startHeadgate } from '../support/headgate.js';
-import { expectNoLeak } from '../support/leak.js';
-import { joinedNamespaces, missingNamespaces, type Namespace } from '../support/netns.js';
-import { Program, runProgram } from '../support/program.js';
-import { expectCleanExit } from '../support/rig.js';
+import { findProgram, giveUp, testWith } from '../support/machine/capability.js';
+import { joinedNamespaces, missingNamespaces, type Namespace } from '../support/machine/netns.js';
+import { startHeadgate } from '../support/programs/headgate.js';
+import { expectNoLeak } from '../support/programs/leak.js';
+import { Program, runProgram } from '../support/programs/program.js';
+import { expectCleanExit } from '../support/programs/rig.js';
 
 const MiB = 1 << 20;
-const transfer = fileURLToPath(new URL('../support/transfer.js', import.meta.url));
+const transfer = fileURLToPath(new URL('../support/peers/transfer.js', import.meta.url));
 
 const everyHundredth = '-m statistic --mode random --probability 0.01 -j DROP';
 /** Ways to lose packets, best first: the firewall drops some on arrival, or the device's queue does. */

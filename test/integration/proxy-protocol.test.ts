@@ -11,15 +11,15 @@ import {
   writeProxyV2,
 } from '#src/proxy/tcp/index.js';
 import { hello, serverName } from '../proxy/tcp/hello-builder.js';
-import { freePort } from '../support/address.js';
-import { missingProgram, testWith } from '../support/capability.js';
-import { type Configured, startConfigured } from '../support/configured.js';
+import { parseExposition } from '../support/control/exposition.js';
 import { sleep, until, within } from '../support/deadline.js';
-import { parseExposition } from '../support/exposition.js';
-import { echo, Origin } from '../support/origin.js';
-import { Peer } from '../support/peer.js';
-import { Program, runProgram } from '../support/program.js';
-import { Rig, temporaryDirectory } from '../support/rig.js';
+import { missingProgram, testWith } from '../support/machine/capability.js';
+import { freePort } from '../support/peers/address.js';
+import { echo, Origin } from '../support/peers/origin.js';
+import { Peer } from '../support/peers/peer.js';
+import { type Configured, startConfigured } from '../support/programs/configured.js';
+import { Program, runProgram } from '../support/programs/program.js';
+import { Rig, temporaryDirectory } from '../support/programs/rig.js';
 
 const WAIT_MS = 5_000;
 const timeout = { timeout: 60_000 };

@@ -13,14 +13,14 @@ import {
   readProxySsl,
   writeProxyV2,
 } from '#src/proxy/tcp/index.js';
-import { freePort } from '#test/support/address.js';
-import { missingProgram, testWith } from '#test/support/capability.js';
-import { startConfigured } from '#test/support/configured.js';
 import { until, within } from '#test/support/deadline.js';
-import { Origin } from '#test/support/origin.js';
-import { Peer } from '#test/support/peer.js';
-import { Program, runProgram } from '#test/support/program.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
+import { freePort } from '#test/support/peers/address.js';
+import { Origin } from '#test/support/peers/origin.js';
+import { Peer } from '#test/support/peers/peer.js';
+import { startConfigured } from '#test/support/programs/configured.js';
+import { Program, runProgram } from '#test/support/programs/program.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 import { hello, serverName } from '../proxy/tcp/hello-builder.js';
 
 const timeout = { timeout: 20_000 };

@@ -3,11 +3,11 @@
 import { statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import t, { type Test } from 'tap';
-import { freePort } from '#test/support/address.js';
 import { until } from '#test/support/deadline.js';
-import { startHeadgate } from '#test/support/headgate.js';
+import { freePort } from '#test/support/peers/address.js';
+import { startHeadgate } from '#test/support/programs/headgate.js';
 
-import { temporaryDirectory } from '#test/support/rig.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 
 const timeout = { timeout: 20_000 };
 

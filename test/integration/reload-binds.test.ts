@@ -5,10 +5,17 @@ import net from 'node:net';
 import t, { type Test } from 'tap';
 import { start } from '#src/index.js';
 import { createKernel, openListener, Sockaddr } from '#src/splice/index.js';
-import { freePort } from '#test/support/address.js';
+import {
+  addressOf,
+  connect,
+  echoOrigin,
+  exchange,
+  Load,
+  says,
+} from '#test/support/control/live-proxy.js';
 import { sleep } from '#test/support/deadline.js';
-import { addressOf, connect, echoOrigin, exchange, Load, says } from '#test/support/live-proxy.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import { freePort } from '#test/support/peers/address.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 
 const timeout = { timeout: 60_000 };
 

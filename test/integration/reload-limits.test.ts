@@ -1,8 +1,8 @@
 // What a listener's connections are counted against, when the configuration changes under them.
 import t from 'tap';
 import { type Headgate, start } from '#src/index.js';
+import { addressOf, connect, echoOrigin, says } from '#test/support/control/live-proxy.js';
 import { until } from '#test/support/deadline.js';
-import { addressOf, connect, echoOrigin, says } from '#test/support/live-proxy.js';
 
 const timeout = { timeout: 20_000 };
 

@@ -3,12 +3,12 @@
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import type { Test } from 'tap';
-import { freePort } from '#test/support/address.js';
-import { missingProgram, missingRoot, testWith } from '#test/support/capability.js';
+import { echoOrigin, exchange } from '#test/support/control/live-proxy.js';
 import { until } from '#test/support/deadline.js';
-import { type Headgate, startHeadgate } from '#test/support/headgate.js';
-import { echoOrigin, exchange } from '#test/support/live-proxy.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import { missingProgram, missingRoot, testWith } from '#test/support/machine/capability.js';
+import { freePort } from '#test/support/peers/address.js';
+import { type Headgate, startHeadgate } from '#test/support/programs/headgate.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 
 const timeout = { timeout: 20_000 };
 const nobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];

@@ -1,9 +1,9 @@
 // Another configuration while clients have no connection to an endpoint yet.
 import t from 'tap';
 import { start } from '#src/index.js';
-import { Blackhole } from '#test/support/blackhole.js';
+import { addressOf, connect, echoOrigin, says } from '#test/support/control/live-proxy.js';
 import { sleep, until, within } from '#test/support/deadline.js';
-import { addressOf, connect, echoOrigin, says } from '#test/support/live-proxy.js';
+import { Blackhole } from '#test/support/peers/blackhole.js';
 
 const timeout = { timeout: 30_000 };
 

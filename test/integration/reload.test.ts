@@ -3,12 +3,19 @@
 import { writeFileSync } from 'node:fs';
 import t from 'tap';
 import { start } from '#src/index.js';
-import { freePort } from '#test/support/address.js';
+import {
+  addressOf,
+  connect,
+  echoOrigin,
+  exchange,
+  Load,
+  says,
+} from '#test/support/control/live-proxy.js';
 import { sleep, until } from '#test/support/deadline.js';
-import { startHeadgate } from '#test/support/headgate.js';
-import { addressOf, connect, echoOrigin, exchange, Load, says } from '#test/support/live-proxy.js';
-import type { Origin } from '#test/support/origin.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import { freePort } from '#test/support/peers/address.js';
+import type { Origin } from '#test/support/peers/origin.js';
+import { startHeadgate } from '#test/support/programs/headgate.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 
 const timeout = { timeout: 60_000 };
 

@@ -2,9 +2,9 @@
 import t, { type Test } from 'tap';
 import { ByteStream } from '../support/bytes.js';
 import { sleep, until } from '../support/deadline.js';
-import { source } from '../support/origin.js';
-import type { Peer } from '../support/peer.js';
-import { Rig } from '../support/rig.js';
+import { source } from '../support/peers/origin.js';
+import type { Peer } from '../support/peers/peer.js';
+import { Rig } from '../support/programs/rig.js';
 
 const MiB = 1 << 20;
 const stream = new ByteStream(5);

@@ -1,12 +1,12 @@
 // What Debian's testssl.sh finds with our presets, beside what it finds with nginx as Mozilla would configure it.
 import { readFileSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import { freePort } from '#test/support/address.js';
-import { missingProgram, testWith } from '#test/support/capability.js';
-import { CertificateKit } from '#test/support/certificates.js';
-import { startConfigured } from '#test/support/configured.js';
-import { Program, runProgram } from '#test/support/program.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
+import { freePort } from '#test/support/peers/address.js';
+import { startConfigured } from '#test/support/programs/configured.js';
+import { Program, runProgram } from '#test/support/programs/program.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
+import { CertificateKit } from '#test/support/tls/certificates.js';
 
 /** Half a minute on a machine of its own; five scans at once are slow on one that is busy. */
 const SCAN_MS = 170_000;

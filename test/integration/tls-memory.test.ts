@@ -1,12 +1,12 @@
 // What a slow reader costs while OpenSSL has the records: its writer waits, and no memory is spent on it.
 import { connect } from 'node:tls';
 import { ByteStream } from '#test/support/bytes.js';
-import { missingProgram, testWith } from '#test/support/capability.js';
-import { startConfigured } from '#test/support/configured.js';
 import { within } from '#test/support/deadline.js';
-import { Origin } from '#test/support/origin.js';
-import { Peer } from '#test/support/peer.js';
-import { authority, certificate, kit } from '#test/support/tls-kit.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
+import { Origin } from '#test/support/peers/origin.js';
+import { Peer } from '#test/support/peers/peer.js';
+import { startConfigured } from '#test/support/programs/configured.js';
+import { authority, certificate, kit } from '#test/support/tls/tls-kit.js';
 
 const MiB = 1 << 20;
 const stream = new ByteStream(2);

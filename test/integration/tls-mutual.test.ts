@@ -1,10 +1,10 @@
 // The sample for clients with certificates of their own.
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { missingProgram, testWith } from '#test/support/capability.js';
-import { startHeadgate } from '#test/support/headgate.js';
-import { runProgram } from '#test/support/program.js';
-import { authority, kit } from '#test/support/tls-kit.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
+import { startHeadgate } from '#test/support/programs/headgate.js';
+import { runProgram } from '#test/support/programs/program.js';
+import { authority, kit } from '#test/support/tls/tls-kit.js';
 
 const timeout = { timeout: 30_000 };
 

@@ -3,11 +3,11 @@ import { writeFileSync } from 'node:fs';
 import t from 'tap';
 import { ByteStream } from '../support/bytes.js';
 import { until, within } from '../support/deadline.js';
-import { standin, startHeadgate } from '../support/headgate.js';
-import { expectNoLeak } from '../support/leak.js';
-import { echo, Origin } from '../support/origin.js';
-import { Peer } from '../support/peer.js';
-import { expectCleanExit, temporaryDirectory } from '../support/rig.js';
+import { echo, Origin } from '../support/peers/origin.js';
+import { Peer } from '../support/peers/peer.js';
+import { standin, startHeadgate } from '../support/programs/headgate.js';
+import { expectNoLeak } from '../support/programs/leak.js';
+import { expectCleanExit, temporaryDirectory } from '../support/programs/rig.js';
 
 const options = { skip: standin && 'the stand-in has no workers' };
 
@@ -15,7 +15,7 @@ t.test('worker death: the program goes on, and exits as ever', options, async (t
   const origin = await Origin.listen('127.0.0.1:0', echo);
   t.teardown(() => origin.close());
   const order = `${temporaryDirectory(t)}/order`;
-  const accident = new URL('../support/sudden-death.js', import.meta.url).href;
+  const accident = new URL('../support/faults/sudden-death.js', import.meta.url).href;
   const headgate = await startHeadgate(
     ['tcp', '127.0.0.1:0', origin.address, '--workers', '2', '--access-log'],
     { prefix: ['env', `HEADGATE_TEST_DEATH=${order}`, `NODE_OPTIONS=--import=${accident}`] },

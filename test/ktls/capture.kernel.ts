@@ -2,12 +2,12 @@
 import { createHash } from 'node:crypto';
 import t from 'tap';
 import { start } from '#src/index.js';
-import { bytesOf, ended } from '#test/support/captures-found.js';
+import { bytesOf, ended } from '#test/support/capture/captures-found.js';
+import { addressOf, echoOrigin } from '#test/support/control/live-proxy.js';
 import { within } from '#test/support/deadline.js';
-import { addressOf, echoOrigin } from '#test/support/live-proxy.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 import { payload } from '#test/support/random.js';
-import { temporaryDirectory } from '#test/support/rig.js';
-import { certificate, dial, everything, kit } from '#test/support/tls-kit.js';
+import { certificate, dial, everything, kit } from '#test/support/tls/tls-kit.js';
 
 const sha = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 

@@ -3,7 +3,7 @@ import t from 'tap';
 import { diagnose } from '#src/control/index.js';
 import { createKernel } from '#src/splice/index.js';
 import { canRenewKernelKeys, kernelCiphers } from '#src/tls/index.js';
-import { descriptors } from '#test/support/descriptors.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
 
 t.test('doctor: each cipher in each version, and both directions', async (t) => {
   diagnose(1);

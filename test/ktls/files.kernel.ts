@@ -9,11 +9,11 @@ import { join } from 'node:path';
 import t from 'tap';
 import { PUMP_SLOTS, PumpSlot } from '#src/splice/index.js';
 import { type ServerTlsSettings, TlsVersion } from '#src/tls/index.js';
-import { DataWorker } from '#test/support/data-worker.js';
 import { until, within } from '#test/support/deadline.js';
-import { fileHttp } from '#test/support/files-rig.js';
+import { fileHttp } from '#test/support/http/files-rig.js';
 import { payload } from '#test/support/random.js';
-import { authority, certificate } from '#test/support/tls-kit.js';
+import { authority, certificate } from '#test/support/tls/tls-kit.js';
+import { DataWorker } from '#test/support/worker/data-worker.js';
 
 const timeout = { timeout: 40_000 };
 const large = payload(1, 6_000_011);

@@ -12,13 +12,13 @@ import type { AddressInfo, Socket } from 'node:net';
 import t, { type Test } from 'tap';
 import { PUMP_SLOTS, PumpSlot } from '#src/splice/index.js';
 import { type ClientTlsSettings, type ServerTlsSettings, TlsVersion } from '#src/tls/index.js';
-import { DataWorker } from '#test/support/data-worker.js';
 import { until, within } from '#test/support/deadline.js';
-import { descriptors } from '#test/support/descriptors.js';
-import { plainHttp } from '#test/support/http-snapshot.js';
+import { plainHttp } from '#test/support/http/http-snapshot.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
+import { tlsStat } from '#test/support/machine/tls-machine.js';
 import { payload } from '#test/support/random.js';
-import { authority, certificate, dial } from '#test/support/tls-kit.js';
-import { tlsStat } from '#test/support/tls-machine.js';
+import { authority, certificate, dial } from '#test/support/tls/tls-kit.js';
+import { DataWorker } from '#test/support/worker/data-worker.js';
 
 const timeout = { timeout: 30_000 };
 const MiB = 1 << 20;

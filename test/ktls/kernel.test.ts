@@ -1,8 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { testWith } from '#test/support/capability.js';
-import { type MachineRun, tlsMachine } from '#test/support/tls-machine.js';
+import { testWith } from '#test/support/machine/capability.js';
+import { type MachineRun, tlsMachine } from '#test/support/machine/tls-machine.js';
 
 const tests = fileURLToPath(new URL('..', import.meta.url));
 

@@ -10,11 +10,11 @@ import {
   type Transport,
 } from '#src/splice/index.js';
 import { KernelTlsTransport, TlsEnding } from '#src/tls/index.js';
-import { KtlsPair, kernelToKernel, suiteIds } from '#test/support/ktls-kit.js';
-import { nothingTaken, PumpRig } from '#test/support/pump-rig.js';
 import { payload } from '#test/support/random.js';
-import type { RawPeer } from '#test/support/raw-peer.js';
-import { pause, type SocketKit, socketTest } from '#test/support/socket-kit.js';
+import { nothingTaken, PumpRig } from '#test/support/sockets/pump-rig.js';
+import type { RawPeer } from '#test/support/sockets/raw-peer.js';
+import { pause, type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
+import { KtlsPair, kernelToKernel, suiteIds } from '#test/support/tls/ktls-kit.js';
 
 const BUFFER = 32 * 1024;
 

@@ -1,8 +1,8 @@
 // What the kernel is not asked for, or cannot do, on a machine whose kernel does the rest.
 import t from 'tap';
 import { KernelTlsRefusal, TlsVersion } from '#src/tls/index.js';
-import { certificate, dial, everything } from '#test/support/tls-kit.js';
-import { plainSettings, TlsServer } from '#test/support/tls-server.js';
+import { certificate, dial, everything } from '#test/support/tls/tls-kit.js';
+import { plainSettings, TlsServer } from '#test/support/tls/tls-server.js';
 
 const timeout = 30_000;
 const certificates = [certificate(['a.test']), certificate(['a.test'], 'rsa:2048')];

@@ -8,11 +8,11 @@ import {
   TlsVersion,
   takeOver,
 } from '#src/tls/index.js';
+import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
+import { tlsStat } from '#test/support/machine/tls-machine.js';
 import { payload } from '#test/support/random.js';
-import { ScriptedLibc } from '#test/support/scripted-libc.js';
-import { pause, type SocketKit, socketTest } from '#test/support/socket-kit.js';
-import { tlsStat } from '#test/support/tls-machine.js';
-import { clientContext, room, serverContexts, TlsPair } from '#test/support/tls-pair.js';
+import { pause, type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
+import { clientContext, room, serverContexts, TlsPair } from '#test/support/tls/tls-pair.js';
 
 const kernelUse = { kernel: true };
 const { Tls12, Tls13 } = TlsVersion;

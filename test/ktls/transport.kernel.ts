@@ -7,10 +7,10 @@ import {
   setOption,
 } from '#src/splice/index.js';
 import { Alert, AlertLevel, RecordType, TlsEnding } from '#src/tls/index.js';
-import { emptyPipe, KtlsPair, suiteIds } from '#test/support/ktls-kit.js';
+import { tlsStat } from '#test/support/machine/tls-machine.js';
 import { payload } from '#test/support/random.js';
-import { pause, type SocketKit, socketTest } from '#test/support/socket-kit.js';
-import { tlsStat } from '#test/support/tls-machine.js';
+import { pause, type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
+import { emptyPipe, KtlsPair, suiteIds } from '#test/support/tls/ktls-kit.js';
 
 const memory = new NativeMemory(256 * 1024);
 /** asm-generic/socket.h */

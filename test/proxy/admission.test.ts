@@ -3,8 +3,8 @@ import { parseNetwork } from '#src/config/index.js';
 import { Admission, type AdmissionSnapshot, NO_SOURCE, Verdict } from '#src/proxy/admission.js';
 import { ConnectionLimit, SourceLimit } from '#src/proxy/index.js';
 import { Sockaddr, type SocketAddress } from '#src/splice/index.js';
-import { expectReset, socketTest } from '#test/support/socket-kit.js';
-import { nothingLeft, TestRoom } from '#test/support/worker-room.js';
+import { expectReset, socketTest } from '#test/support/sockets/socket-kit.js';
+import { nothingLeft, TestRoom } from '#test/support/worker/worker-room.js';
 
 const anyone: AdmissionSnapshot = {
   allow: [],

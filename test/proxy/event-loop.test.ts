@@ -3,8 +3,8 @@ import { type EventHandler, EventLoop, type Task } from '#src/proxy/event-loop.j
 import { COUNTER_REGION_BYTES, Counter, Counters } from '#src/proxy/index.js';
 import { Timer } from '#src/proxy/timer-wheel.js';
 import { createKernel, Epoll, Errno, EventFd } from '#src/splice/index.js';
-import { ScriptedLibc } from '#test/support/scripted-libc.js';
-import { type SocketKit, socketTest } from '#test/support/socket-kit.js';
+import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
+import { type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
 
 class Handler implements EventHandler {
   generation = 0;

@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap';
-import type { Scenario } from '#test/support/exchange.js';
-import { FaultBench, faultsOf } from '#test/support/fault-bench.js';
-import { type Fault, possibleFaults, type Rule } from '#test/support/fault-plan.js';
+import { type Fault, possibleFaults, type Rule } from '#test/support/faults/fault-plan.js';
 import { Random } from '#test/support/random.js';
+import type { Scenario } from '#test/support/worker/exchange.js';
+import { FaultBench, faultsOf } from '#test/support/worker/fault-bench.js';
 
 /** Faults that no flow may even notice, whatever the call. */
 const unnoticed: readonly Fault[] = ['EAGAIN', 'EINTR', 'short'];

@@ -1,8 +1,8 @@
 import { findSession, listFlows, mergeFlowLists } from '#src/proxy/flow-report.js';
 import type { FlowList, FlowQuery } from '#src/proxy/index.js';
 import { Errno, formatAddress, localAddress } from '#src/splice/index.js';
-import { socketTest } from '#test/support/socket-kit.js';
-import { nothingLeft, TestRoom } from '#test/support/worker-room.js';
+import { socketTest } from '#test/support/sockets/socket-kit.js';
+import { nothingLeft, TestRoom } from '#test/support/worker/worker-room.js';
 
 const everything: FlowQuery = { sort: 'age', limit: 100 };
 

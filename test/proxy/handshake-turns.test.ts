@@ -2,12 +2,12 @@
 import { HandshakeTurns } from '#src/proxy/handshake-turns.js';
 import { Epoll } from '#src/splice/index.js';
 import { type ClientContext, Handshake, loadOpenSsl } from '#src/tls/index.js';
-import { plainHttp } from '#test/support/http-snapshot.js';
-import type { RawPeer } from '#test/support/raw-peer.js';
-import { type SocketKit, socketTest } from '#test/support/socket-kit.js';
-import { clientContext, room as clientRoom, serverContexts } from '#test/support/tls-pair.js';
-import { TlsPeer } from '#test/support/tls-peer.js';
-import { nothingLeft, TestRoom } from '#test/support/worker-room.js';
+import { plainHttp } from '#test/support/http/http-snapshot.js';
+import type { RawPeer } from '#test/support/sockets/raw-peer.js';
+import { type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
+import { clientContext, room as clientRoom, serverContexts } from '#test/support/tls/tls-pair.js';
+import { TlsPeer } from '#test/support/tls/tls-peer.js';
+import { nothingLeft, TestRoom } from '#test/support/worker/worker-room.js';
 
 const CLIENTS = 20;
 

@@ -1,7 +1,7 @@
 import { Errno, errnoName, openListener, Sockaddr, takeSocketError } from '#src/splice/index.js';
-import type { RawPeer } from '#test/support/raw-peer.js';
-import { socketTest } from '#test/support/socket-kit.js';
-import { nothingLeft, TestRoom } from '#test/support/worker-room.js';
+import type { RawPeer } from '#test/support/sockets/raw-peer.js';
+import { socketTest } from '#test/support/sockets/socket-kit.js';
+import { nothingLeft, TestRoom } from '#test/support/worker/worker-room.js';
 
 function clients(room: TestRoom, count: number): RawPeer[] {
   return Array.from({ length: count }, () => room.client());

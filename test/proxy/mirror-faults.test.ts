@@ -1,10 +1,10 @@
 // A real worker whose system calls go wrong, and a shadow: what becomes of the shadow is nobody else's affair.
 import t from 'tap';
 import type { SyscallName } from '#src/splice/index.js';
-import type { Scenario } from '#test/support/exchange.js';
-import { FaultBench, faultsOf } from '#test/support/fault-bench.js';
-import { possibleFaults, type Rule, shadowFaults } from '#test/support/fault-plan.js';
+import { possibleFaults, type Rule, shadowFaults } from '#test/support/faults/fault-plan.js';
 import { Random } from '#test/support/random.js';
+import type { Scenario } from '#test/support/worker/exchange.js';
+import { FaultBench, faultsOf } from '#test/support/worker/fault-bench.js';
 
 /** What is wrong with what came to shadows: bytes that are none of the client's, or an end that hides a loss. */
 function wrongAtShadow(bench: FaultBench): string[] {

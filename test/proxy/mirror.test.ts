@@ -10,9 +10,9 @@ import {
   type SyscallName,
 } from '#src/splice/index.js';
 import { payload, Random } from '#test/support/random.js';
-import type { RawPeer } from '#test/support/raw-peer.js';
-import { type SocketKit, socketTest } from '#test/support/socket-kit.js';
-import { nothingLeft, type RoomOptions, TestRoom } from '#test/support/worker-room.js';
+import type { RawPeer } from '#test/support/sockets/raw-peer.js';
+import { type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
+import { nothingLeft, type RoomOptions, TestRoom } from '#test/support/worker/worker-room.js';
 
 /** A room whose connections are mirrored, and what came of a connection that was made in it. */
 class MirrorRig {
@@ -459,7 +459,7 @@ for (const [name, kinds] of faults) {
         let shadow: RawPeer | undefined;
         const fd = kit.kernel.accept4(room.shadow.fd, 0, 0, 0o4000);
         if (fd >= 0) {
-          const { RawPeer: Peer } = await import('#test/support/raw-peer.js');
+          const { RawPeer: Peer } = await import('#test/support/sockets/raw-peer.js');
           shadow = new Peer(kit, kit.own(fd));
         }
         let sent = 0;

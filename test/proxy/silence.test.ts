@@ -1,9 +1,9 @@
 // A client that owes the first word, while the proxy is stopping: by the clock of the test.
 import { type ProxyEndpoints, writeProxyV1 } from '#src/proxy/tcp/index.js';
-import { plainHttp } from '#test/support/http-snapshot.js';
-import { type SocketKit, socketTest } from '#test/support/socket-kit.js';
-import { serverContexts } from '#test/support/tls-pair.js';
-import { nothingLeft, type RoomOptions, TestRoom } from '#test/support/worker-room.js';
+import { plainHttp } from '#test/support/http/http-snapshot.js';
+import { type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
+import { serverContexts } from '#test/support/tls/tls-pair.js';
+import { nothingLeft, type RoomOptions, TestRoom } from '#test/support/worker/worker-room.js';
 import { hello } from './tcp/hello-builder.js';
 
 const timeouts = { headMs: 5000, tlsHandshakeMs: 5000, keepAliveMs: 20_000 };

@@ -5,10 +5,10 @@ import { type ConnectionOptions, connect, createServer as createTlsServer } from
 import t, { type Test } from 'tap';
 import type { SocketAddress } from '#src/splice/index.js';
 import { type ClientTlsSettings, type ServerTlsSettings, TlsVersion } from '#src/tls/index.js';
-import { DataWorker, type DataWorkerOptions } from '#test/support/data-worker.js';
 import { until, within } from '#test/support/deadline.js';
-import { descriptors } from '#test/support/descriptors.js';
-import { authority, certificate } from '#test/support/tls-kit.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
+import { authority, certificate } from '#test/support/tls/tls-kit.js';
+import { DataWorker, type DataWorkerOptions } from '#test/support/worker/data-worker.js';
 
 const MiB = 1 << 20;
 const timeout = { timeout: 30_000 };

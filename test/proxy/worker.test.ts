@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { DataWorker } from '#test/support/data-worker.js';
-import { descriptors } from '#test/support/descriptors.js';
-import { ExchangeOrigin, exchange } from '#test/support/exchange.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
+import { DataWorker } from '#test/support/worker/data-worker.js';
+import { ExchangeOrigin, exchange } from '#test/support/worker/exchange.js';
 
 async function until(isSo: () => boolean, timeoutMs = 3000): Promise<void> {
   const deadline = Date.now() + timeoutMs;

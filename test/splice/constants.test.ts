@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import t from 'tap';
 import { Epoll, Errno, File, Misc, Socket, SocketOption, Splice } from '#src/splice/index.js';
-import { evaluate, hasCompiler } from '#test/support/c-program.js';
+import { evaluate, hasCompiler } from '#test/support/machine/c-program.js';
 
 const groups: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   Socket,

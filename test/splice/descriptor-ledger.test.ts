@@ -19,7 +19,7 @@ import {
   Splice,
   withLedger,
 } from '#src/splice/index.js';
-import { descriptors } from '#test/support/descriptors.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
 
 const STREAM = Socket.SOCK_STREAM | Socket.SOCK_NONBLOCK;
 const kernel = createKernel();

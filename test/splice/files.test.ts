@@ -28,8 +28,8 @@ import {
   openDirectory,
   readDirectory,
 } from '#src/splice/index.js';
-import { ScriptedLibc } from '#test/support/scripted-libc.js';
-import { socketTest } from '#test/support/socket-kit.js';
+import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
+import { socketTest } from '#test/support/sockets/socket-kit.js';
 
 const kernel = createKernel();
 const EXDEV = 18;

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { createKernel, Errno, type Pipe, PipePool, Splice } from '#src/splice/index.js';
-import { ScriptedLibc } from '#test/support/scripted-libc.js';
-import { socketTest } from '#test/support/socket-kit.js';
+import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
+import { socketTest } from '#test/support/sockets/socket-kit.js';
 
 const PIPE = 65536;
 

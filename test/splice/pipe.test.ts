@@ -8,8 +8,8 @@ import {
   type Pipe,
   Splice,
 } from '#src/splice/index.js';
-import { ScriptedLibc } from '#test/support/scripted-libc.js';
-import { socketTest } from '#test/support/socket-kit.js';
+import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
+import { socketTest } from '#test/support/sockets/socket-kit.js';
 
 const scratch = new NativeMemory(8);
 

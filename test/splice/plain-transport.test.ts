@@ -11,10 +11,10 @@ import {
   type Pipe,
   PlainTransport,
 } from '#src/splice/index.js';
+import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
 import { payload } from '#test/support/random.js';
-import type { RawPeer } from '#test/support/raw-peer.js';
-import { ScriptedLibc } from '#test/support/scripted-libc.js';
-import { pause, type SocketKit, socketTest } from '#test/support/socket-kit.js';
+import type { RawPeer } from '#test/support/sockets/raw-peer.js';
+import { pause, type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
 
 const memory = new NativeMemory(65536);
 

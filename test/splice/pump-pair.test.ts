@@ -11,10 +11,15 @@ import {
   PumpPair,
   PumpSlot,
 } from '#src/splice/index.js';
+import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
 import { payload, Random } from '#test/support/random.js';
-import type { RawPeer } from '#test/support/raw-peer.js';
-import { ScriptedLibc } from '#test/support/scripted-libc.js';
-import { expectReset, pause, type SocketKit, socketTest } from '#test/support/socket-kit.js';
+import type { RawPeer } from '#test/support/sockets/raw-peer.js';
+import {
+  expectReset,
+  pause,
+  type SocketKit,
+  socketTest,
+} from '#test/support/sockets/socket-kit.js';
 
 const DEADLINE_MS = 5000;
 

@@ -9,9 +9,9 @@ import {
   type SyscallName,
   TapPair,
 } from '#src/splice/index.js';
-import { nothingTaken, PumpRig, type RigOptions } from '#test/support/pump-rig.js';
 import { payload, Random } from '#test/support/random.js';
-import { type SocketKit, socketTest } from '#test/support/socket-kit.js';
+import { nothingTaken, PumpRig, type RigOptions } from '#test/support/sockets/pump-rig.js';
+import { type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
 
 const BUFFER = 8192;
 

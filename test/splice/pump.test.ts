@@ -7,10 +7,10 @@ import {
   Splice,
   TURN_BYTES_MAX,
 } from '#src/splice/index.js';
-import { nothingTaken, PumpRig } from '#test/support/pump-rig.js';
+import type { ScriptedLibc, Traced } from '#test/support/faults/scripted-libc.js';
 import { payload, Random } from '#test/support/random.js';
-import type { ScriptedLibc, Traced } from '#test/support/scripted-libc.js';
-import { pause, socketTest } from '#test/support/socket-kit.js';
+import { nothingTaken, PumpRig } from '#test/support/sockets/pump-rig.js';
+import { pause, socketTest } from '#test/support/sockets/socket-kit.js';
 
 const BUFFER = 8192;
 /** Below this a splice counts as small; see pump.ts. */

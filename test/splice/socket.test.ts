@@ -21,9 +21,9 @@ import {
   setOption,
   takeSocketError,
 } from '#src/splice/index.js';
-import { RawPeer } from '#test/support/raw-peer.js';
-import { ScriptedLibc } from '#test/support/scripted-libc.js';
-import { type SocketKit, socketTest } from '#test/support/socket-kit.js';
+import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
+import { RawPeer } from '#test/support/sockets/raw-peer.js';
+import { type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
 
 const loopback: SocketAddress = { family: 'inet', host: '127.0.0.1', port: 0 };
 const alone = { backlog: 16, reusePort: false, ipv6Only: false };

@@ -12,8 +12,8 @@ import {
   SocketOption,
   TransparentSource,
 } from '#src/splice/index.js';
-import { missingRoot } from '#test/support/capability.js';
-import { type SocketKit, socketTest } from '#test/support/socket-kit.js';
+import { missingRoot } from '#test/support/machine/capability.js';
+import { type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
 
 const { SOL_SOCKET, SO_KEEPALIVE, IPPROTO_TCP, IPPROTO_IP } = SocketOption;
 const keepalive = { idleSeconds: 61, intervalSeconds: 7, count: 4 };

@@ -15,7 +15,7 @@ import {
   Statx,
   TcpInfo,
 } from '#src/splice/index.js';
-import { evaluate, hasCompiler } from '#test/support/c-program.js';
+import { evaluate, hasCompiler } from '#test/support/machine/c-program.js';
 
 // The C declarations, field by field; koffi lays them out by the rules of this machine's ABI.
 

@@ -23,9 +23,9 @@ import {
   ZeroCopySender,
 } from '#src/splice/index.js';
 import { ByteStream } from '#test/support/bytes.js';
-import type { RawPeer } from '#test/support/raw-peer.js';
-import { ScriptedLibc } from '#test/support/scripted-libc.js';
-import { pause, type SocketKit, socketTest } from '#test/support/socket-kit.js';
+import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
+import type { RawPeer } from '#test/support/sockets/raw-peer.js';
+import { pause, type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
 
 const kernel = createKernel();
 const scratch = new NativeMemory(8);

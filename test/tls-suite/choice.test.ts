@@ -2,11 +2,11 @@
 import { once } from 'node:events';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import type { Test } from 'tap';
-import { missingProgram } from '#test/support/capability.js';
+import { echoOrigin } from '#test/support/control/live-proxy.js';
 import { within } from '#test/support/deadline.js';
-import { echoOrigin } from '#test/support/live-proxy.js';
-import { authority, dial, everything, kit } from '#test/support/tls-kit.js';
-import { type Suite, served, suiteTest, versions } from '#test/support/tls-suite.js';
+import { missingProgram } from '#test/support/machine/capability.js';
+import { authority, dial, everything, kit } from '#test/support/tls/tls-kit.js';
+import { type Suite, served, suiteTest, versions } from '#test/support/tls-suite/tls-suite.js';
 
 const timeout = { timeout: 20_000 };
 const missing = missingProgram(['openssl']);

@@ -4,12 +4,12 @@ import { once } from 'node:events';
 import { type AddressInfo, connect as connectTcp } from 'node:net';
 import { createServer } from 'node:tls';
 import { ByteStream } from '#test/support/bytes.js';
-import { missingProgram } from '#test/support/capability.js';
 import { within } from '#test/support/deadline.js';
-import { Meddler } from '#test/support/meddler.js';
-import { Peer } from '#test/support/peer.js';
-import { authority, certificate, kit } from '#test/support/tls-kit.js';
-import { suiteTest, versions } from '#test/support/tls-suite.js';
+import { missingProgram } from '#test/support/machine/capability.js';
+import { Meddler } from '#test/support/peers/meddler.js';
+import { Peer } from '#test/support/peers/peer.js';
+import { authority, certificate, kit } from '#test/support/tls/tls-kit.js';
+import { suiteTest, versions } from '#test/support/tls-suite/tls-suite.js';
 
 const stream = new ByteStream(9);
 

@@ -2,23 +2,23 @@
 import type { ConnectionOptions } from 'node:tls';
 import type { Test } from 'tap';
 import { ByteStream } from '#test/support/bytes.js';
-import { missingProgram } from '#test/support/capability.js';
+import { echoOrigin } from '#test/support/control/live-proxy.js';
 import { within } from '#test/support/deadline.js';
-import { echoOrigin } from '#test/support/live-proxy.js';
-import { Meddler } from '#test/support/meddler.js';
-import { OpensslClient } from '#test/support/openssl-client.js';
-import { Origin } from '#test/support/origin.js';
-import { runProgram } from '#test/support/program.js';
-import { begin, dialPeer } from '#test/support/suite-flow.js';
-import { authority, certificate, dial, everything, kit } from '#test/support/tls-kit.js';
-import { place } from '#test/support/tls-place.js';
+import { missingProgram } from '#test/support/machine/capability.js';
+import { Meddler } from '#test/support/peers/meddler.js';
+import { Origin } from '#test/support/peers/origin.js';
+import { runProgram } from '#test/support/programs/program.js';
+import { OpensslClient } from '#test/support/tls/openssl-client.js';
+import { authority, certificate, dial, everything, kit } from '#test/support/tls/tls-kit.js';
+import { begin, dialPeer } from '#test/support/tls-suite/suite-flow.js';
+import { place } from '#test/support/tls-suite/tls-place.js';
 import {
   type Suite,
   type SuiteProxy,
   servedTls,
   suiteTest,
   versions,
-} from '#test/support/tls-suite.js';
+} from '#test/support/tls-suite/tls-suite.js';
 
 const timeout = { timeout: 30_000 };
 const missing = missingProgram(['openssl']);

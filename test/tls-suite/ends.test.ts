@@ -1,10 +1,17 @@
 // How flows end and wait: half closed by either side, behind a reader that is slow; to endpoints in the clear and by TLS.
 import { ByteStream } from '#test/support/bytes.js';
-import { missingProgram } from '#test/support/capability.js';
 import { sleep, within } from '#test/support/deadline.js';
-import { begin, dialPeer, down, swap, up, upstreamKinds } from '#test/support/suite-flow.js';
-import { place } from '#test/support/tls-place.js';
-import { suiteTest, versions } from '#test/support/tls-suite.js';
+import { missingProgram } from '#test/support/machine/capability.js';
+import {
+  begin,
+  dialPeer,
+  down,
+  swap,
+  up,
+  upstreamKinds,
+} from '#test/support/tls-suite/suite-flow.js';
+import { place } from '#test/support/tls-suite/tls-place.js';
+import { suiteTest, versions } from '#test/support/tls-suite/tls-suite.js';
 
 const timeout = { timeout: 60_000 };
 const missing = missingProgram(['openssl']);

@@ -4,20 +4,20 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import type { Test } from 'tap';
 import { recordedHellos } from '#test/corpus/client-hellos.js';
 import { mutate } from '#test/fuzz/mutation.js';
-import { missingProgram } from '#test/support/capability.js';
+import { echoOrigin } from '#test/support/control/live-proxy.js';
 import { within } from '#test/support/deadline.js';
-import { echoOrigin } from '#test/support/live-proxy.js';
-import { Meddler } from '#test/support/meddler.js';
+import { missingProgram } from '#test/support/machine/capability.js';
+import { Meddler } from '#test/support/peers/meddler.js';
 import { payload, Random } from '#test/support/random.js';
-import { dial, everything } from '#test/support/tls-kit.js';
-import { place } from '#test/support/tls-place.js';
+import { dial, everything } from '#test/support/tls/tls-kit.js';
+import { place } from '#test/support/tls-suite/tls-place.js';
 import {
   type Suite,
   type SuiteProxy,
   servedTls,
   suiteTest,
   versions,
-} from '#test/support/tls-suite.js';
+} from '#test/support/tls-suite/tls-suite.js';
 
 const timeout = { timeout: 60_000 };
 const missing = missingProgram(['openssl']);

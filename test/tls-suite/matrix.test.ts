@@ -3,13 +3,13 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
-import { missingProgram } from '#test/support/capability.js';
+import { echoOrigin } from '#test/support/control/live-proxy.js';
 import { within } from '#test/support/deadline.js';
-import { echoOrigin } from '#test/support/live-proxy.js';
-import { OpensslClient } from '#test/support/openssl-client.js';
-import { runProgram } from '#test/support/program.js';
-import { authority, kit } from '#test/support/tls-kit.js';
-import { place } from '#test/support/tls-place.js';
+import { missingProgram } from '#test/support/machine/capability.js';
+import { runProgram } from '#test/support/programs/program.js';
+import { OpensslClient } from '#test/support/tls/openssl-client.js';
+import { authority, kit } from '#test/support/tls/tls-kit.js';
+import { place } from '#test/support/tls-suite/tls-place.js';
 import {
   type Agreement,
   ciphers,
@@ -18,7 +18,7 @@ import {
   servedTls,
   signatures,
   suiteTest,
-} from '#test/support/tls-suite.js';
+} from '#test/support/tls-suite/tls-suite.js';
 
 const timeout = { timeout: 40_000 };
 const missing = missingProgram(['openssl']);

@@ -1,13 +1,14 @@
 // Mirrors of flows whose TLS ends here: the plaintext, which where the kernel has the records is duplicated in pipes
 // by tee(2), compared byte by byte with what the client has sent; to shadows in the clear and by TLS.
-import { missingProgram } from '#test/support/capability.js';
+
+import { echoOrigin } from '#test/support/control/live-proxy.js';
 import { until, within } from '#test/support/deadline.js';
-import { echoOrigin } from '#test/support/live-proxy.js';
-import { Origin } from '#test/support/origin.js';
-import { dialPeer, up, upstreamKinds } from '#test/support/suite-flow.js';
-import { authority, certificate, kit } from '#test/support/tls-kit.js';
-import { place } from '#test/support/tls-place.js';
-import { servedTls, suiteTest, versions } from '#test/support/tls-suite.js';
+import { missingProgram } from '#test/support/machine/capability.js';
+import { Origin } from '#test/support/peers/origin.js';
+import { authority, certificate, kit } from '#test/support/tls/tls-kit.js';
+import { dialPeer, up, upstreamKinds } from '#test/support/tls-suite/suite-flow.js';
+import { place } from '#test/support/tls-suite/tls-place.js';
+import { servedTls, suiteTest, versions } from '#test/support/tls-suite/tls-suite.js';
 
 const timeout = { timeout: 30_000 };
 /** One that is copied, one that is spliced where it can be, and both in one. */

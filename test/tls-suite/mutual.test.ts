@@ -2,17 +2,17 @@
 import { once } from 'node:events';
 import { type ConnectionOptions, connect } from 'node:tls';
 import type { Test } from 'tap';
-import { missingProgram } from '#test/support/capability.js';
+import { echoOrigin } from '#test/support/control/live-proxy.js';
 import { sleep, within } from '#test/support/deadline.js';
-import { echoOrigin } from '#test/support/live-proxy.js';
-import { authority, certificate, kit } from '#test/support/tls-kit.js';
+import { missingProgram } from '#test/support/machine/capability.js';
+import { authority, certificate, kit } from '#test/support/tls/tls-kit.js';
 import {
   type Suite,
   type SuiteProxy,
   servedTls,
   suiteTest,
   versions,
-} from '#test/support/tls-suite.js';
+} from '#test/support/tls-suite/tls-suite.js';
 
 const timeout = { timeout: 30_000 };
 const missing = missingProgram(['openssl']);

@@ -10,11 +10,11 @@ import {
   parseProxyHeader,
   readProxySsl,
 } from '#src/proxy/tcp/index.js';
-import { missingProgram } from '#test/support/capability.js';
 import { within } from '#test/support/deadline.js';
-import { Origin } from '#test/support/origin.js';
-import { authority, certificate, kit } from '#test/support/tls-kit.js';
-import { served, suiteTest } from '#test/support/tls-suite.js';
+import { missingProgram } from '#test/support/machine/capability.js';
+import { Origin } from '#test/support/peers/origin.js';
+import { authority, certificate, kit } from '#test/support/tls/tls-kit.js';
+import { served, suiteTest } from '#test/support/tls-suite/tls-suite.js';
 
 const HEADER_BYTES_MAX = 2048;
 

@@ -1,11 +1,11 @@
 // A certificate is renewed by a reload: new handshakes get the new one, flows and sessions go on.
 import { once } from 'node:events';
 import { connect, type TLSSocket } from 'node:tls';
-import { missingProgram } from '#test/support/capability.js';
+import { echoOrigin } from '#test/support/control/live-proxy.js';
 import { within } from '#test/support/deadline.js';
-import { echoOrigin } from '#test/support/live-proxy.js';
-import { authority, certificate, kit } from '#test/support/tls-kit.js';
-import { suiteTest } from '#test/support/tls-suite.js';
+import { missingProgram } from '#test/support/machine/capability.js';
+import { authority, certificate, kit } from '#test/support/tls/tls-kit.js';
+import { suiteTest } from '#test/support/tls-suite/tls-suite.js';
 
 suiteTest(
   missingProgram(['openssl']),

@@ -4,18 +4,18 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect, type TLSSocket } from 'node:tls';
 import type { Test } from 'tap';
-import { missingProgram } from '#test/support/capability.js';
+import { echoOrigin } from '#test/support/control/live-proxy.js';
 import { within } from '#test/support/deadline.js';
-import { echoOrigin } from '#test/support/live-proxy.js';
-import { temporaryDirectory } from '#test/support/rig.js';
-import { authority } from '#test/support/tls-kit.js';
+import { missingProgram } from '#test/support/machine/capability.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
+import { authority } from '#test/support/tls/tls-kit.js';
 import {
   type Suite,
   type SuiteProxy,
   servedTls,
   suiteTest,
   versions,
-} from '#test/support/tls-suite.js';
+} from '#test/support/tls-suite/tls-suite.js';
 
 const timeout = { timeout: 30_000 };
 const missing = missingProgram(['openssl']);

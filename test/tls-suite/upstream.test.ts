@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { type AddressInfo, connect as connectTcp } from 'node:net';
 import { createServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { Test } from 'tap';
-import { missingProgram } from '#test/support/capability.js';
+import { echoOrigin, says } from '#test/support/control/live-proxy.js';
 import { until, within } from '#test/support/deadline.js';
-import { echoOrigin, says } from '#test/support/live-proxy.js';
-import { authority, certificate, kit } from '#test/support/tls-kit.js';
-import { place } from '#test/support/tls-place.js';
+import { missingProgram } from '#test/support/machine/capability.js';
+import { authority, certificate, kit } from '#test/support/tls/tls-kit.js';
+import { place } from '#test/support/tls-suite/tls-place.js';
 import {
   type Suite,
   type SuiteProxy,
@@ -15,7 +15,7 @@ import {
   suiteTest,
   type Version,
   versions,
-} from '#test/support/tls-suite.js';
+} from '#test/support/tls-suite/tls-suite.js';
 
 const timeout = { timeout: 30_000 };
 const missing = missingProgram(['openssl']);

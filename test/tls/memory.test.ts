@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import t from 'tap';
 import { NativeMemory, Outcome } from '#src/splice/index.js';
 import { TlsVersion } from '#src/tls/index.js';
-import { descriptors } from '#test/support/descriptors.js';
-import { allocated, mallinfo } from '#test/support/mallinfo.js';
-import { SocketKit } from '#test/support/socket-kit.js';
-import { certificate } from '#test/support/tls-kit.js';
-import { clientContext, serverContexts, TlsPair } from '#test/support/tls-pair.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
+import { allocated, mallinfo } from '#test/support/machine/mallinfo.js';
+import { SocketKit } from '#test/support/sockets/socket-kit.js';
+import { certificate } from '#test/support/tls/tls-kit.js';
+import { clientContext, serverContexts, TlsPair } from '#test/support/tls/tls-pair.js';
 
 const memory = new NativeMemory(1024);
 

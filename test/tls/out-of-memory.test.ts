@@ -11,9 +11,9 @@ import {
   TlsError,
   takeOver,
 } from '#src/tls/index.js';
-import { KernelTlsEmulation } from '#test/support/kernel-tls-emulation.js';
-import { pause, socketTest } from '#test/support/socket-kit.js';
-import { clientContext, room, serverContexts, TlsPair } from '#test/support/tls-pair.js';
+import { pause, socketTest } from '#test/support/sockets/socket-kit.js';
+import { KernelTlsEmulation } from '#test/support/tls/kernel-tls-emulation.js';
+import { clientContext, room, serverContexts, TlsPair } from '#test/support/tls/tls-pair.js';
 
 const real = loadOpenSsl();
 const memory = new NativeMemory(1024);

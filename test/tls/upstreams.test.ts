@@ -11,10 +11,10 @@ import {
   type UserlandTlsTransport,
 } from '#src/tls/index.js';
 import { sleep, within } from '#test/support/deadline.js';
-import { descriptors } from '#test/support/descriptors.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
 import { payload } from '#test/support/random.js';
-import { authority, certificate } from '#test/support/tls-kit.js';
-import { clientContext, room } from '#test/support/tls-pair.js';
+import { authority, certificate } from '#test/support/tls/tls-kit.js';
+import { clientContext, room } from '#test/support/tls/tls-pair.js';
 
 const timeout = 20_000;
 const memory = new NativeMemory(65536);

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { formatProblem, type Loaded, loadConfig } from '#src/config/index.js';
-import { missingProgram, testWith } from '#test/support/capability.js';
-import { CertificateKit } from '#test/support/certificates.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
+import { CertificateKit } from '#test/support/tls/certificates.js';
 
 const missing = missingProgram(['openssl']);
 const timeout = 20_000;

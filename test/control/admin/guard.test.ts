@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import t from 'tap';
-import { AdminRig, errorOf } from '#test/support/admin.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import { AdminRig, errorOf } from '#test/support/control/admin.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 
 const TOKEN = 'b1946ac92492d2347c6235b4d2611184';
 

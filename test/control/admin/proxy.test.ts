@@ -3,10 +3,10 @@ import net from 'node:net';
 import t, { type Test } from 'tap';
 import { type Headgate, start } from '#src/index.js';
 import type { FlowList, FlowStatus } from '#src/proxy/index.js';
+import { parseExposition } from '#test/support/control/exposition.js';
 import { sleep, until } from '#test/support/deadline.js';
-import { descriptors } from '#test/support/descriptors.js';
-import { parseExposition } from '#test/support/exposition.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 
 const timeout = { timeout: 30_000 };
 

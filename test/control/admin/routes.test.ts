@@ -2,8 +2,8 @@ import t from 'tap';
 import type { AdminTarget, EndpointOrder } from '#src/control/admin/index.js';
 import { NoAnswer } from '#src/control/workers/questions.js';
 import type { FlowQuery } from '#src/proxy/index.js';
-import { AdminRig, errorOf } from '#test/support/admin.js';
-import { parseExposition } from '#test/support/exposition.js';
+import { AdminRig, errorOf } from '#test/support/control/admin.js';
+import { parseExposition } from '#test/support/control/exposition.js';
 
 const json = { 'content-type': 'application/json' };
 

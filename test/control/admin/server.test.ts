@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process';
 import { statSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import t from 'tap';
-import { AdminRig, type Answer, errorOf } from '#test/support/admin.js';
-import { missingProgram, testWith } from '#test/support/capability.js';
+import { AdminRig, type Answer, errorOf } from '#test/support/control/admin.js';
 import { sleep, until } from '#test/support/deadline.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 
 const timeout = { timeout: 40_000 };
 

@@ -16,9 +16,9 @@ import { DiskWriter } from '#src/control/capture/disk-writer.js';
 import { type BeginNote, FlowWriter } from '#src/control/capture/flow-writer.js';
 import { chunksOf, listCaptures, readCapture } from '#src/control/index.js';
 import { Errno, NativeMemory } from '#src/splice/index.js';
+import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 import { Random } from '#test/support/random.js';
-import { temporaryDirectory } from '#test/support/rig.js';
-import { ScriptedLibc } from '#test/support/scripted-libc.js';
 
 const MIB = 1024 * 1024;
 const bytes = new NativeMemory(MIB);

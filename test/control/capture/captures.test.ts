@@ -4,12 +4,12 @@ import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import t from 'tap';
 import { Errno } from '#src/splice/index.js';
 import { ByteStream } from '#test/support/bytes.js';
-import { missingRoot, testWith } from '#test/support/capability.js';
-import { CaptureRig, chunkBytes, verifyCapture } from '#test/support/capture-rig.js';
+import { CaptureRig, chunkBytes, verifyCapture } from '#test/support/capture/capture-rig.js';
 import { sleep, until, within } from '#test/support/deadline.js';
-import { lastWords } from '#test/support/last-words.js';
+import { lastWords } from '#test/support/faults/last-words.js';
+import { missingRoot, testWith } from '#test/support/machine/capability.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 import { Random } from '#test/support/random.js';
-import { temporaryDirectory } from '#test/support/rig.js';
 
 const timeout = { timeout: 60_000 };
 const MIB = 1024 * 1024;
@@ -166,7 +166,7 @@ t.test(
   async (t) => {
     const seed = Random.seed();
     process.env.HEADGATE_TEST_SEED = String(seed);
-    const workerEntry = new URL('../../support/tee-faulty-worker.js', import.meta.url);
+    const workerEntry = new URL('../../support/faults/tee-faulty-worker.js', import.meta.url);
     const rig = await CaptureRig.start(t, { workerEntry });
     const length = 2 * MIB + 17;
     for (let flow = 0; flow < 20; flow++) await rig.flow(flow, length);

@@ -3,10 +3,10 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { loadConfig } from '#src/config/index.js';
 import { captureChecks } from '#src/control/index.js';
-import { missingRoot, testWith } from '#test/support/capability.js';
-import { programPath } from '#test/support/headgate.js';
-import { runProgram } from '#test/support/program.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import { missingRoot, testWith } from '#test/support/machine/capability.js';
+import { programPath } from '#test/support/programs/headgate.js';
+import { runProgram } from '#test/support/programs/program.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 
 const text = (directory: string): string =>
   JSON.stringify({

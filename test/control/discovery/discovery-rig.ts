@@ -12,7 +12,7 @@ import {
   type NameWatch,
 } from '#src/control/discovery/index.js';
 import { until } from '#test/support/deadline.js';
-import { DnsServer } from '#test/support/dns-server.js';
+import { DnsServer } from '#test/support/peers/dns-server.js';
 import { expectNothingLeft, resources } from './leftovers.js';
 import { ManualClock } from './manual-clock.js';
 import { type Line, recordedLog } from './recorded-log.js';

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import t from 'tap';
 import { Discovery } from '#src/control/discovery/index.js';
 import { sleep, until } from '#test/support/deadline.js';
-import type { Reply } from '#test/support/dns-server.js';
+import type { Reply } from '#test/support/peers/dns-server.js';
 import { DiscoveryRig } from './discovery-rig.js';
 import { recordedLog } from './recorded-log.js';
 

@@ -1,6 +1,6 @@
 // The check that ends tests of the control thread: no timer, socket or query is left behind.
 import { until } from '#test/support/deadline.js';
-import { descriptors } from '#test/support/descriptors.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
 
 /** One entry for each timer, handle and request under way, and for each open socket. */
 export type Resources = readonly string[];

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap';
 import { NamesOnDemand } from '#src/control/discovery/index.js';
-import { DnsServer } from '#test/support/dns-server.js';
+import { DnsServer } from '#test/support/peers/dns-server.js';
 
 const timeout = { timeout: 30_000 };
 

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { sleep, until } from '#test/support/deadline.js';
-import type { DnsRecord } from '#test/support/dns-server.js';
+import type { DnsRecord } from '#test/support/peers/dns-server.js';
 import { DiscoveryRig } from './discovery-rig.js';
 
 const service = '_pg._tcp.example.com';

@@ -11,8 +11,8 @@ import type {
   Verdict,
 } from '#src/control/health/index.js';
 import { makeProbe } from '#src/control/health/probe.js';
-import { Blackhole } from '#test/support/blackhole.js';
 import { sleep, within } from '#test/support/deadline.js';
+import { Blackhole } from '#test/support/peers/blackhole.js';
 import { expectNothingLeft, resources } from '../discovery/leftovers.js';
 import { endpointAt, type Serve, serve, serveHttp } from './health-peer.js';
 

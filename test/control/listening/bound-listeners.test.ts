@@ -9,7 +9,7 @@ import {
   SocketOption,
   setOption,
 } from '#src/splice/index.js';
-import { descriptors } from '#test/support/descriptors.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
 
 const { SOL_SOCKET, SO_KEEPALIVE, IPPROTO_TCP, IPPROTO_IP, IP_TRANSPARENT } = SocketOption;
 const { TCP_NODELAY, TCP_KEEPIDLE, TCP_USER_TIMEOUT, TCP_FASTOPEN, TCP_DEFER_ACCEPT } =

@@ -1,11 +1,11 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import t from 'tap';
-import { findProgram, missingProgram, testWith } from '#test/support/capability.js';
 import { until } from '#test/support/deadline.js';
-import { startHeadgate } from '#test/support/headgate.js';
-import { Peer } from '#test/support/peer.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import { findProgram, missingProgram, testWith } from '#test/support/machine/capability.js';
+import { Peer } from '#test/support/peers/peer.js';
+import { startHeadgate } from '#test/support/programs/headgate.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 
 const timeout = { timeout: 20_000 };
 

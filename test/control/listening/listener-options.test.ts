@@ -2,9 +2,9 @@ import { statSync } from 'node:fs';
 import net from 'node:net';
 import t, { type Test } from 'tap';
 import { start } from '#src/index.js';
-import { missingRoot, testWith } from '#test/support/capability.js';
 import { until } from '#test/support/deadline.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import { missingRoot, testWith } from '#test/support/machine/capability.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 
 const timeout = { timeout: 20_000 };
 

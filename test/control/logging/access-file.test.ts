@@ -14,7 +14,7 @@ import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { AccessFile } from '#src/control/logging/access-file.js';
 import { until } from '#test/support/deadline.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 
 const timeout = { timeout: 15_000 };
 /** See access-file.ts. */

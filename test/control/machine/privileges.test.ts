@@ -1,9 +1,9 @@
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Test } from 'tap';
-import { missingProgram, missingRoot, testWith } from '#test/support/capability.js';
-import { startHeadgate } from '#test/support/headgate.js';
-import { Peer } from '#test/support/peer.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import { missingProgram, missingRoot, testWith } from '#test/support/machine/capability.js';
+import { Peer } from '#test/support/peers/peer.js';
+import { startHeadgate } from '#test/support/programs/headgate.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 
 const timeout = { timeout: 20_000 };
 const nobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];

@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { inheritedSockets, ServiceManager } from '#src/control/index.js';
 import { Errno, NativeMemory, orThrow, Sockaddr, Socket, Splice } from '#src/splice/index.js';
-import { missingProgram, testWith } from '#test/support/capability.js';
 import { sleep, until } from '#test/support/deadline.js';
-import { startHeadgate } from '#test/support/headgate.js';
-import { type SocketKit, socketTest } from '#test/support/socket-kit.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
+import { startHeadgate } from '#test/support/programs/headgate.js';
+import { type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
 
 const timeout = { timeout: 20_000 };
 const { AF_UNIX, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_CLOEXEC } = Socket;

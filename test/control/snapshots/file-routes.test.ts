@@ -2,8 +2,8 @@ import t from 'tap';
 import { loadConfig } from '#src/config/index.js';
 import { checkFileRoutes } from '#src/control/snapshots/file-routes.js';
 import { createKernel, Errno } from '#src/splice/index.js';
-import { descriptors } from '#test/support/descriptors.js';
-import { ScriptedLibc } from '#test/support/scripted-libc.js';
+import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
 
 function configOf(action: string) {
   const loaded = loadConfig(

@@ -4,8 +4,8 @@ import { connect, createServer } from 'node:tls';
 import t, { type Test } from 'tap';
 import { type Config, formatProblem, loadConfig } from '#src/config/index.js';
 import { Credentials } from '#src/control/tls/index.js';
-import { missingProgram, testWith } from '#test/support/capability.js';
-import { CertificateKit } from '#test/support/certificates.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
+import { CertificateKit } from '#test/support/tls/certificates.js';
 
 const missing = missingProgram(['openssl']);
 const timeout = 20_000;

@@ -2,8 +2,8 @@ import t from 'tap';
 import { formatProblem, loadConfig } from '#src/config/index.js';
 import { Credentials, clientSettings, readSystemAuthorities } from '#src/control/tls/index.js';
 import { TlsVersion } from '#src/tls/index.js';
-import { missingProgram, testWith } from '#test/support/capability.js';
-import { CertificateKit } from '#test/support/certificates.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
+import { CertificateKit } from '#test/support/tls/certificates.js';
 
 const missing = missingProgram(['openssl']);
 

@@ -3,8 +3,8 @@ import t, { type Test } from 'tap';
 import { type Config, formatProblem, loadConfig } from '#src/config/index.js';
 import { Credentials, type Validity, validityChecks } from '#src/control/tls/index.js';
 import { validityProblem } from '#src/control/tls/validity.js';
-import { missingProgram, testWith } from '#test/support/capability.js';
-import { CertificateKit } from '#test/support/certificates.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
+import { CertificateKit } from '#test/support/tls/certificates.js';
 
 const missing = missingProgram(['openssl']);
 const timeout = 20_000;

@@ -10,9 +10,9 @@ import {
   Sockaddr,
   type SocketAddress,
 } from '#src/splice/index.js';
-import { descriptors } from '#test/support/descriptors.js';
-import { ExchangeOrigin, exchange } from '#test/support/exchange.js';
-import { plainUpstream } from '../../support/upstream-snapshot.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
+import { ExchangeOrigin, exchange } from '#test/support/worker/exchange.js';
+import { plainUpstream } from '../../support/worker/upstream-snapshot.js';
 
 const kernel = createKernel();
 

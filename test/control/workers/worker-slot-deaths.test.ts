@@ -1,9 +1,9 @@
 import t from 'tap';
 import { ByteStream } from '#test/support/bytes.js';
+import { answers, SlotRig } from '#test/support/control/slot-rig.js';
 import { until, within } from '#test/support/deadline.js';
-import { type Death, lastWords } from '#test/support/last-words.js';
-import type { Peer } from '#test/support/peer.js';
-import { answers, SlotRig } from '#test/support/slot-rig.js';
+import { type Death, lastWords } from '#test/support/faults/last-words.js';
+import type { Peer } from '#test/support/peers/peer.js';
 
 for (const death of Object.keys(lastWords) as Death[]) {
   t.test(`worker slot: a death (${death}) is felt by its own flows only`, async (t) => {

@@ -1,8 +1,8 @@
 import t from 'tap';
+import { answers, nothingMore, SlotRig } from '#test/support/control/slot-rig.js';
 import { until, within } from '#test/support/deadline.js';
-import { descriptors } from '#test/support/descriptors.js';
-import { DIES_AT_START } from '#test/support/last-words.js';
-import { answers, nothingMore, SlotRig } from '#test/support/slot-rig.js';
+import { DIES_AT_START } from '#test/support/faults/last-words.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
 
 t.test('worker slot: what waits in a dead worker’s queue is served by its successor', async (t) => {
   const proxy = await SlotRig.start(t);

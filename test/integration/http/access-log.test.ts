@@ -4,16 +4,21 @@ import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'n
 import net from 'node:net';
 import tls from 'node:tls';
 import t, { type Test } from 'tap';
-import { freePort } from '#test/support/address.js';
-import { Blackhole } from '#test/support/blackhole.js';
-import { missingRoot, testWith } from '#test/support/capability.js';
-import { startConfigured } from '#test/support/configured.js';
+import { parseExposition } from '#test/support/control/exposition.js';
 import { until } from '#test/support/deadline.js';
-import { parseExposition } from '#test/support/exposition.js';
-import { type Headgate, type LogLine, programPath, startHeadgate } from '#test/support/headgate.js';
-import { request } from '#test/support/http-rig.js';
-import { runProgram } from '#test/support/program.js';
-import { expectCleanExit, temporaryDirectory } from '#test/support/rig.js';
+import { request } from '#test/support/http/http-rig.js';
+import { missingRoot, testWith } from '#test/support/machine/capability.js';
+import { freePort } from '#test/support/peers/address.js';
+import { Blackhole } from '#test/support/peers/blackhole.js';
+import { startConfigured } from '#test/support/programs/configured.js';
+import {
+  type Headgate,
+  type LogLine,
+  programPath,
+  startHeadgate,
+} from '#test/support/programs/headgate.js';
+import { runProgram } from '#test/support/programs/program.js';
+import { expectCleanExit, temporaryDirectory } from '#test/support/programs/rig.js';
 
 const timeout = { timeout: 30_000 };
 

@@ -4,11 +4,11 @@ import { readFileSync } from 'node:fs';
 import type http from 'node:http';
 import net from 'node:net';
 import type { Test } from 'tap';
-import { missingProgram, testWith } from '#test/support/capability.js';
 import { until } from '#test/support/deadline.js';
-import { HttpRig } from '#test/support/http-rig.js';
-import { startNginx } from '#test/support/nginx.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import { HttpRig } from '#test/support/http/http-rig.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
+import { startNginx } from '#test/support/programs/nginx.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 
 const timeout = { timeout: 30_000 };
 

@@ -5,10 +5,10 @@ import http from 'node:http';
 import t from 'tap';
 import { Client } from 'undici';
 import { ByteStream } from '#test/support/bytes.js';
-import { findProgram, missingProgram, testWith } from '#test/support/capability.js';
-import { bodyOf, HttpRig, request } from '#test/support/http-rig.js';
-import { runProgram } from '#test/support/program.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import { bodyOf, HttpRig, request } from '#test/support/http/http-rig.js';
+import { findProgram, missingProgram, testWith } from '#test/support/machine/capability.js';
+import { runProgram } from '#test/support/programs/program.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 
 const timeout = { timeout: 60_000 };
 const large = new ByteStream(7).slice(0, 20_000_000);

@@ -5,8 +5,8 @@ import http from 'node:http';
 import net from 'node:net';
 import t from 'tap';
 import { ByteStream } from '#test/support/bytes.js';
-import { missingFiles, testWith } from '#test/support/capability.js';
-import { bodyOf, HttpRig, request } from '#test/support/http-rig.js';
+import { bodyOf, HttpRig, request } from '#test/support/http/http-rig.js';
+import { missingFiles, testWith } from '#test/support/machine/capability.js';
 
 const timeout = { timeout: 90_000 };
 const GIGABYTE = 1_000_000_000;

@@ -5,10 +5,10 @@ import http from 'node:http';
 import https from 'node:https';
 import t, { type Test } from 'tap';
 import { start } from '#src/index.js';
-import { startConfigured } from '#test/support/configured.js';
+import { addressOf } from '#test/support/control/live-proxy.js';
 import { sleep, until, within } from '#test/support/deadline.js';
-import { request } from '#test/support/http-rig.js';
-import { addressOf } from '#test/support/live-proxy.js';
+import { request } from '#test/support/http/http-rig.js';
+import { startConfigured } from '#test/support/programs/configured.js';
 import { payload } from '#test/support/random.js';
 
 const timeout = { timeout: 60_000 };

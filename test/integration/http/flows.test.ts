@@ -3,10 +3,10 @@ import net from 'node:net';
 import tls from 'node:tls';
 import t, { type Test } from 'tap';
 import type { FlowStatus } from '#src/proxy/index.js';
-import { freePort } from '#test/support/address.js';
-import { startConfigured } from '#test/support/configured.js';
 import { until } from '#test/support/deadline.js';
-import type { Headgate } from '#test/support/headgate.js';
+import { freePort } from '#test/support/peers/address.js';
+import { startConfigured } from '#test/support/programs/configured.js';
+import type { Headgate } from '#test/support/programs/headgate.js';
 
 const timeout = { timeout: 30_000 };
 

@@ -7,12 +7,12 @@ import { HttpProxyAgent } from 'http-proxy-agent';
 import { HttpsProxyAgent } from 'https-proxy-agent';
 import t, { type Test } from 'tap';
 import { ByteStream } from '#test/support/bytes.js';
-import { findProgram, missingProgram, testWith } from '#test/support/capability.js';
-import { CertificateKit } from '#test/support/certificates.js';
-import { type Configured, startConfigured } from '#test/support/configured.js';
-import { type Answer, bodyOf, request } from '#test/support/http-rig.js';
-import { runProgram } from '#test/support/program.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import { type Answer, bodyOf, request } from '#test/support/http/http-rig.js';
+import { findProgram, missingProgram, testWith } from '#test/support/machine/capability.js';
+import { type Configured, startConfigured } from '#test/support/programs/configured.js';
+import { runProgram } from '#test/support/programs/program.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
+import { CertificateKit } from '#test/support/tls/certificates.js';
 
 const timeout = { timeout: 60_000 };
 const large = new ByteStream(5).slice(0, 3_000_000);

@@ -10,8 +10,8 @@ import {
   SocketOption,
 } from '#src/splice/index.js';
 import { ByteStream } from '#test/support/bytes.js';
-import { startConfigured } from '#test/support/configured.js';
-import { expectCleanExit } from '#test/support/rig.js';
+import { startConfigured } from '#test/support/programs/configured.js';
+import { expectCleanExit } from '#test/support/programs/rig.js';
 
 /** `man 2 recv`, `man 7 socket` */
 const MSG_WAITALL = 0x100;

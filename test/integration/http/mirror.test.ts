@@ -5,12 +5,12 @@ import https from 'node:https';
 import type net from 'node:net';
 import t, { type Test } from 'tap';
 import { type Headgate, start } from '#src/index.js';
-import { missingProgram, testWith } from '#test/support/capability.js';
+import { addressOf, Load } from '#test/support/control/live-proxy.js';
 import { sleep, until, within } from '#test/support/deadline.js';
-import { bodyOf, request } from '#test/support/http-rig.js';
-import { addressOf, Load } from '#test/support/live-proxy.js';
+import { bodyOf, request } from '#test/support/http/http-rig.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
 import { payload } from '#test/support/random.js';
-import { authority, certificate, kit } from '#test/support/tls-kit.js';
+import { authority, certificate, kit } from '#test/support/tls/tls-kit.js';
 
 const timeout = { timeout: 30_000 };
 

@@ -3,7 +3,7 @@ import http from 'node:http';
 import net from 'node:net';
 import t from 'tap';
 import { sleep, until } from '#test/support/deadline.js';
-import { bodyOf, HttpRig, request } from '#test/support/http-rig.js';
+import { bodyOf, HttpRig, request } from '#test/support/http/http-rig.js';
 import { Random } from '#test/support/random.js';
 
 const timeout = { timeout: 90_000 };

@@ -3,9 +3,9 @@ import http from 'node:http';
 import type net from 'node:net';
 import t, { type Test } from 'tap';
 import { start } from '#src/index.js';
+import { addressOf } from '#test/support/control/live-proxy.js';
 import { sleep } from '#test/support/deadline.js';
-import { request } from '#test/support/http-rig.js';
-import { addressOf } from '#test/support/live-proxy.js';
+import { request } from '#test/support/http/http-rig.js';
 
 const timeout = { timeout: 60_000 };
 

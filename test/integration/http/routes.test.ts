@@ -4,10 +4,10 @@ import http from 'node:http';
 import type net from 'node:net';
 import t, { type Test } from 'tap';
 import { parse } from 'yaml';
-import { startConfigured } from '#test/support/configured.js';
-import { startHeadgate } from '#test/support/headgate.js';
-import { bodyOf, HttpRig, request } from '#test/support/http-rig.js';
-import { expectCleanExit } from '#test/support/rig.js';
+import { bodyOf, HttpRig, request } from '#test/support/http/http-rig.js';
+import { startConfigured } from '#test/support/programs/configured.js';
+import { startHeadgate } from '#test/support/programs/headgate.js';
+import { expectCleanExit } from '#test/support/programs/rig.js';
 
 const timeout = { timeout: 30_000 };
 

@@ -2,13 +2,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import type { Test } from 'tap';
-import { freePort } from '#test/support/address.js';
 import { ByteStream } from '#test/support/bytes.js';
-import { findProgram, missingProgram, testWith } from '#test/support/capability.js';
 import { until } from '#test/support/deadline.js';
-import { HttpRig, request } from '#test/support/http-rig.js';
-import { Program } from '#test/support/program.js';
-import { temporaryDirectory } from '#test/support/rig.js';
+import { HttpRig, request } from '#test/support/http/http-rig.js';
+import { findProgram, missingProgram, testWith } from '#test/support/machine/capability.js';
+import { freePort } from '#test/support/peers/address.js';
+import { Program } from '#test/support/programs/program.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 
 const timeout = { timeout: 60_000 };
 const sizes = [0, 1, 1000, 65_536, 1_000_000, 10_000_000];

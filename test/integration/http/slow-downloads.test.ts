@@ -1,11 +1,11 @@
 // A thousand who download slowly, all at once.
 import { writeFileSync } from 'node:fs';
 import t from 'tap';
-import { startConfigured } from '#test/support/configured.js';
 import { sleep, until } from '#test/support/deadline.js';
+import { startConfigured } from '#test/support/programs/configured.js';
+import { expectCleanExit } from '#test/support/programs/rig.js';
 import { payload } from '#test/support/random.js';
-import { expectCleanExit } from '#test/support/rig.js';
-import { SlowReaders } from '#test/support/slow-readers.js';
+import { SlowReaders } from '#test/support/sockets/slow-readers.js';
 
 const KIB = 1024;
 /** Ten times what the kernel holds of it on the way. */

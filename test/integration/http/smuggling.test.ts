@@ -3,10 +3,10 @@
 import type http from 'node:http';
 import net from 'node:net';
 import t, { type Test } from 'tap';
-import { freePort } from '#test/support/address.js';
+import { parseExposition } from '#test/support/control/exposition.js';
 import { sleep, within } from '#test/support/deadline.js';
-import { parseExposition } from '#test/support/exposition.js';
-import { bodyOf, HttpRig, request } from '#test/support/http-rig.js';
+import { bodyOf, HttpRig, request } from '#test/support/http/http-rig.js';
+import { freePort } from '#test/support/peers/address.js';
 
 const timeout = { timeout: 60_000 };
 

@@ -3,9 +3,9 @@ import http from 'node:http';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
-import { freePort } from '#test/support/address.js';
 import { within } from '#test/support/deadline.js';
-import { HttpRig, request } from '#test/support/http-rig.js';
+import { HttpRig, request } from '#test/support/http/http-rig.js';
+import { freePort } from '#test/support/peers/address.js';
 
 const timeout = { timeout: 30_000 };
 const EVENTS = 12;

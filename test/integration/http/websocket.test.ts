@@ -4,7 +4,7 @@ import http from 'node:http';
 import t from 'tap';
 import { WebSocket, WebSocketServer } from 'ws';
 import { ByteStream } from '#test/support/bytes.js';
-import { HttpRig, request } from '#test/support/http-rig.js';
+import { HttpRig, request } from '#test/support/http/http-rig.js';
 
 const timeout = { timeout: 60_000 };
 const sizes = [0, 1, 125, 126, 65_535, 65_536, 1 << 20, 16 << 20];

@@ -4,11 +4,11 @@ import { Taken } from '#src/proxy/capture/lane.js';
 import { CAPTURES_MAX, ENTRIES, LANE_BYTES, LANE_PIPES } from '#src/proxy/capture/lane-map.js';
 import { createKernel, Errno, NativeMemory } from '#src/splice/index.js';
 import { ByteStream } from '#test/support/bytes.js';
-import { LaneRig } from '#test/support/capture-lane.js';
-import { descriptors } from '#test/support/descriptors.js';
+import { LaneRig } from '#test/support/capture/capture-lane.js';
+import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 import { Random } from '#test/support/random.js';
-import { temporaryDirectory } from '#test/support/rig.js';
-import { ScriptedLibc } from '#test/support/scripted-libc.js';
 
 const MIB = 1024 * 1024;
 

@@ -11,8 +11,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { SyscallNumber } from '#src/splice/constants.js';
-import { descriptors } from '#test/support/descriptors.js';
-import { type FilesRig, fileHttp, filesTest } from '#test/support/files-rig.js';
+import { type FilesRig, fileHttp, filesTest } from '#test/support/http/files-rig.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
 
 const OLD_SEC = 1_000_000_000;
 

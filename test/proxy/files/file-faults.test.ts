@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { Errno, type SyscallName } from '#src/splice/index.js';
-import { fileHttp, filesTest } from '#test/support/files-rig.js';
+import { fileHttp, filesTest } from '#test/support/http/files-rig.js';
 import { payload, Random } from '#test/support/random.js';
 
 const large = payload(1, 3_000_000);

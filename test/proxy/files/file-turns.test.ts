@@ -1,6 +1,6 @@
 import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileHttp, filesTest } from '#test/support/files-rig.js';
+import { fileHttp, filesTest } from '#test/support/http/files-rig.js';
 
 const SHARE_BYTES = 512 * 1024;
 const GIB = 1024 ** 3;

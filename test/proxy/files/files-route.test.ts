@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileHttp, filesTest } from '#test/support/files-rig.js';
+import { fileHttp, filesTest } from '#test/support/http/files-rig.js';
 import { payload } from '#test/support/random.js';
 
 const OLD_SEC = 1_000_000_000;

@@ -1,6 +1,6 @@
 import { utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type FileReply, fileHttp, filesTest } from '#test/support/files-rig.js';
+import { type FileReply, fileHttp, filesTest } from '#test/support/http/files-rig.js';
 import { payload, Random } from '#test/support/random.js';
 
 interface Part {

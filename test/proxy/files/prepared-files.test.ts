@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { HttpRouteSnapshot } from '#src/proxy/http/http-snapshot.js';
-import { type FilesRig, fileHttp, filesTest } from '#test/support/files-rig.js';
+import { type FilesRig, fileHttp, filesTest } from '#test/support/http/files-rig.js';
 import { payload } from '#test/support/random.js';
 
 const OLD_SEC = 1_000_000_000;

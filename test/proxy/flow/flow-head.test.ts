@@ -7,8 +7,8 @@ import {
 } from '#src/proxy/tcp/index.js';
 import { sourceKeyOf } from '#src/proxy/upstream/index.js';
 import { Errno, Socket } from '#src/splice/index.js';
-import { socketTest } from '#test/support/socket-kit.js';
-import { nothingLeft, TestRoom } from '#test/support/worker-room.js';
+import { socketTest } from '#test/support/sockets/socket-kit.js';
+import { nothingLeft, TestRoom } from '#test/support/worker/worker-room.js';
 import { hello, serverName } from '../tcp/hello-builder.js';
 
 const named = hello({ extensions: [serverName('db.example.com')] });

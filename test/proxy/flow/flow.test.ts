@@ -2,9 +2,9 @@ import { DialState } from '#src/proxy/dial.js';
 import { FlowState } from '#src/proxy/flow/flow-state.js';
 import { Errno, type SocketAddress } from '#src/splice/index.js';
 import { payload } from '#test/support/random.js';
-import type { RawPeer } from '#test/support/raw-peer.js';
-import { socketTest } from '#test/support/socket-kit.js';
-import { nothingLeft, TestRoom } from '#test/support/worker-room.js';
+import type { RawPeer } from '#test/support/sockets/raw-peer.js';
+import { socketTest } from '#test/support/sockets/socket-kit.js';
+import { nothingLeft, TestRoom } from '#test/support/worker/worker-room.js';
 
 /** Sends everything and reads everything, through the room's loop. */
 function carry(room: TestRoom, from: RawPeer, to: RawPeer, bytes: Buffer): boolean {

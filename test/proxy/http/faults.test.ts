@@ -2,11 +2,16 @@ import { Agent, createServer, request as makeRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { DataWorker } from '#test/support/data-worker.js';
-import { descriptors } from '#test/support/descriptors.js';
-import { type Fault, FaultPlan, possibleFaults, type Rule } from '#test/support/fault-plan.js';
-import { plainHttp } from '#test/support/http-snapshot.js';
+import {
+  type Fault,
+  FaultPlan,
+  possibleFaults,
+  type Rule,
+} from '#test/support/faults/fault-plan.js';
+import { plainHttp } from '#test/support/http/http-snapshot.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
 import { Random } from '#test/support/random.js';
+import { DataWorker } from '#test/support/worker/data-worker.js';
 
 const ANSWER_MS = 6000;
 const SETTLE_MS = 4000;

@@ -1,12 +1,12 @@
 import type { HttpSnapshot, MirrorCut } from '#src/proxy/index.js';
 import { mirrorCuts } from '#src/proxy/index.js';
 import { Errno } from '#src/splice/index.js';
-import { type ExchangeRig, exchangeTest, GET, OK } from '#test/support/exchange-rig.js';
-import { plainHttp } from '#test/support/http-snapshot.js';
+import { type ExchangeRig, exchangeTest, GET, OK } from '#test/support/http/exchange-rig.js';
+import { plainHttp } from '#test/support/http/http-snapshot.js';
 import { payload, Random } from '#test/support/random.js';
-import type { RawPeer } from '#test/support/raw-peer.js';
-import { wholeMirror } from '#test/support/upstream-snapshot.js';
-import type { RoomOptions } from '#test/support/worker-room.js';
+import type { RawPeer } from '#test/support/sockets/raw-peer.js';
+import { wholeMirror } from '#test/support/worker/upstream-snapshot.js';
+import type { RoomOptions } from '#test/support/worker/worker-room.js';
 import { routeOf } from './requests.js';
 
 const target = { name: 'shadow', hostName: 'shadow.test', host: null };

@@ -1,7 +1,7 @@
 import { SocketOption } from '#src/splice/index.js';
-import { type ExchangeRig, exchangeTest, GET, OK } from '#test/support/exchange-rig.js';
+import { type ExchangeRig, exchangeTest, GET, OK } from '#test/support/http/exchange-rig.js';
 import { payload } from '#test/support/random.js';
-import type { RawPeer } from '#test/support/raw-peer.js';
+import type { RawPeer } from '#test/support/sockets/raw-peer.js';
 
 const PIECE = Buffer.alloc(1000, 'x');
 const PIECES = 100;

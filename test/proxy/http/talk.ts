@@ -2,11 +2,11 @@
 import type { Test } from 'tap';
 import { SocketOption } from '#src/splice/index.js';
 import type { ClientContext, ServerContexts } from '#src/tls/index.js';
-import { plainHttp } from '#test/support/http-snapshot.js';
-import type { RawPeer } from '#test/support/raw-peer.js';
-import type { SocketKit } from '#test/support/socket-kit.js';
-import { TlsPeer } from '#test/support/tls-peer.js';
-import { nothingLeft, TestRoom } from '#test/support/worker-room.js';
+import { plainHttp } from '#test/support/http/http-snapshot.js';
+import type { RawPeer } from '#test/support/sockets/raw-peer.js';
+import type { SocketKit } from '#test/support/sockets/socket-kit.js';
+import { TlsPeer } from '#test/support/tls/tls-peer.js';
+import { nothingLeft, TestRoom } from '#test/support/worker/worker-room.js';
 import { type Step, wireOf } from './wire-case.js';
 
 /** How the bytes of a step that says something are cut into segments. */

@@ -13,15 +13,15 @@ import type { TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
 import { createKernel, PUMP_SLOTS, PumpSlot } from '#src/splice/index.js';
 import { type ClientTlsSettings, canRenewKernelKeys, TlsVersion } from '#src/tls/index.js';
-import { freePort } from '#test/support/address.js';
-import { missingProgram, testWith } from '#test/support/capability.js';
-import { DataWorker, type DataWorkerOptions } from '#test/support/data-worker.js';
 import { until, within } from '#test/support/deadline.js';
-import { descriptors } from '#test/support/descriptors.js';
-import { plainHttp } from '#test/support/http-snapshot.js';
-import { withoutLoader } from '#test/support/program.js';
-import { authority, certificate, kit } from '#test/support/tls-kit.js';
-import { isKernelExpected } from '#test/support/tls-server.js';
+import { plainHttp } from '#test/support/http/http-snapshot.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
+import { freePort } from '#test/support/peers/address.js';
+import { withoutLoader } from '#test/support/programs/program.js';
+import { authority, certificate, kit } from '#test/support/tls/tls-kit.js';
+import { isKernelExpected } from '#test/support/tls/tls-server.js';
+import { DataWorker, type DataWorkerOptions } from '#test/support/worker/data-worker.js';
 
 const timeout = { timeout: 30_000 };
 const versions = {

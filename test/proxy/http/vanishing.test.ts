@@ -9,9 +9,9 @@ import {
   ResponseHead,
 } from '#src/proxy/http/index.js';
 import { Random } from '#test/support/random.js';
-import { SocketKit, socketTest } from '#test/support/socket-kit.js';
-import { clientContext, serverContexts } from '#test/support/tls-pair.js';
-import { nothingLeft } from '#test/support/worker-room.js';
+import { SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
+import { clientContext, serverContexts } from '#test/support/tls/tls-pair.js';
+import { nothingLeft } from '#test/support/worker/worker-room.js';
 import { readRequests } from './message/messages.js';
 import { type Moment, Talk, type TalkTls } from './talk.js';
 import { conversationFiles, readConversations, type Step } from './wire-case.js';

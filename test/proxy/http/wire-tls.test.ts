@@ -1,8 +1,8 @@
 // Every golden conversation over TLS on both sides: what is read and written is the same as over plain TCP.
 import t from 'tap';
 import { TlsVersion } from '#src/tls/index.js';
-import { socketTest } from '#test/support/socket-kit.js';
-import { clientContext, serverContexts } from '#test/support/tls-pair.js';
+import { socketTest } from '#test/support/sockets/socket-kit.js';
+import { clientContext, serverContexts } from '#test/support/tls/tls-pair.js';
 import { type Chop, eachByte, Talk, whole } from './talk.js';
 import { conversationFiles, readConversations } from './wire-case.js';
 

@@ -1,7 +1,7 @@
 // Every golden conversation whole, byte by byte, and cut in two, over plain TCP.
 import t, { type Test } from 'tap';
 import { Random } from '#test/support/random.js';
-import { SocketKit, socketTest } from '#test/support/socket-kit.js';
+import { SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
 import { type Chop, eachByte, Talk, whole } from './talk.js';
 import {
   type Conversation,

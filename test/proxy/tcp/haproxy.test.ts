@@ -21,11 +21,11 @@ import {
   writeProxyV2,
 } from '#src/proxy/tcp/index.js';
 import { Socket } from '#src/splice/index.js';
-import { missingProgram, testWith } from '#test/support/capability.js';
 import { until, within } from '#test/support/deadline.js';
-import { Program, runProgram } from '#test/support/program.js';
-import { RawPeer } from '#test/support/raw-peer.js';
-import { SocketKit } from '#test/support/socket-kit.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
+import { Program, runProgram } from '#test/support/programs/program.js';
+import { RawPeer } from '#test/support/sockets/raw-peer.js';
+import { SocketKit } from '#test/support/sockets/socket-kit.js';
 
 const WAIT_MS = 5_000;
 const memory = new HeadMemory();

@@ -13,10 +13,10 @@ import {
   writeProxyV2,
 } from '#src/proxy/tcp/index.js';
 import { createKernel, Epoll, Errno, EventPoll, type Kernel, Socket } from '#src/splice/index.js';
+import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
 import { payload, Random } from '#test/support/random.js';
-import type { RawPeer } from '#test/support/raw-peer.js';
-import { ScriptedLibc } from '#test/support/scripted-libc.js';
-import { pause, type SocketKit, socketTest } from '#test/support/socket-kit.js';
+import type { RawPeer } from '#test/support/sockets/raw-peer.js';
+import { pause, type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
 import { alpn, extension, helloMessage, records, serverName } from './hello-builder.js';
 
 const { NeedMore, Done, Rejected } = HeadResult;

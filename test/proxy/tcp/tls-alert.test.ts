@@ -10,10 +10,10 @@ import {
   rejectionNames,
   sendAlert,
 } from '#src/proxy/tcp/index.js';
-import { missingProgram, testWith } from '#test/support/capability.js';
 import { within } from '#test/support/deadline.js';
-import { runProgram } from '#test/support/program.js';
-import { socketTest } from '#test/support/socket-kit.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
+import { runProgram } from '#test/support/programs/program.js';
+import { socketTest } from '#test/support/sockets/socket-kit.js';
 
 /** Answers whatever comes first with `alert` and closes. */
 async function withServer<Result>(

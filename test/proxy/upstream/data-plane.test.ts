@@ -1,11 +1,11 @@
 // Two real workers that share the endpoint table: what only shows when they do.
 import t, { type Test } from 'tap';
 import { EndpointState, Health } from '#src/proxy/upstream/index.js';
-import { freePort } from '../../support/address.js';
-import { Blackhole } from '../../support/blackhole.js';
 import { sleep, until, within } from '../../support/deadline.js';
-import { echo, type Handler, Origin } from '../../support/origin.js';
-import type { Peer } from '../../support/peer.js';
+import { freePort } from '../../support/peers/address.js';
+import { Blackhole } from '../../support/peers/blackhole.js';
+import { echo, type Handler, Origin } from '../../support/peers/origin.js';
+import type { Peer } from '../../support/peers/peer.js';
 import { DataPlane } from './data-plane.js';
 
 const timeout = { timeout: 30_000 };

@@ -19,9 +19,9 @@ import {
 } from '#src/proxy/index.js';
 import { createKernel, localAddress, openListener, Sockaddr } from '#src/splice/index.js';
 import { until, within } from '../../support/deadline.js';
-import { descriptors } from '../../support/descriptors.js';
-import type { LogLine } from '../../support/headgate.js';
-import { Peer } from '../../support/peer.js';
+import { descriptors } from '../../support/machine/descriptors.js';
+import { Peer } from '../../support/peers/peer.js';
+import type { LogLine } from '../../support/programs/headgate.js';
 
 export interface EndpointAt {
   /** `127.0.0.1:PORT` */

@@ -12,7 +12,7 @@ import {
   type SocketAddress,
 } from '#src/splice/index.js';
 import { until } from '../../support/deadline.js';
-import { temporaryDirectory } from '../../support/rig.js';
+import { temporaryDirectory } from '../../support/programs/rig.js';
 
 const kernel = createKernel();
 const ACCEPT_FLAGS = Socket.SOCK_NONBLOCK | Socket.SOCK_CLOEXEC;

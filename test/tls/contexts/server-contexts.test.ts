@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import t from 'tap';
 import { ServerContexts, type ServerTlsSettings, TlsVersion } from '#src/tls/index.js';
-import { authority, certificate, dial, kit } from '#test/support/tls-kit.js';
-import { plainSettings, TlsServer } from '#test/support/tls-server.js';
+import { authority, certificate, dial, kit } from '#test/support/tls/tls-kit.js';
+import { plainSettings, TlsServer } from '#test/support/tls/tls-server.js';
 
 const timeout = 20_000;
 const subjectOf = (socket: TLSSocket): string => socket.getPeerCertificate().subject.CN as string;

@@ -10,11 +10,11 @@ import {
   type ServerTlsSettings,
   TlsVersion,
 } from '#src/tls/index.js';
-import type { RawPeer } from '#test/support/raw-peer.js';
-import { ScriptedLibc } from '#test/support/scripted-libc.js';
-import { pause, type SocketKit, socketTest } from '#test/support/socket-kit.js';
-import { authority, certificate, kit as certificates } from '#test/support/tls-kit.js';
-import { clientContext, room, serverContexts, TlsPair } from '#test/support/tls-pair.js';
+import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
+import type { RawPeer } from '#test/support/sockets/raw-peer.js';
+import { pause, type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
+import { authority, certificate, kit as certificates } from '#test/support/tls/tls-kit.js';
+import { clientContext, room, serverContexts, TlsPair } from '#test/support/tls/tls-pair.js';
 
 const { Tls12, Tls13 } = TlsVersion;
 const { IPPROTO_TCP, TCP_NODELAY } = SocketOption;

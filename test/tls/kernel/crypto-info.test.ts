@@ -6,7 +6,7 @@ import {
   kernelSuite,
   writeCryptoInfo,
 } from '#src/tls/index.js';
-import { evaluate, hasCompiler } from '#test/support/c-program.js';
+import { evaluate, hasCompiler } from '#test/support/machine/c-program.js';
 
 const structs = {
   aes128Gcm: ['tls12_crypto_info_aes_gcm_128', 'TLS_CIPHER_AES_GCM_128'],

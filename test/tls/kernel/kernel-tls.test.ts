@@ -14,9 +14,9 @@ import {
   TlsVersion,
   tlsEndings,
 } from '#src/tls/index.js';
-import { KernelTlsEmulation } from '#test/support/kernel-tls-emulation.js';
-import { ScriptedLibc } from '#test/support/scripted-libc.js';
-import { socketTest } from '#test/support/socket-kit.js';
+import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
+import { socketTest } from '#test/support/sockets/socket-kit.js';
+import { KernelTlsEmulation } from '#test/support/tls/kernel-tls-emulation.js';
 
 /** `NotOffered` as `not_offered`. */
 const snake = (name: string): string =>

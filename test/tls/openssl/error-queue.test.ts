@@ -9,10 +9,10 @@ import {
   type ServerTlsSettings,
   TlsVersion,
 } from '#src/tls/index.js';
-import { Relay } from '#test/support/relay.js';
-import { pause, type SocketKit, socketTest } from '#test/support/socket-kit.js';
-import { authority, certificate, kit as certificates } from '#test/support/tls-kit.js';
-import { clientContext, serverContexts, TlsPair } from '#test/support/tls-pair.js';
+import { Relay } from '#test/support/sockets/relay.js';
+import { pause, type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
+import { authority, certificate, kit as certificates } from '#test/support/tls/tls-kit.js';
+import { clientContext, serverContexts, TlsPair } from '#test/support/tls/tls-pair.js';
 
 const real = loadOpenSsl();
 const memory = new NativeMemory(65536);

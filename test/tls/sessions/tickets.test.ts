@@ -8,10 +8,10 @@ import {
   TlsVersion,
 } from '#src/tls/index.js';
 import { SessionCache } from '#src/tls/sessions/session-slot.js';
-import { type SocketKit, socketTest } from '#test/support/socket-kit.js';
-import { TlsEnds } from '#test/support/tls-ends.js';
-import { authority, certificate, kit as certificates } from '#test/support/tls-kit.js';
-import { clientContext, serverContexts } from '#test/support/tls-pair.js';
+import { type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
+import { TlsEnds } from '#test/support/tls/tls-ends.js';
+import { authority, certificate, kit as certificates } from '#test/support/tls/tls-kit.js';
+import { clientContext, serverContexts } from '#test/support/tls/tls-pair.js';
 
 const { Tls12, Tls13 } = TlsVersion;
 

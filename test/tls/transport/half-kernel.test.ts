@@ -9,11 +9,11 @@ import {
   TlsVersion,
   takeOver,
 } from '#src/tls/index.js';
-import { KernelTlsEmulation } from '#test/support/kernel-tls-emulation.js';
 import { payload } from '#test/support/random.js';
-import { pause, type SocketKit, socketTest } from '#test/support/socket-kit.js';
-import { pass } from '#test/support/tls-message.js';
-import { clientContext, serverContexts, TlsPair } from '#test/support/tls-pair.js';
+import { pause, type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
+import { KernelTlsEmulation } from '#test/support/tls/kernel-tls-emulation.js';
+import { pass } from '#test/support/tls/tls-message.js';
+import { clientContext, serverContexts, TlsPair } from '#test/support/tls/tls-pair.js';
 
 const { TLS_TX, TLS_RX } = TlsOption;
 const { Tls13 } = TlsVersion;

@@ -1,9 +1,9 @@
 import t from 'tap';
 import { NativeMemory, Outcome } from '#src/splice/index.js';
 import { TlsVersion } from '#src/tls/index.js';
-import { allocated, mallinfo } from '#test/support/mallinfo.js';
-import { pause, SocketKit } from '#test/support/socket-kit.js';
-import { clientContext, serverContexts, TlsPair } from '#test/support/tls-pair.js';
+import { allocated, mallinfo } from '#test/support/machine/mallinfo.js';
+import { pause, SocketKit } from '#test/support/sockets/socket-kit.js';
+import { clientContext, serverContexts, TlsPair } from '#test/support/tls/tls-pair.js';
 
 const memory = new NativeMemory(100_000);
 const PAIRS = 100;

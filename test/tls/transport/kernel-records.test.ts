@@ -13,11 +13,14 @@ import {
   TlsVersion,
   takeOver,
 } from '#src/tls/index.js';
-import { type EmulationOptions, KernelTlsEmulation } from '#test/support/kernel-tls-emulation.js';
 import { payload } from '#test/support/random.js';
-import { type SocketKit, socketTest } from '#test/support/socket-kit.js';
-import { pass } from '#test/support/tls-message.js';
-import { clientContext, serverContexts, TlsPair } from '#test/support/tls-pair.js';
+import { type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
+import {
+  type EmulationOptions,
+  KernelTlsEmulation,
+} from '#test/support/tls/kernel-tls-emulation.js';
+import { pass } from '#test/support/tls/tls-message.js';
+import { clientContext, serverContexts, TlsPair } from '#test/support/tls/tls-pair.js';
 
 const { Tls12, Tls13 } = TlsVersion;
 const memory = new NativeMemory(64 * 1024);

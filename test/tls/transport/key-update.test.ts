@@ -15,7 +15,7 @@ import {
   TlsOption,
   tls13Key,
 } from '#src/tls/index.js';
-import { ScriptedLibc } from '#test/support/scripted-libc.js';
+import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
 
 const { SOL_TLS, TLS_RX, TLS_TX } = TlsOption;
 const memory = new NativeMemory(64);

@@ -10,9 +10,9 @@ import {
   takeOver,
   type UserlandTlsTransport,
 } from '#src/tls/index.js';
-import { KernelTlsEmulation } from '#test/support/kernel-tls-emulation.js';
-import { pause, type SocketKit, socketTest } from '#test/support/socket-kit.js';
-import { clientContext, serverContexts, TlsPair } from '#test/support/tls-pair.js';
+import { pause, type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
+import { KernelTlsEmulation } from '#test/support/tls/kernel-tls-emulation.js';
+import { clientContext, serverContexts, TlsPair } from '#test/support/tls/tls-pair.js';
 
 const openssl = loadOpenSsl();
 const updateKey = koffi.load(null).func('int SSL_key_update(uintptr_t, int)');

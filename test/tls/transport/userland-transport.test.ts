@@ -1,9 +1,9 @@
 import { Epoll, Errno, NativeMemory, Outcome, Socket } from '#src/splice/index.js';
 import { loadOpenSsl, type OpenSsl, TlsVersion } from '#src/tls/index.js';
 import { payload, Random } from '#test/support/random.js';
-import { Relay } from '#test/support/relay.js';
-import { pause, type SocketKit, socketTest } from '#test/support/socket-kit.js';
-import { TlsEnds } from '#test/support/tls-ends.js';
+import { Relay } from '#test/support/sockets/relay.js';
+import { pause, type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
+import { TlsEnds } from '#test/support/tls/tls-ends.js';
 
 const { Tls12, Tls13 } = TlsVersion;
 /** openssl/ssl.h */

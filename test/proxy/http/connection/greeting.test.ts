@@ -7,11 +7,11 @@ import { connect as connectTls } from 'node:tls';
 import t, { type Test } from 'tap';
 import { httpRejectionNames } from '#src/proxy/index.js';
 import { handshakeFailures, TlsVersion } from '#src/tls/index.js';
-import { DataWorker, type DataWorkerOptions } from '#test/support/data-worker.js';
 import { until, within } from '#test/support/deadline.js';
-import { descriptors } from '#test/support/descriptors.js';
-import { plainHttp } from '#test/support/http-snapshot.js';
-import { authority, certificate } from '#test/support/tls-kit.js';
+import { plainHttp } from '#test/support/http/http-snapshot.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
+import { authority, certificate } from '#test/support/tls/tls-kit.js';
+import { DataWorker, type DataWorkerOptions } from '#test/support/worker/data-worker.js';
 
 const timeout = { timeout: 30_000 };
 const tls = {

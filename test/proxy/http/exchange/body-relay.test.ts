@@ -5,9 +5,9 @@ import { HttpBuffers } from '#src/proxy/http/http-buffers.js';
 import type { HttpRoom } from '#src/proxy/http/http-room.js';
 import { Framing } from '#src/proxy/http/message/message-head.js';
 import { NativeMemory, type Pipe, type PumpTap, type Transport } from '#src/splice/index.js';
-import { nothingTaken, PumpRig } from '#test/support/pump-rig.js';
 import { payload } from '#test/support/random.js';
-import { type SocketKit, socketTest } from '#test/support/socket-kit.js';
+import { nothingTaken, PumpRig } from '#test/support/sockets/pump-rig.js';
+import { type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
 
 /** Keeps what it is told, by duplicating it into a pipe of its own and reading that. */
 class Listening implements PumpTap {

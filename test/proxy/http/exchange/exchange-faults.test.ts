@@ -1,12 +1,12 @@
 // Every system call of a conversation fails once, in every way its manual page allows: the client has right bytes, an
 // honest error or a broken connection, the endpoint has a beginning of what was sent, and nothing is left behind.
 import { Errno, Socket, type SyscallName } from '#src/splice/index.js';
-import { type Fault, possibleFaults } from '#test/support/fault-plan.js';
-import { plainHttp } from '#test/support/http-snapshot.js';
+import { type Fault, possibleFaults } from '#test/support/faults/fault-plan.js';
+import { plainHttp } from '#test/support/http/http-snapshot.js';
 import { payload } from '#test/support/random.js';
-import { RawPeer } from '#test/support/raw-peer.js';
-import { SocketKit, socketTest } from '#test/support/socket-kit.js';
-import { nothingLeft, TestRoom } from '#test/support/worker-room.js';
+import { RawPeer } from '#test/support/sockets/raw-peer.js';
+import { SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
+import { nothingLeft, TestRoom } from '#test/support/worker/worker-room.js';
 
 const ROUNDS_MAX = 60;
 const PATIENCE_MS = 60_000;

@@ -1,11 +1,11 @@
 // What happens to an exchange in the same turn as something else, or before it is ready for it.
 import type { HttpConnection } from '#src/proxy/http/connection/connection.js';
 import { ExchangeState } from '#src/proxy/http/exchange/exchange-state.js';
-import { ExchangeRig, exchangeTest, GET, OK } from '#test/support/exchange-rig.js';
-import { plainHttp } from '#test/support/http-snapshot.js';
-import { pause, socketTest } from '#test/support/socket-kit.js';
-import { clientContext, serverContexts } from '#test/support/tls-pair.js';
-import { TlsPeer } from '#test/support/tls-peer.js';
+import { ExchangeRig, exchangeTest, GET, OK } from '#test/support/http/exchange-rig.js';
+import { plainHttp } from '#test/support/http/http-snapshot.js';
+import { pause, socketTest } from '#test/support/sockets/socket-kit.js';
+import { clientContext, serverContexts } from '#test/support/tls/tls-pair.js';
+import { TlsPeer } from '#test/support/tls/tls-peer.js';
 
 const PUT = 'PUT /b HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n';
 

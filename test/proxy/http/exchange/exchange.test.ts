@@ -1,9 +1,9 @@
 import type { HttpConnection } from '#src/proxy/http/connection/connection.js';
 import type { SocketAddress } from '#src/splice/index.js';
-import { exchangeTest, GET, OK } from '#test/support/exchange-rig.js';
-import { plainHttp } from '#test/support/http-snapshot.js';
-import type { RawPeer } from '#test/support/raw-peer.js';
-import { nothingLeft, TestRoom } from '#test/support/worker-room.js';
+import { exchangeTest, GET, OK } from '#test/support/http/exchange-rig.js';
+import { plainHttp } from '#test/support/http/http-snapshot.js';
+import type { RawPeer } from '#test/support/sockets/raw-peer.js';
+import { nothingLeft, TestRoom } from '#test/support/worker/worker-room.js';
 
 exchangeTest('requests and answers go one after the other, over one connection each', (rig, t) => {
   const client = rig.room.client();

@@ -2,9 +2,9 @@ import type { HttpConnection } from '#src/proxy/http/connection/connection.js';
 import type { BodySource, ProducedAnswer } from '#src/proxy/http/exchange/body-source.js';
 import { RelayResult } from '#src/proxy/http/exchange/relay-result.js';
 import { NativeMemory, Outcome, type Transport } from '#src/splice/index.js';
-import { type ExchangeRig, exchangeTest, GET } from '#test/support/exchange-rig.js';
+import { type ExchangeRig, exchangeTest, GET } from '#test/support/http/exchange-rig.js';
 import { payload } from '#test/support/random.js';
-import type { RawPeer } from '#test/support/raw-peer.js';
+import type { RawPeer } from '#test/support/sockets/raw-peer.js';
 
 const PIECE_BYTES = 64 * 1024;
 

@@ -2,10 +2,10 @@ import type { HttpConnection } from '#src/proxy/http/connection/connection.js';
 import type { RouteTimeouts } from '#src/proxy/http/http-snapshot.js';
 import { latenessNames } from '#src/proxy/http/lateness.js';
 import { Errno, SocketOption } from '#src/splice/index.js';
-import { type ExchangeRig, exchangeTest, GET, OK } from '#test/support/exchange-rig.js';
-import { plainHttp } from '#test/support/http-snapshot.js';
-import type { RawPeer } from '#test/support/raw-peer.js';
-import type { RoomOptions } from '#test/support/worker-room.js';
+import { type ExchangeRig, exchangeTest, GET, OK } from '#test/support/http/exchange-rig.js';
+import { plainHttp } from '#test/support/http/http-snapshot.js';
+import type { RawPeer } from '#test/support/sockets/raw-peer.js';
+import type { RoomOptions } from '#test/support/worker/worker-room.js';
 import { openGuard, routeOf } from '../requests.js';
 
 const unsaid: RouteTimeouts = {

@@ -1,6 +1,6 @@
 // How two readings of the same bytes differ. Headgate may refuse what llhttp takes; what both take must be the same.
 import { inspect } from 'node:util';
-import type { TheirReading } from '#test/support/llhttp.js';
+import type { TheirReading } from '#test/support/http/llhttp.js';
 import type { Message, Reading } from './messages.js';
 
 /** What is different, or undefined. */

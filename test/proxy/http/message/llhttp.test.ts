@@ -1,6 +1,6 @@
 import t from 'tap';
 import { Method } from '#src/proxy/http/index.js';
-import { clientReading, serverReading } from '#test/support/llhttp.js';
+import { clientReading, serverReading } from '#test/support/http/llhttp.js';
 import { goldenCases } from './golden.js';
 import { requestDifference, responseDifference } from './llhttp-difference.js';
 import { readRequests, readResponses } from './messages.js';

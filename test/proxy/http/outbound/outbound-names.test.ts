@@ -1,9 +1,9 @@
 import { refusalNames } from '#src/proxy/http/guarding/index.js';
 import type { NameAnswer } from '#src/proxy/index.js';
-import { type ExchangeRig, exchangeTest, OK } from '#test/support/exchange-rig.js';
-import { plainHttp } from '#test/support/http-snapshot.js';
-import type { RawPeer } from '#test/support/raw-peer.js';
-import type { RoomOptions } from '#test/support/worker-room.js';
+import { type ExchangeRig, exchangeTest, OK } from '#test/support/http/exchange-rig.js';
+import { plainHttp } from '#test/support/http/http-snapshot.js';
+import type { RawPeer } from '#test/support/sockets/raw-peer.js';
+import type { RoomOptions } from '#test/support/worker/worker-room.js';
 import { networks, routeOf } from '../requests.js';
 
 /** Names below internal lead anywhere that is said; nothing listens anywhere but at the origin. */
