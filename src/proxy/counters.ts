@@ -14,6 +14,8 @@ import { TLS_COUNTER_SLOTS, TlsCounters } from './tls-counters.js';
 export const counterNames = [
   'flows_active',
   'loop_turns',
+  'busy_polls_hit',
+  'busy_polls_missed',
   'handshakes_delayed',
   'events',
   'events_stale',

@@ -6,6 +6,7 @@ import {
   SystemCallError,
   TimerFd,
 } from '../splice/index.js';
+import { BusyPoll } from './busy-poll.js';
 import { Counter, type Counters } from './counters.js';
 import type { Session } from './session.js';
 import { TimerWheel } from './timer-wheel.js';
@@ -44,6 +45,7 @@ export class EventLoop implements Clock {
   private wallAheadMs = 0;
   private wallKnownUntilMs = Number.NEGATIVE_INFINITY;
   private readonly poll: EventPoll;
+  private readonly busyPoll: BusyPoll;
   /**
    * Wakes the loop for the wheel. A timeout given to epoll_wait(2) would be set up and torn down at
    * every wait; the alarm is set when the next deadline comes closer, which is rare.
@@ -68,6 +70,7 @@ export class EventLoop implements Clock {
     private readonly wallClock: () => number = Date.now,
   ) {
     this.poll = new EventPoll(kernel, EVENTS_MAX);
+    this.busyPoll = new BusyPoll(this.poll, counters);
     this.alarm = TimerFd.open(kernel);
     this.poll.add(this.alarm.fd, (Epoll.EPOLLIN | Epoll.EPOLLET) >>> 0, 0);
     this.nowMs = clock();
@@ -152,7 +155,7 @@ export class EventLoop implements Clock {
 
   /** One turn; `run` is a loop around it, and tests walk through it by hand. */
   turn(): void {
-    const count = this.poll.wait(this.mayWait() ? -1 : 0);
+    const count = this.mayWait() ? this.busyPoll.wait() : this.poll.wait(0);
     if (count < 0) throw new SystemCallError('epoll_wait', -count);
     this.nowMs = this.clock();
     const { values } = this.counters;

@@ -42,12 +42,11 @@ export class PlainTransport implements Transport {
   errno = 0;
   readonly bulkReadBytes = Number.POSITIVE_INFINITY;
   readonly isClosing = false;
+  hasReadAll = false;
   /** The end of the peer's stream is in the queue: after the bytes before it, there is no more. */
   private atEnd = false;
   /** There may be an error behind the bytes, and only another read tells. */
   private isBroken = false;
-  /** Everything up to the end has been read: the next read is known to say so. */
-  private hasReadAll = false;
   /** Urgent data is in the stream: splice(2) stops in front of it for ever, recv(2) does not. */
   private hasUrgentData = false;
   /** SO_OOBINLINE is set. */

@@ -98,6 +98,11 @@ export class Pump {
   sourceEnded = false;
   /** Bytes that may still be read; a framed body sets it, a tunnel leaves it without limit. */
   remainingBytes = Number.POSITIVE_INFINITY;
+  /**
+   * The sink will be shut down in the very turn in which this pump says that the source has ended: the last
+   * bytes may wait for that, and share their segment with the FIN.
+   */
+  endsSink = false;
   /** Sees what is read from now on, before the sink is given it. */
   tap: PumpTap | undefined;
 
@@ -244,7 +249,8 @@ export class Pump {
   private emptyBuffer(): number {
     const buffer = this.buffer!;
     const length = this.bufferEnd - this.bufferStart;
-    const written = this.sink.write(buffer.address + this.bufferStart, length);
+    const isLast = this.endsSink && this.source.hasReadAll;
+    const written = this.sink.write(buffer.address + this.bufferStart, length, isLast);
     if (written > 0) {
       this.bufferStart += written;
       if (written === length) {

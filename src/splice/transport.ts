@@ -34,6 +34,8 @@ export interface Transport {
    * in records, that is the largest record.
    */
   readonly bulkReadBytes: number;
+  /** Everything up to the end of the peer's stream has been read: the next read is known to say so. */
+  readonly hasReadAll: boolean;
   /** The end of our stream waits for room in the socket: to close now would cut it off. */
   readonly isClosing: boolean;
 

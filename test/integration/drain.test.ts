@@ -50,7 +50,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
         await passStream(upstream, client, down, 4 * MiB);
       });
       await rig.within(10_000, 'the flows', Promise.all(finishing));
-      t.strictSame(await rig.within(1_000, 'the exit', rig.headgate.exit), cleanExit);
+      t.strictSame(await rig.within(10_000, 'the exit', rig.headgate.exit), cleanExit);
       const done = rig.headgate.flows().filter(({ close }) => close === 'done');
       t.equal(done.length, 8, 'every flow is logged before the exit');
     });
@@ -63,13 +63,13 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     await rig.within(1_000, 'FIN', client.receiveEnd());
     await rig.expectNoLeak();
     rig.headgate.signal(signal);
-    t.strictSame(await rig.within(1_000, 'the exit', rig.headgate.exit), cleanExit);
+    t.strictSame(await rig.within(10_000, 'the exit', rig.headgate.exit), cleanExit);
   });
 }
 
 t.test('drain: the lines of the last flows are written before the exit', timeout, async (t) => {
   // A worker hands its lines to the control thread and ends: many workers, for it is a race.
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < 5; round++) {
     const rig = await Rig.start(t, { workers: 8 });
     const pairs: Pair[] = [];
     for (let index = 0; index < 24; index++) pairs.push(await rig.pair());
@@ -82,7 +82,7 @@ t.test('drain: the lines of the last flows are written before the exit', timeout
       await client.receiveEnd();
     });
     await rig.within(5_000, 'the flows', Promise.all(ending));
-    t.strictSame(await rig.within(1_000, 'the exit', rig.headgate.exit), cleanExit);
+    t.strictSame(await rig.within(10_000, 'the exit', rig.headgate.exit), cleanExit);
     t.equal(rig.headgate.flows().length, 24, `24 flow lines, round ${round}`);
   }
 });
@@ -104,7 +104,7 @@ for (const workers of [1, 2]) {
       await client.receiveEnd();
     });
     await rig.within(5_000, 'all that waited', Promise.all(exchanges));
-    t.strictSame(await rig.within(1_000, 'the exit', rig.headgate.exit), cleanExit);
+    t.strictSame(await rig.within(10_000, 'the exit', rig.headgate.exit), cleanExit);
     t.equal(rig.headgate.flows().filter(({ close }) => close === 'done').length, 40);
   });
 }
@@ -118,8 +118,8 @@ t.test('drain: after the drain timeout flows are closed', timeout, async (t) => 
   rig.headgate.signal('SIGTERM');
   const startMs = performance.now();
   await rig.within(3_000, "the quiet client's end", quiet.client.ending());
-  await rig.within(500, "the quiet server's end", quiet.upstream.ending());
-  t.strictSame(await rig.within(1_000, 'the exit', rig.headgate.exit), cleanExit);
+  await rig.within(5_000, "the quiet server's end", quiet.upstream.ending());
+  t.strictSame(await rig.within(10_000, 'the exit', rig.headgate.exit), cleanExit);
   const elapsedMs = performance.now() - startMs;
   t.ok(elapsedMs > 790 && elapsedMs < 5_000, `${elapsedMs.toFixed()} ms`);
   const ending = await rig.within(2_000, 'the blocked client', blocked.client.ending());
@@ -140,8 +140,8 @@ for (const [first, second] of [
     await refused(rig);
     t.equal(rig.headgate.exited, undefined, 'it waits for its flow');
     rig.headgate.signal(second);
-    await rig.within(500, 'the exit', rig.headgate.exit);
-    await rig.within(500, "the client's end", client.ending());
+    await rig.within(5_000, 'the exit', rig.headgate.exit);
+    await rig.within(5_000, "the client's end", client.ending());
   });
 }
 

@@ -65,6 +65,17 @@ socketTest('stream options: without any, there is TCP_NODELAY alone', (t, kit) =
   t.match(tcpOptions(kit, delayed), { nodelay: 0 });
 });
 
+socketTest(
+  'stream options: acknowledgements wait for the answer where that is wanted',
+  (t, kit) => {
+    const quick = (fd: number) => option(kit.kernel, fd, IPPROTO_TCP, SocketOption.TCP_QUICKACK);
+    const [listener, fd] = accepted(kit, { delaysAcks: true });
+    t.same([quick(listener), quick(fd)], [0, 0]);
+    const [, plain] = accepted(kit, {});
+    t.equal(quick(plain), 1);
+  },
+);
+
 socketTest('stream options: Fast Open is an option of the listener', (t, kit) => {
   const [listener] = accepted(kit, { fastOpen: 33 });
   t.equal(option(kit.kernel, listener, IPPROTO_TCP, SocketOption.TCP_FASTOPEN), 33);

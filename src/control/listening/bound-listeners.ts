@@ -4,7 +4,7 @@ import { LISTENERS_MAX } from '../../proxy/index.js';
 import type { Kernel } from '../../splice/index.js';
 import type { Claim } from './claim.js';
 import { InheritedListeners } from './inherited-listeners.js';
-import { retune } from './listener-socket.js';
+import { listenOptions, retune } from './listener-socket.js';
 import { type BoundAddress, bindAddress, removeListenerFile } from './listening.js';
 
 /** What a configuration asks for, bound and not yet in use. */
@@ -139,8 +139,8 @@ export class BoundListeners {
 }
 
 /** What a listener says of its sockets. */
-function tuning({ backlog, socket }: ListenerConfig) {
-  return { backlog, socket };
+function tuning(listener: ListenerConfig) {
+  return { file: listener.socket, ...listenOptions(listener) };
 }
 
 /** The addresses of a listener, by what makes two of them the same across a reload. */

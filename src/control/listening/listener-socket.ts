@@ -12,13 +12,14 @@ import {
 import { groupId, userId } from '../machine/index.js';
 
 /** What a listener's configuration says of its sockets, as bind wants it. */
-export function listenOptions({ backlog, socket }: ListenerConfig): ListenOptions {
+export function listenOptions({ backlog, socket, http, tls }: ListenerConfig): ListenOptions {
   const { nodelay, keepalive, userTimeoutMs, fastOpen, deferAcceptSeconds, transparent } = socket;
   return {
     backlog,
     reusePort: false,
     ipv6Only: false,
     nodelay,
+    delaysAcks: http !== null || tls !== null,
     keepalive: keepalive ?? undefined,
     userTimeoutMs: userTimeoutMs ?? undefined,
     fastOpen,

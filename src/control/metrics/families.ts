@@ -230,6 +230,15 @@ export const families: readonly MetricFamily[] = [
     'Turns of the event loops of all workers',
     ({ totals }) => totals.loop_turns,
   ),
+  {
+    name: 'headgate_busy_polls_total',
+    type: 'counter',
+    help: 'Times an event loop looked for events a few microseconds longer before it slept, and whether some came',
+    read: ({ totals }) => [
+      { labels: { result: 'hit' }, value: totals.busy_polls_hit },
+      { labels: { result: 'miss' }, value: totals.busy_polls_missed },
+    ],
+  },
   single(
     'counter',
     'headgate_tls_handshakes_delayed_total',

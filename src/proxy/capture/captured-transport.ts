@@ -52,6 +52,10 @@ export class CapturedTransport implements Transport {
     return this.inner.bulkReadBytes;
   }
 
+  get hasReadAll(): boolean {
+    return this.inner.hasReadAll;
+  }
+
   get isClosing(): boolean {
     return this.inner.isClosing;
   }

@@ -49,6 +49,8 @@ export class Tunnel {
     const downMeter = this.isDownSecure ? counters.secureDown : counters.down;
     this.up = new Pump(room, upMeter, client.transport, upstream.transport);
     this.down = new Pump(room, downMeter, upstream.transport, client.transport);
+    this.up.endsSink = !this.isSecure;
+    this.down.endsSink = !this.isSecure;
     client.pump = this.up;
     upstream.pump = this.down;
   }
@@ -101,7 +103,7 @@ export class Tunnel {
     const side = name === 'client' ? this.client : this.upstream;
     if (!isOver && !side.pump!.isHolding) return undefined;
     if (takeSocketError(this.room.kernel, side.transport.fd) === 0) return undefined;
-    this.brokenSide = name;
+    this.broke(name);
     return isOver ? `${name}_reset` : undefined;
   }
 
@@ -133,8 +135,15 @@ export class Tunnel {
     if (!isPeerGone(pump.sink.errno)) return 'error';
     pump.release();
     // The sink's side takes no more, but its last words may be waiting: an early answer, mostly.
-    this.brokenSide = source === 'client' ? 'upstream' : 'client';
+    this.broke(source === 'client' ? 'upstream' : 'client');
     return this.directionOver(source, undefined);
+  }
+
+  /** What a side had sent before it broke is followed by a reset, which would drop what waits for a FIN. */
+  private broke(name: SideName): void {
+    this.brokenSide = name;
+    const side = name === 'client' ? this.client : this.upstream;
+    side.pump!.endsSink = false;
   }
 
   /** @param sink where a FIN belongs, after every byte before it has gone */

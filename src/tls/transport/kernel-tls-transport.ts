@@ -17,6 +17,7 @@ import type { TlsTransport } from './tls-transport.js';
 export class KernelTlsTransport implements TlsTransport {
   errno = 0;
   readonly bulkReadBytes: number;
+  readonly hasReadAll = false;
 
   /** @param fd a connected TCP socket; this object closes it */
   constructor(

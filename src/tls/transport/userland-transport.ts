@@ -61,6 +61,7 @@ export class UserlandTlsTransport implements TlsTransport {
   writable = true;
   errno = 0;
   readonly bulkReadBytes = Number.POSITIVE_INFINITY;
+  readonly hasReadAll = false;
   /** After Eof: the stream just stopped, without close_notify. What was read may not be all. */
   isTruncated = false;
   /** After Failed with EPROTO: what went wrong between the two TLS ends, in the words that kernel TLS has for it. */

@@ -14,6 +14,7 @@ import { descriptors } from '#test/support/machine/descriptors.js';
 const { SOL_SOCKET, SO_KEEPALIVE, IPPROTO_TCP, IPPROTO_IP, IP_TRANSPARENT } = SocketOption;
 const { TCP_NODELAY, TCP_KEEPIDLE, TCP_USER_TIMEOUT, TCP_FASTOPEN, TCP_DEFER_ACCEPT } =
   SocketOption;
+const { TCP_QUICKACK } = SocketOption;
 
 function config(listener: object): Config {
   const loaded = loadConfig(
@@ -53,6 +54,7 @@ function optionsOf(kernel: Kernel, fd: number): number[] {
       [IPPROTO_TCP, TCP_FASTOPEN],
       [IPPROTO_TCP, TCP_DEFER_ACCEPT],
       [IPPROTO_TCP, TCP_NODELAY],
+      [IPPROTO_TCP, TCP_QUICKACK],
       [IPPROTO_IP, IP_TRANSPARENT],
     ] as const
   ).map(([level, option]) => getOption(kernel, fd, level, option));
@@ -89,6 +91,23 @@ boundTest('a socket that stays gets the options it should have', async (t) => {
     plain,
     'what is not said any more is taken away',
   );
+  listeners.abandon({ added: listeners.all, retuned: [] });
+});
+
+boundTest('a socket that stays acknowledges as its protocol wants it', async (t) => {
+  const kernel = createKernel();
+  const listeners = new BoundListeners(kernel, 2);
+  const quick = () =>
+    listeners.all[0]!.fds.map((fd) => getOption(kernel, fd, IPPROTO_TCP, TCP_QUICKACK));
+  const http = { tcp: undefined, http: { routes: [{ respond: { status: 204 } }] } };
+  for (const [listener, expected] of [
+    [http, [0, 0]],
+    [{}, [1, 1]],
+    [http, [0, 0]],
+  ] as const) {
+    listeners.adopt(await listeners.prepare(config(listener)));
+    t.same(quick(), expected);
+  }
   listeners.abandon({ added: listeners.all, retuned: [] });
 });
 

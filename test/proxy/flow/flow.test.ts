@@ -1,9 +1,9 @@
 import { DialState } from '#src/proxy/dial.js';
 import { FlowState } from '#src/proxy/flow/flow-state.js';
-import { Errno, type SocketAddress } from '#src/splice/index.js';
+import { Errno, Socket, type SocketAddress } from '#src/splice/index.js';
 import { payload } from '#test/support/random.js';
 import type { RawPeer } from '#test/support/sockets/raw-peer.js';
-import { socketTest } from '#test/support/sockets/socket-kit.js';
+import { pause, socketTest } from '#test/support/sockets/socket-kit.js';
 import { nothingLeft, TestRoom } from '#test/support/worker/worker-room.js';
 
 /** Sends everything and reads everything, through the room's loop. */
@@ -230,6 +230,47 @@ for (const side of ['client', 'upstream'] as const) {
     t.same(room.finish(), nothingLeft);
   });
 }
+
+socketTest('flow: the last bytes and the FIN behind them go out together', async (t, kit) => {
+  const room = new TestRoom(kit);
+  const { client, upstream, flow } = room.tunnel();
+  const { fd } = flow.client.transport;
+  const answer = payload(5, 2000);
+  upstream.send(payload(4, 1000));
+  room.until(() => client.receive() >= 0 && client.receivedBytes === 1000);
+  upstream.send(answer);
+  upstream.end();
+  pause(5);
+  room.libc.trace.length = 0;
+  room.until(() => client.receive() >= 0 && client.isEnded);
+  const calls = room.libc.trace.filter(({ name, args }) => name !== 'recv' && args[0] === fd);
+  t.same(
+    calls.map(({ name }) => name),
+    ['send', 'shutdown'],
+  );
+  t.ok(calls[0]!.args[3]! & Socket.MSG_MORE, 'held back for the FIN');
+  t.ok(client.received.subarray(1000).equals(answer));
+  client.send(payload(6, 100));
+  room.until(() => upstream.receive() >= 0 && upstream.receivedBytes === 100);
+  t.same(flow.state, FlowState.halfClosed, 'the other direction goes on');
+  client.end();
+  room.until(() => room.flowsEnded === 1);
+  t.same(room.finish(), nothingLeft);
+});
+
+socketTest('flow: what may be followed by more is not held back', async (t, kit) => {
+  const room = new TestRoom(kit);
+  const { client, upstream } = room.tunnel();
+  room.libc.trace.length = 0;
+  carry(room, upstream, client, payload(1, 20_000));
+  const sends = room.libc.trace.filter(({ name }) => name === 'send');
+  t.ok(sends.length > 0);
+  t.notOk(sends.some(({ args }) => (args[3]! & Socket.MSG_MORE) !== 0));
+  client.end();
+  upstream.end();
+  room.until(() => room.flowsEnded === 1);
+  t.same(room.finish(), nothingLeft);
+});
 
 socketTest('flow: an upstream that answers early and breaks is heard out', async (t, kit) => {
   const room = new TestRoom(kit);

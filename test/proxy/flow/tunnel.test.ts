@@ -12,6 +12,7 @@ class EndedSide implements Transport {
   writable = true;
   errno = 0;
   readonly bulkReadBytes = Number.POSITIVE_INFINITY;
+  readonly hasReadAll = false;
   shutdowns = 0;
 
   constructor(public isClosing: boolean) {}

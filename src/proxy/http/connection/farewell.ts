@@ -24,10 +24,10 @@ export class Farewell {
     isWhole: boolean,
     private readonly reason: CloseReason,
   ) {
-    const { transport, tls } = connection;
+    const { transport } = connection;
     this.hasHeardAll = isWhole && !transport.readable;
-    // A plain socket says the end when it is closed, however much waits in it; with TLS there must be room.
-    if (!this.hasHeardAll || tls !== undefined) transport.shutdownWrite();
+    // Before it is closed, which would drop what waits for the FIN if the client had sent something meanwhile.
+    transport.shutdownWrite();
   }
 
   /** Nothing is waited for: the connection can be closed. */

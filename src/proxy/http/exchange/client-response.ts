@@ -35,6 +35,8 @@ export class ClientResponse {
   status = 0;
   /** The connection to the client may carry another request. */
   keepsClient = false;
+  /** As soon as the response is out the client is told the end: its last bytes may wait for that, and go in one segment. */
+  endsClient = false;
   /** Bytes of the heads that are, or were, for the client. */
   headBytes = 0;
   rejection: HttpRejection | undefined;
@@ -65,6 +67,7 @@ export class ClientResponse {
     const { request } = this.room;
     this.status = 0;
     this.headBytes = 0;
+    this.endsClient = false;
     this.rejection = undefined;
     this.directBytes = 0;
     this.filledBytes = 0;
@@ -150,16 +153,23 @@ export class ClientResponse {
   /**
    * Sends the head that was parsed last, and what is there of the body, to the client.
    *
+   * @param isRequestOver nothing of the request is to come, or to be sent
    * @param mayKeep as far as the request and the proxy are concerned, the connection may be kept
    * @returns Malformed without anything sent, SinkFailed, Ended, or Waiting: more goes by {@link push}
    */
-  send(client: RelaySide, upstream: RelaySide, mayKeep: boolean): RelayResult {
+  send(
+    client: RelaySide,
+    upstream: RelaySide,
+    isRequestOver: boolean,
+    mayKeep: boolean,
+  ): RelayResult {
     const { intake, body, room } = this;
     const head = room.response;
     const isTunnel = head.framing === Framing.tunnel;
     const isUnchunked = this.isOldClient && head.framing === Framing.chunked;
     const endsByClose = isUnchunked || head.framing === Framing.until_close;
     if (!mayKeep || endsByClose) this.keepsClient = false;
+    this.endsClient = !this.keepsClient && isRequestOver && !isTunnel && client.tls === undefined;
     this.status = head.status;
     const line = isTunnel ? ConnectionLine.upgrade : this.connectionLine;
     const headBytes = this.writeHead(line, this.isOldClient, this.notes);
@@ -229,11 +239,12 @@ export class ClientResponse {
     this.source = source;
     this.client = client.transport;
     const filled = source === undefined ? 0 : source.fill(memory, end);
+    const isOpen = source?.isPending || this.endsClient;
     this.filledBytes = filled;
     body.begin(Framing.none, 0);
     body.join(client, client);
     body.countCopied(length + filled);
-    body.hold(memory, start, end + filled, true, source?.isPending);
+    body.hold(memory, start, end + filled, true, isOpen);
     return this.push();
   }
 
@@ -251,9 +262,11 @@ export class ClientResponse {
     body.bytes = bodyBytes;
     this.source = source;
     this.client = client.transport;
-    const isOpen = source !== undefined;
+    const isOpen = source !== undefined || this.endsClient;
     const result = this.sendFrom(client.transport, memory, start, headBytes + bodyBytes, isOpen);
-    return result === RelayResult.Ended && isOpen ? source.run(client.transport) : result;
+    return result === RelayResult.Ended && source !== undefined
+      ? source.run(client.transport)
+      : result;
   }
 
   /** Sends what can be sent now. */
@@ -300,7 +313,8 @@ export class ClientResponse {
   ): RelayResult {
     const { intake } = this;
     const { output } = this.room.buffers;
-    if (bodyBytes === 0) return this.sendFrom(client, output, output.start, headBytes);
+    const isOpen = this.endsClient && this.body.isRead;
+    if (bodyBytes === 0) return this.sendFrom(client, output, output.start, headBytes, isOpen);
     const buffer = intake.buffer!;
     const start = bodyStart - headBytes;
     if (start < buffer.start) return this.deliverApart(headBytes, bodyStart, bodyBytes);
@@ -308,12 +322,12 @@ export class ClientResponse {
     copyBytes(output.bytes, output.start, output.start + headBytes, buffer.bytes, start);
     const total = headBytes + bodyBytes;
     this.body.countCopied(total);
-    const written = this.write(client, buffer.at(start), total);
+    const written = this.write(client, buffer.at(start), total, isOpen);
     if (written === Outcome.Failed) return RelayResult.SinkFailed;
     if (written === total) return this.sent();
     // What is behind the body would be lost with the buffer.
     if (intake.length > 0) this.body.hasSurplus = true;
-    this.body.hold(intake.surrender(), start + written, start + total, true);
+    this.body.hold(intake.surrender(), start + written, start + total, true, isOpen);
     return RelayResult.Waiting;
   }
 

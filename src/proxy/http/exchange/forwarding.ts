@@ -186,10 +186,11 @@ export class Forwarding {
     link.isKept = head.keepAlive;
     exchange.record.upstreamStatus = head.status;
     link.attempts!.endpoint!.answered(head.status);
-    const mayKeep = (request.isOver || this.takesRest(head.status)) && !connection.isLast;
+    const isRequestOver = request.isOver;
+    const mayKeep = (isRequestOver || this.takesRest(head.status)) && !connection.isLast;
     // Nobody switches who was not asked.
     const isAsked = !isTunnel || (this.wantsUpgrade && request.isOver);
-    const result = isAsked ? response.send(connection, link, mayKeep) : REFUSED;
+    const result = isAsked ? response.send(connection, link, isRequestOver, mayKeep) : REFUSED;
     if (result === REFUSED) {
       this.misanswered(response.rejection);
       return;

@@ -110,6 +110,7 @@ export class LocalAnswer {
     this.exchange.enter(ExchangeState.answering);
     record.answered(this.room.worker.clock.nowMs);
     if (!request.body.isRead || connection.isLast) response.keepsClient = false;
+    response.endsClient = !response.keepsClient && connection.tls === undefined;
     request.release();
     patience.stopExpecting();
     connection.keepTime();

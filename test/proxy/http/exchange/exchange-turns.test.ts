@@ -1,6 +1,7 @@
 // What happens to an exchange in the same turn as something else, or before it is ready for it.
 import type { HttpConnection } from '#src/proxy/http/connection/connection.js';
 import { ExchangeState } from '#src/proxy/http/exchange/exchange-state.js';
+import { Socket } from '#src/splice/index.js';
 import { ExchangeRig, exchangeTest, GET, OK } from '#test/support/http/exchange-rig.js';
 import { plainHttp } from '#test/support/http/http-snapshot.js';
 import { pause, socketTest } from '#test/support/sockets/socket-kit.js';
@@ -48,6 +49,83 @@ exchangeTest('a body that stops coming behind its answer ends in good order', (r
   rig.relay(upstream, client, OK);
   rig.room.pass(13_000);
   rig.expectReset(upstream);
+  rig.expectEnd(client);
+});
+
+const CLOSE = 'Connection: close\r\n\r\n';
+const LAST = GET.replace('\r\n\r\n', `\r\n${CLOSE}`);
+
+/** What the client's socket was told from the response on, and whether its bytes were to wait for more. */
+function told(rig: ExchangeRig, fd: number): (string | boolean)[][] {
+  const calls = rig.room.libc.trace.filter(({ name, args }) => name !== 'recv' && args[0] === fd);
+  return calls.map(({ name, args }) =>
+    name === 'send' ? [name, (args[3]! & Socket.MSG_MORE) !== 0] : [name],
+  );
+}
+
+function clientFd(rig: ExchangeRig): number {
+  return (rig.room.sessions()[0] as HttpConnection).transport.fd;
+}
+
+exchangeTest('the last response and the FIN behind it go out together', (rig, t) => {
+  const client = rig.room.client();
+  rig.say(client, LAST);
+  const upstream = rig.upstream();
+  rig.hear(upstream, GET);
+  const fd = clientFd(rig);
+  rig.room.libc.trace.length = 0;
+  rig.say(upstream, OK);
+  rig.hear(client, OK.replace('\r\n\r\n', `\r\n${CLOSE}`));
+  t.same(told(rig, fd), [['send', true], ['shutdown'], ['close']]);
+  rig.expectEnd(client);
+});
+
+exchangeTest('the last response is not lost because the client says more', (rig) => {
+  const client = rig.room.client();
+  rig.say(client, LAST);
+  const upstream = rig.upstream();
+  rig.hear(upstream, GET);
+  // Both are there before the worker looks, and the response is served first or second.
+  upstream.send(Buffer.from(OK));
+  client.send(Buffer.from('\r\n\r\n'));
+  rig.room.settle();
+  rig.hear(client, OK.replace('\r\n\r\n', `\r\n${CLOSE}`));
+});
+
+exchangeTest('a response that is followed by another one waits for nothing', (rig, t) => {
+  const { client, upstream } = rig.begin();
+  const fd = clientFd(rig);
+  rig.room.libc.trace.length = 0;
+  rig.relay(upstream, client, OK);
+  t.same(told(rig, fd), [['send', false]]);
+});
+
+exchangeTest('a last response that is not whole yet waits for nothing', (rig, t) => {
+  const client = rig.room.client();
+  rig.say(client, LAST);
+  const upstream = rig.upstream();
+  rig.hear(upstream, GET);
+  const fd = clientFd(rig);
+  rig.room.libc.trace.length = 0;
+  rig.say(upstream, OK.slice(0, -1));
+  rig.hear(client, OK.replace('\r\n\r\n', `\r\n${CLOSE}`).slice(0, -1));
+  t.same(told(rig, fd), [['send', false]]);
+  rig.relay(upstream, client, 'k');
+  rig.expectEnd(client);
+});
+
+exchangeTest('an answer before the end of its request waits for nothing', (rig, t) => {
+  const client = rig.room.client();
+  const put = PUT.replace('\r\n\r\n', `\r\n${CLOSE}`);
+  rig.say(client, put);
+  const upstream = rig.upstream();
+  rig.hear(upstream, PUT);
+  const fd = clientFd(rig);
+  rig.room.libc.trace.length = 0;
+  rig.say(upstream, OK);
+  rig.hear(client, OK.replace('\r\n\r\n', `\r\n${CLOSE}`));
+  t.same(told(rig, fd), [['send', false]], 'the rest of the upload may take its time');
+  rig.relay(client, upstream, 'helloworld');
   rig.expectEnd(client);
 });
 
