@@ -3,12 +3,23 @@
 // there is nothing to do. `npm start`, `npm test` and `npm run bench` all begin here.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const modules = `${root}node_modules`;
 const stamp = `${modules}/.headgate-lock`;
+/** What worker threads run, made of dist's modules; the compiler touches its own stamp when one of them has changed. */
+const bundle = `${root}dist/worker.js`;
+const buildStamp = `${root}build/src.tsbuildinfo`;
 
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] });
@@ -21,8 +32,13 @@ function removeLeftovers(output, source) {
   if (!existsSync(output)) return;
   for (const name of readdirSync(output, { recursive: true })) {
     const [, stem] = /^(.*?)(\.d\.ts|\.js)(\.map)?$/.exec(name) ?? [];
-    if (stem !== undefined && !existsSync(`${source}/${stem}.ts`)) rmSync(`${output}/${name}`);
+    const isLeft = stem !== undefined && !existsSync(`${source}/${stem}.ts`);
+    if (isLeft && `${output}/${name}` !== bundle) rmSync(`${output}/${name}`);
   }
+}
+
+function changedMs(file) {
+  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
 // A linked node_modules is somebody else's, and `npm ci` would empty it through the link.
@@ -46,4 +62,5 @@ if (existsSync(`${root}src`)) {
   removeLeftovers(`${root}dist`, `${root}src`);
   for (const kind of ['test', 'bench']) removeLeftovers(`${root}build/${kind}`, `${root}${kind}`);
   run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-b', '.', 'test', 'bench']);
+  if (changedMs(bundle) < changedMs(buildStamp)) await import('./bundle.mjs');
 }

@@ -20,6 +20,7 @@ import {
 import { DescriptorLedger, EventFd, type Kernel } from '../../splice/index.js';
 import type { LogSink } from '../logging/index.js';
 import { Questions } from './questions.js';
+import { prepareCompiler, workerModule } from './worker-module.js';
 
 /** Memory of a worker that outlives it: see worker-slot.ts. */
 export interface WorkerMemory {
@@ -30,7 +31,7 @@ export interface WorkerMemory {
 export interface DataThreadOptions {
   /** Of a worker whose place this one takes; its own by default. */
   readonly memory?: WorkerMemory;
-  /** Module the thread runs, proxy/worker-main.ts by default. */
+  /** Module the thread runs, that of {@link workerModule} by default. */
   readonly entry?: URL | undefined;
   /** Its way to the capture thread, its own. */
   readonly captureLane?: CaptureLaneMemory | undefined;
@@ -40,7 +41,6 @@ export interface DataThreadOptions {
 
 /** A thread that has only been started looks at its messages when its modules are loaded. */
 const START_TIMEOUT_MS = 30_000;
-const WORKER_MAIN = new URL('../../proxy/worker-main.js', import.meta.url);
 /** Without a slot there is nobody to read it. */
 const LEDGER_BYTES = 65_536;
 
@@ -71,7 +71,12 @@ export class DataThread {
     public snapshot: WorkerSnapshot,
     shared: SharedArrayBuffer,
     private readonly sink: LogSink,
-    { memory = createMemory(), entry = WORKER_MAIN, captureLane, lookUp }: DataThreadOptions = {},
+    {
+      memory = createMemory(),
+      entry = workerModule(),
+      captureLane,
+      lookUp,
+    }: DataThreadOptions = {},
   ) {
     this.counters = new Counters(memory.counters);
     this.lookUp = lookUp;
@@ -89,6 +94,7 @@ export class DataThread {
       logBacklog: this.logBacklog,
       captureLane,
     };
+    prepareCompiler();
     const thread = new Thread(entry, {
       name: `worker-${snapshot.worker}`,
       workerData: start,
