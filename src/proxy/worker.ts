@@ -33,8 +33,8 @@ import { HeadMemory } from './tcp/index.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
 import { EndpointLedger, type Upstream } from './upstream/index.js';
 
-/** Bytes one read may copy; a read that fills it twice in a row makes a pump splice. */
-const COPY_BUFFER_BYTES = 32 * 1024;
+/** Bytes one read may copy: what a TCP sender hands over in one piece is not read in two. */
+const COPY_BUFFER_BYTES = 64 * 1024;
 
 /** By when it began, and its process and place: another such worker comes at least a moment later. */
 function uniqueName(worker: number): string {

@@ -44,6 +44,7 @@ export {
   type PumpRoom,
   PumpSlot,
   TURN_BYTES_MAX,
+  TURN_READ_BYTES,
 } from './pump.js';
 export { createPumpRoom, PAIR_EVENTS, PairResult, PumpPair } from './pump-pair.js';
 export { type PumpTap, TapPair } from './pump-tap.js';

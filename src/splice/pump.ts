@@ -58,10 +58,13 @@ export interface PumpRoom {
   readonly clock: Clock;
 }
 
-// Full reads, in a row, before a pump begins to splice: two tell a bulk transfer from a long message.
-// Full is what fills the buffer, or is as much as the source ever gives at once. Splices below SMALL_SPLICE_BYTES, in a row, before it copies again: a copy
-// of that size costs less than the second system call. docs/benchmarks.md has the measurements.
+// Full reads, in a row, before a pump begins to splice: two tell a bulk transfer from a long message. Full is
+// FULL_READ_BYTES, or what fills the buffer, or as much as the source ever gives at once: less than the 64 KiB that a sender's
+// TCP hands to its network card, or over loopback, in one piece, so that a stream that is read piece by piece is one. Splices below
+// SMALL_SPLICE_BYTES, in a row, before it copies again: a copy of that size costs less than the second system call.
+// docs/benchmarks.md has the measurements.
 const FULL_READS_MAX = 2;
+const FULL_READ_BYTES = 32 * 1024;
 const SMALL_SPLICES_MAX = 8;
 const SMALL_SPLICE_BYTES = 16 * 1024;
 
@@ -71,7 +74,7 @@ export const TURN_BYTES_MAX = 8 * 1024 * 1024;
  * What a read counts at least: 256 of them are a turn. A peer whose bytes come in many small reads, each record of TLS
  * between two changes of keys, say, would have the loop for as long as it likes.
  */
-const TURN_READ_BYTES = 32 * 1024;
+export const TURN_READ_BYTES = 32 * 1024;
 
 /**
  * One direction of a flow: moves bytes from a source to a sink until the source ends or a limit is
@@ -111,7 +114,7 @@ export class Pump {
   private bufferEnd = 0;
   private pipe: Pipe | undefined;
   /** Bytes go through a pipe: what came last was much. */
-  isSplicing = false;
+  private isSplicing = false;
   private mayEverSplice = true;
   /** Reads in a row that speak for the other mode. */
   private streak = 0;
@@ -124,7 +127,7 @@ export class Pump {
     readonly source: Transport,
     readonly sink: Transport,
   ) {
-    this.fullReadBytes = Math.min(room.buffers.bufferBytes, source.bulkReadBytes);
+    this.fullReadBytes = Math.min(FULL_READ_BYTES, room.buffers.bufferBytes, source.bulkReadBytes);
   }
 
   /** True while bytes that were read wait for the sink. */
@@ -140,6 +143,11 @@ export class Pump {
   /** True while {@link run} might do something; false saves the call. */
   get isDue(): boolean {
     return this.buffer !== undefined || this.pipe !== undefined || this.source.readable;
+  }
+
+  /** Much is known to wait at the source: the next read is a splice already. */
+  expectMuch(): void {
+    if (this.mayEverSplice) this.switchTo(true);
   }
 
   /**

@@ -95,6 +95,48 @@ socketTest('pump: of a source with records, whole ones begin splicing', async (t
   t.same(rig.finish(), nothingTaken);
 });
 
+socketTest(
+  'pump: what arrives in pieces that a larger buffer takes whole begins splicing',
+  async (t, kit) => {
+    const rig = new PumpRig(kit, { bufferBytes: 64 * 1024 });
+    for (const bytes of [32_767, 50_000, 32_767, 40_000, 40_001]) {
+      rig.transfer(payload(bytes, bytes), rig.receiver.receivedBytes + bytes);
+    }
+    t.equal(rig.pump.splicedBytes, 0, 'not yet');
+    rig.transfer(payload(4, 20_000), rig.receiver.receivedBytes + 20_000);
+    t.equal(rig.pump.splicedBytes, 20_000);
+    t.same(rig.finish(), nothingTaken);
+  },
+);
+
+socketTest('pump: where much is expected the first bytes are spliced', async (t, kit) => {
+  const rig = new PumpRig(kit);
+  rig.pump.expectMuch();
+  const bytes = payload(5, 50_000);
+  rig.transfer(bytes);
+  t.ok(rig.receiver.received.equals(bytes));
+  t.equal(rig.pump.copiedBytes, 0);
+  t.equal(rig.pump.splicedBytes, bytes.length);
+  t.same(rig.finish(), nothingTaken);
+});
+
+socketTest(
+  'pump: whoever refused to splice is not asked again, whatever is expected',
+  async (t, kit) => {
+    const rig = new PumpRig(kit);
+    rig.libc.script('splice', () => -Errno.EINVAL);
+    rig.pump.expectMuch();
+    const bytes = payload(6, 50_000);
+    rig.transfer(bytes.subarray(0, 100), 100);
+    rig.pump.expectMuch();
+    rig.transfer(bytes.subarray(100), bytes.length);
+    t.ok(rig.receiver.received.equals(bytes));
+    t.equal(rig.pump.copiedBytes, bytes.length);
+    t.equal(rig.meterOf('Refused'), 1);
+    t.same(rig.finish(), nothingTaken);
+  },
+);
+
 socketTest('pump: full reads with a short one between them go on copying', async (t, kit) => {
   const rig = new PumpRig(kit);
   const bytes = payload(3, 10 * (BUFFER + 100));

@@ -137,7 +137,7 @@ for (const framing of ['length', 'chunks'] as const) {
         let sent = withHead;
         const expected = head.length + 2 + body.length;
         rig.room.until(() => {
-          sent += client.send(body.subarray(sent, sent + random.between(1, 60_000)));
+          sent += client.send(body.subarray(sent, sent + random.between(1, 300_000)));
           upstream.receive();
           shadow.receive();
           return upstream.receivedBytes === expected;

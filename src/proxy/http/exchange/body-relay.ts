@@ -8,6 +8,7 @@ import {
   type PumpTap,
   type Transport,
   TURN_BYTES_MAX,
+  TURN_READ_BYTES,
 } from '../../../splice/index.js';
 import type { PathTaken } from '../../flow/index.js';
 import { isSecurePath, type TlsSide } from '../../tls-side.js';
@@ -16,10 +17,8 @@ import type { Intake } from '../intake.js';
 import { ChunkScanner, Framing, HttpRejection } from '../message/index.js';
 import { RelayResult } from './relay-result.js';
 
-/** From so many bytes of a chunk on they are left to the pump, which may splice them. */
-const LONG_CHUNK_BYTES = 64 * 1024;
-/** While the pump splices, so much is read to find the next chunk's size; it is copied. */
-const CHUNK_LINE_BYTES = 1024;
+/** So many bytes without framing, behind a read that filled its buffer, are spliced; docs/benchmarks.md has why. */
+const LONG_STRETCH_BYTES = 64 * 1024;
 
 const nowhere = Number.POSITIVE_INFINITY;
 
@@ -38,7 +37,7 @@ export interface RelaySide {
  *            ▼                                                          │
  *   held ──▶ pumped: a stretch of known length, or up to the end        │
  *     ▲  └─▶ chunked: read, scanned, passed on as it is ──▶ held        │
- *     │                              └──▶ a long chunk is a stretch ────┘
+ *     │                  └──▶ much of a chunk waits: it is a stretch ───┘
  *     └── bytes that came with the head, or that the sink did not take
  * ```
  *
@@ -61,6 +60,8 @@ export class BodyRelay {
   bytesMax = nowhere;
   /** Sees the body's bytes as they are passed on, with what is admitted from now on, until the body has ended. */
   tap: PumpTap | undefined;
+  /** Where bytes behind the body go; without it there must be none. */
+  surplus: Intake | undefined;
   private framing: Framing = Framing.none;
   private isUnchunked = false;
   private source!: Transport;
@@ -69,6 +70,8 @@ export class BodyRelay {
   private pump: Pump | undefined;
   /** Bytes that the pump may still move, without anybody looking at them. */
   private stretch = 0;
+  /** The last read filled its buffer. */
+  private wasFull = false;
   private held: NativeMemory | undefined;
   private heldStart = 0;
   private heldEnd = 0;
@@ -76,10 +79,6 @@ export class BodyRelay {
   private ownsHeld = false;
   /** More follows, by somebody else's hand. */
   private isHeldOpen = false;
-
-  /** Where bytes behind the body go; without it there must be none. */
-  surplus: Intake | undefined;
-
   /** Where bytes are counted that go between the two connections. */
   private meter: PumpMeter;
   /** The bytes pass OpenSSL in userland. */
@@ -107,7 +106,6 @@ export class BodyRelay {
 
   /**
    * Begins with another body. What came with the head is {@link admit}ted next.
-   *
    * @param length of a body with Content-Length
    * @param isUnchunked take chunks apart
    */
@@ -122,6 +120,7 @@ export class BodyRelay {
     this.rejection = undefined;
     this.bytesMax = nowhere;
     this.pump = undefined;
+    this.wasFull = false;
     switch (framing) {
       case Framing.length:
         this.stretch = length;
@@ -156,6 +155,7 @@ export class BodyRelay {
    */
   admit(memory: NativeMemory, start: number, end: number): number {
     const { bytes } = memory;
+    this.wasFull = end === memory.end;
     let taken: number;
     if (this.framing === Framing.chunked) {
       taken = this.isUnchunked
@@ -164,6 +164,8 @@ export class BodyRelay {
       if (taken < 0) return taken;
       if (this.isTooLong) return -HttpRejection.content_length_too_large;
       if (!this.isUnchunked) this.admitted = taken;
+      const { dataBytes } = this.scanner;
+      this.stretch = this.wasFull && dataBytes >= LONG_STRETCH_BYTES ? dataBytes : 0;
     } else {
       taken = Math.min(end - start, this.stretch);
       this.stretch -= taken;
@@ -225,8 +227,10 @@ export class BodyRelay {
         if (result !== RelayResult.Ended) return result;
       }
       if (this.stretch > 0 || this.pump?.isHolding) {
+        const { bytes } = this;
         const result = this.runPump();
         if (result !== RelayResult.Ended) return result;
+        budget -= this.bytes - bytes;
       }
       if (this.isRead) {
         this.isOver = true;
@@ -238,7 +242,7 @@ export class BodyRelay {
       const read = this.readChunks();
       if (read < 0) return this.readFailed(read);
       if (read === 0) return RelayResult.Waiting;
-      budget -= read;
+      budget -= read < TURN_READ_BYTES ? TURN_READ_BYTES : read;
     }
   }
 
@@ -296,6 +300,8 @@ export class BodyRelay {
   private runPump(): RelayResult {
     this.pump ??= new Pump(this.room.worker, this.meter, this.source, this.sink);
     const { pump } = this;
+    if (this.wasFull && this.stretch >= LONG_STRETCH_BYTES && !this.isSecure) pump.expectMuch();
+    this.wasFull = false;
     pump.remainingBytes = this.stretch;
     pump.tap = this.tap;
     const before = pump.copiedBytes + pump.splicedBytes;
@@ -310,7 +316,9 @@ export class BodyRelay {
     }
     switch (result) {
       case PumpResult.Waiting:
+        // An empty socket: the next bytes may be few, with framing among them.
         if (pump.isHolding) this.wasBlocked = true;
+        else if (this.framing === Framing.chunked) this.stretch = 0;
         return RelayResult.Waiting;
       case PumpResult.Yielded:
         return RelayResult.Yielded;
@@ -331,9 +339,7 @@ export class BodyRelay {
     const { buffers } = this.room;
     const buffer = buffers.takeBuffer();
     const start = buffers.readStart(buffer);
-    const room = buffer.end - start;
-    const wanted = this.pump?.isSplicing ? CHUNK_LINE_BYTES : room;
-    const read = this.source.read(buffer.at(start), wanted);
+    const read = this.source.read(buffer.at(start), buffer.end - start);
     if (read <= 0) {
       buffers.give(buffer);
       if (read !== Outcome.Blocked) return FAILED;
@@ -350,9 +356,6 @@ export class BodyRelay {
     if (taken < read) this.putAside(buffer.bytes, start + taken, start + read);
     if (this.admitted > 0) this.hold(buffer, start, start + this.admitted, true);
     else buffers.give(buffer);
-    const { dataBytes } = this.scanner;
-    const isSplicing = this.pump?.isSplicing ?? false;
-    if (dataBytes >= LONG_CHUNK_BYTES || (isSplicing && dataBytes > 0)) this.stretch = dataBytes;
     return read;
   }
 

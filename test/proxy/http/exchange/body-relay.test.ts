@@ -4,7 +4,14 @@ import { RelayResult } from '#src/proxy/http/exchange/relay-result.js';
 import { HttpBuffers } from '#src/proxy/http/http-buffers.js';
 import type { HttpRoom } from '#src/proxy/http/http-room.js';
 import { Framing } from '#src/proxy/http/message/message-head.js';
-import { NativeMemory, type Pipe, type PumpTap, type Transport } from '#src/splice/index.js';
+import {
+  NativeMemory,
+  type Pipe,
+  PumpSlot,
+  type PumpTap,
+  type Transport,
+  TURN_BYTES_MAX,
+} from '#src/splice/index.js';
 import { payload } from '#test/support/random.js';
 import { nothingTaken, PumpRig } from '#test/support/sockets/pump-rig.js';
 import { type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
@@ -142,3 +149,103 @@ for (const withHead of [0, 1, 700, 20_000]) {
     relayed(t, kit, { framing: Framing.chunked, isUnchunked: true, body, passed: data }, withHead);
   });
 }
+
+/** A relay's first read gets so many bytes, where so many wait. */
+const readBytes = ((): number => {
+  const buffers = new HttpBuffers(8192);
+  const buffer = buffers.takeBuffer();
+  return buffer.end - buffers.readStart(buffer);
+})();
+
+for (let overhang = 0; overhang <= 10; overhang++) {
+  socketTest(`relay: a read ends ${overhang} bytes behind a chunk's data`, async (t, kit) => {
+    const lineBytes = `${readBytes.toString(16)}\r\n`.length;
+    const pieces = [readBytes - lineBytes - overhang, 200_000, 70_000, 1, 100_000];
+    const content = payload(
+      overhang,
+      pieces.reduce((sum, size) => sum + size),
+    );
+    const body = chunked(pieces, content);
+    const listening = relayed(t, kit, { framing: Framing.chunked, body }, 0);
+    t.ok(listening.spliceCount > 0, 'long chunks are spliced');
+    const apart = { framing: Framing.chunked, isUnchunked: true, body, passed: content };
+    t.ok(relayed(t, kit, apart, 0).spliceCount > 0, 'taken apart, too');
+  });
+}
+
+/** Chunks without end, as fast as anybody reads them. */
+class Torrent {
+  static readonly chunkBytes = 2 ** 20;
+  private static readonly line = Buffer.from(`${Torrent.chunkBytes.toString(16)}\r\n`);
+  private static readonly period = Torrent.line.length + Torrent.chunkBytes + 2;
+  private at = 0;
+
+  constructor(private readonly memory: NativeMemory) {}
+
+  read(address: number, length: number): number {
+    const { bytes } = this.memory;
+    const start = address - this.memory.at(0);
+    bytes.fill(0x78, start, start + length);
+    let begin = start - (this.at % Torrent.period);
+    for (; begin < start + length; begin += Torrent.period) {
+      for (const [index, byte] of Torrent.line.entries()) {
+        if (begin + index >= start && begin + index < start + length) bytes[begin + index] = byte;
+      }
+      const end = begin + Torrent.period;
+      if (end - 2 >= start && end - 2 < start + length) bytes[end - 2] = 13;
+      if (end - 1 >= start && end - 1 < start + length) bytes[end - 1] = 10;
+    }
+    this.at += length;
+    return length;
+  }
+
+  spliceTo(pipe: Pipe, length: number): number {
+    this.at += length;
+    pipe.bytes += length;
+    return length;
+  }
+}
+
+socketTest('relay: chunks without end have their turn, and no more', async (t, kit) => {
+  const rig = new PumpRig(kit);
+  const { kernel, pipes, buffers: copies, clock, meter } = rig;
+  const buffers = new HttpBuffers(8192);
+  const room = { worker: { kernel, pipes, buffers: copies, clock }, buffers };
+  const relay = new BodyRelay(room as unknown as HttpRoom, meter, meter);
+  const sample = buffers.takeBuffer();
+  const torrent = new Torrent(sample);
+  buffers.give(sample);
+  const source = {
+    readable: true,
+    bulkReadBytes: Number.POSITIVE_INFINITY,
+    read: (address: number, length: number) => torrent.read(address, length),
+    spliceTo: (pipe: Pipe, length: number) => torrent.spliceTo(pipe, length),
+  };
+  let passed = 0;
+  const sink = {
+    writable: true,
+    write(_address: number, length: number): number {
+      passed += length;
+      return length;
+    },
+    spliceFrom(pipe: Pipe): number {
+      const { bytes } = pipe;
+      pipe.bytes = 0;
+      passed += bytes;
+      return bytes;
+    },
+  };
+  relay.begin(Framing.chunked, 0);
+  const side = (transport: unknown) => ({ transport: transport as Transport, tls: undefined });
+  relay.join(side(source), side(sink));
+  for (let turn = 1; turn <= 3; turn++) {
+    const before = passed;
+    t.equal(relay.run(), RelayResult.Yielded);
+    t.ok(passed - before >= TURN_BYTES_MAX);
+    t.ok(passed - before <= TURN_BYTES_MAX + 2 * Torrent.chunkBytes, `${passed - before} bytes`);
+  }
+  t.ok(meter[PumpSlot.SpliceBytes]! > passed / 2);
+  relay.release();
+  t.equal(buffers.inUse, 0);
+  t.same(rig.finish(), nothingTaken);
+});
