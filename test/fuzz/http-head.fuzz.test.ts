@@ -19,6 +19,23 @@ const responses: HeadReading = {
   parse: (bytes, start, end, seen) => response.parse(bytes, start, end, Method.GET, seen),
   describe: () => describeResponse(response),
 };
+/** By parsers that have read nothing before. */
+const freshReadings: Record<'request head' | 'response head', () => HeadReading> = {
+  'request head': () => {
+    const head = new RequestHead(limits);
+    return {
+      parse: (bytes, start, end, seen) => head.parse(bytes, start, end, seen),
+      describe: () => describeRequest(head),
+    };
+  },
+  'response head': () => {
+    const head = new ResponseHead(limits);
+    return {
+      parse: (bytes, start, end, seen) => head.parse(bytes, start, end, Method.GET, seen),
+      describe: () => describeResponse(head),
+    };
+  },
+};
 const seedsOf = (prefix: string) =>
   goldenCases(prefix)
     .map(({ bytes }) => bytes)
@@ -47,6 +64,16 @@ for (const [name, prefix, reading] of [
       const isWhole = /[^\r\n].*\n\r\n/s.test(bytes.toString('latin1'));
       if (grown === 'partial' && whole.startsWith('rejected') && !isWhole) return undefined;
       return `${whole}, but ${grown} cut at ${cuts}`;
+    });
+  });
+
+  t.test(`fuzz: ${name}, behind others (SEED=${SEED})`, async (t) => {
+    const fresh = freshReadings[name];
+    await fuzzEach(t, seeds, SEED, (bytes) => {
+      // The parser has just read another one, of which it remembers the names.
+      const behind = read(reading, bytes);
+      const first = read(fresh(), bytes);
+      return behind === first ? undefined : `${behind}, but ${first} as the first`;
     });
   });
 }

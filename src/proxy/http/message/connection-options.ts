@@ -11,17 +11,32 @@ export interface ConnectionOptions {
   namedCount: number;
 }
 
+/** `keep`, `-ali` and `live`. */
+const KEEP = 0x6b656570;
+const ALI = 0x2d616c69;
+const LIVE = 0x6c697665;
+const KEEP_ALIVE_BYTES = 'keep-alive'.length;
+const CASE_BITS = CASE_BIT * 0x01010101;
+
 /**
  * Adds the options of one Connection line. Empty elements are passed over (RFC 9110 §5.6.1.2).
  *
+ * @param view of the same bytes
+ * @param start bytes[start, end) have no control characters
  * @returns 0, or a negative rejection: no list of tokens, or more options than anybody sends
  */
 export function readConnection(
+  view: DataView,
   bytes: Buffer,
   start: number,
   end: number,
   options: ConnectionOptions,
 ): number {
+  if (end - start === KEEP_ALIVE_BYTES && isKeepAlive(view, start)) {
+    // Almost always.
+    options.keepAlive = true;
+    return 0;
+  }
   for (let at = start; at < end; at++) {
     while (at < end && isWhiteSpace(bytes[at]!)) at++;
     const optionAt = at;
@@ -33,6 +48,15 @@ export function readConnection(
     if (at < end && bytes[at] !== COMMA) return -HttpRejection.connection_malformed;
   }
   return 0;
+}
+
+/** Among bytes that are no control characters CASE_BIT makes nothing else like letters and hyphens. */
+function isKeepAlive(view: DataView, at: number): boolean {
+  return (
+    (view.getInt32(at) | CASE_BITS) === KEEP &&
+    (view.getInt32(at + 4) | CASE_BITS) === ALI &&
+    (view.getInt32(at + 6) | CASE_BITS) === LIVE
+  );
 }
 
 /** @returns whether there was room for it */

@@ -128,6 +128,46 @@ export function headerNameOf(view: DataView, start: number, end: number): number
   return id;
 }
 
+/**
+ * All names with their colons, each from a word of four bytes on, and where each begins; 0 has none. A byte behind a
+ * colon is 0xff, also among the bits that do not count: it is like any other.
+ */
+const lines = headerNames.map((name) => (name === '' ? '' : `${name}:`));
+const lineStarts = new Uint16Array(lines.length + 1);
+for (const [id, line] of lines.entries()) {
+  lineStarts[id + 1] = lineStarts[id]! + Math.ceil(line.length / 4);
+}
+const lineWords = wordsOf((byte) => byte.charCodeAt(0));
+const lineCaseBits = wordsOf((byte) => (/[a-z]/.test(byte) ? CASE_BIT : 0));
+
+/**
+ * Whether the bytes from `at` on are the name of this number, in any case, and a colon. False also when `end` is so near
+ * that the words of the name reach beyond it.
+ *
+ * @param id not {@link HeaderName.other}
+ */
+export function isHeaderNameAt(view: DataView, at: number, end: number, id: number): boolean {
+  const first = lineStarts[id]!;
+  const last = lineStarts[id + 1]!;
+  if (at + (last - first) * 4 > end) return false;
+  for (let word = first, from = at; word < last; word++, from += 4) {
+    if ((view.getInt32(from, true) | lineCaseBits[word]!) !== lineWords[word]!) return false;
+  }
+  return true;
+}
+
+function wordsOf(numberOf: (byte: string) => number): Int32Array {
+  const words = new Int32Array(lineStarts[lines.length]!);
+  const bytes = Buffer.alloc(words.byteLength, 0xff);
+  for (const [id, line] of lines.entries()) {
+    for (const [index, byte] of [...line].entries()) {
+      bytes[lineStarts[id]! * 4 + index] = numberOf(byte);
+    }
+  }
+  for (const index of words.keys()) words[index] = bytes.readInt32LE(index * 4);
+  return words;
+}
+
 function viewOf({ buffer, byteOffset, byteLength }: Buffer): DataView {
   return new DataView(buffer, byteOffset, byteLength);
 }

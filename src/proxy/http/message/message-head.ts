@@ -7,6 +7,7 @@ import {
   headerNameBytes,
   headerNameOf,
   headerNames,
+  isHeaderNameAt,
   LAST_FRAMING_NAME,
 } from './header-name.js';
 import { HttpRejection, PARTIAL } from './http-rejection.js';
@@ -240,7 +241,10 @@ export abstract class MessageHead {
     this.fieldsStart = at;
     for (let slot = 0; ; slot += STRIDE) {
       const nameAt = at;
-      const id = this.knownName(bytes, at, end);
+      // Heads of one kind mostly have the same fields in the same order: the last one's is tried first.
+      const lastId = table[slot + ID]!;
+      const isSame = lastId !== HeaderName.other && isHeaderNameAt(view, at, end, lastId);
+      const id = isSame ? lastId : this.knownName(bytes, at, end);
       if (id !== HeaderName.other) at += headerNameBytes[id]!;
       else while (at < end && isToken[bytes[at]!] === 1) at++;
       if (at === end) return PARTIAL;
@@ -256,7 +260,7 @@ export abstract class MessageHead {
       const nameEnd = at++;
       while (at < end && isWhiteSpace(bytes[at]!)) at++;
       const valueAt = at;
-      at = skipFieldValue(view, bytes, at, end);
+      at = skipFieldValue(view, at, end);
       if (at === end) return PARTIAL;
       if (bytes[at] !== CR) {
         return bytes[at] === LF ? -HttpRejection.bare_lf : -HttpRejection.control_character;
@@ -312,7 +316,7 @@ export abstract class MessageHead {
         return fault;
       }
       case HeaderName.connection:
-        return readConnection(bytes, start, end, this.connection);
+        return readConnection(this.view, bytes, start, end, this.connection);
       case HeaderName.host:
         if (this.hostIndex >= 0) return -HttpRejection.host_repeated;
         this.hostIndex = this.count;

@@ -76,7 +76,7 @@ export class ResponseHead extends MessageHead {
     if (bytes[at] === SP) at++;
     else if (bytes[at] !== CR) return -lineFault(bytes[at]!, HttpRejection.status_line_malformed);
     this.reasonStart = at;
-    at = skipFieldValue(this.view, bytes, at, end);
+    at = skipFieldValue(this.view, at, end);
     if (at === end) return PARTIAL;
     if (bytes[at] !== CR) return -lineFault(bytes[at]!, HttpRejection.control_character);
     this.reasonEnd = at;

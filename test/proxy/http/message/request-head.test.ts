@@ -16,3 +16,23 @@ runCases(
   ({ bytes }) => read(reading, bytes),
   (t, { bytes, expected }) => feed(t, reading, bytes, expected),
 );
+
+t.test('request head: Connection is compared whole, whatever its case', async (t) => {
+  const head = new RequestHead({ headBytes: 1024, headers: 10 });
+  const keeps = (value: string) => {
+    const bytes = Buffer.from(`GET / HTTP/1.0\r\nConnection: ${value}\r\n\r\n`, 'latin1');
+    return head.parse(bytes, 0, bytes.length) > 0 && head.keepAlive;
+  };
+  for (const value of ['keep-alive', 'Keep-Alive', 'KEEP-ALIVE', 'x, keep-alive']) {
+    t.ok(keeps(value), value);
+  }
+  const right = Buffer.from('Keep-Alive');
+  for (let at = 0; at < right.length; at++) {
+    for (let bit = 1; bit < 256; bit <<= 1) {
+      const wrong = Buffer.from(right);
+      wrong[at]! ^= bit;
+      const value = wrong.toString('latin1');
+      if (keeps(value) !== (value.toLowerCase() === 'keep-alive')) t.fail(JSON.stringify(value));
+    }
+  }
+});
