@@ -50,6 +50,7 @@ export { createPumpRoom, PAIR_EVENTS, PairResult, PumpPair } from './pump-pair.j
 export { type PumpTap, TapPair } from './pump-tap.js';
 export { FileSender, sendFile, sendfileAt } from './send-file.js';
 export {
+  acknowledge,
   type ConnectionQuality,
   changeListenOptions,
   connectionQuality,

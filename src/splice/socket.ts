@@ -34,7 +34,7 @@ export interface ListenOptions extends StreamOptions {
   readonly nodelay?: boolean;
   /**
    * Clients speak first and are answered at once: what acknowledges their first bytes waits for the answer and goes with
-   * it (TCP_QUICKACK off, inherited), which saves a segment. One that waits 40 ms in vain ends the waiting for its connection.
+   * it (TCP_QUICKACK off, inherited), which saves a segment. Where there is none to give yet: {@link acknowledge}.
    */
   readonly delaysAcks?: boolean;
   /** Connections that may wait with data of their SYN (RFC 7413); 0 for none of them. */
@@ -64,6 +64,17 @@ export function openListener(kernel: Kernel, address: Sockaddr, options: ListenO
     setOption(kernel, fd, SocketOption.IPPROTO_TCP, SocketOption.TCP_QUICKACK, 0);
   }
   return fd;
+}
+
+/**
+ * Acknowledges what has been read, now, and what comes next as soon as it comes, until something is sent (tcp(7),
+ * TCP_QUICKACK). A peer with Nagle's algorithm holds its next small write back for that (RFC 896), and the
+ * acknowledgement would wait 40 ms for an answer that cannot be given without it.
+ *
+ * @param fd a connected TCP socket; another one refuses, which does not matter
+ */
+export function acknowledge(kernel: Kernel, fd: number): void {
+  setOption(kernel, fd, SocketOption.IPPROTO_TCP, SocketOption.TCP_QUICKACK, 1);
 }
 
 /**

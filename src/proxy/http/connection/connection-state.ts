@@ -6,7 +6,7 @@
  *               ▼                                    │
  *   greeting ──▶ reading ──── a head is whole ──▶ exchanging ──▶ tunnelling
  *      │           │  │ the head is refused          │               │
- *      │           │  └──────────▶ lingering ◀───────┤ unread bytes  │
+ *      │           │  └──────────▶ lingering ◀───────┤ more may come │
  *      └───────────┴──────────────────┴──────────────┴───────────────┴──▶ closed
  *                      the client's end, a reset, a timeout, the last answer
  * ```

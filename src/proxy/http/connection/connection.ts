@@ -1,4 +1,4 @@
-import { Epoll, PlainTransport, type SocketAddress } from '../../../splice/index.js';
+import { acknowledge, Epoll, PlainTransport, type SocketAddress } from '../../../splice/index.js';
 import { type CloseReason, orderlyReasons } from '../../counters.js';
 import { Ear } from '../../ear.js';
 import type { EventHandler } from '../../event-loop.js';
@@ -171,12 +171,12 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
    * The exchange is over.
    *
    * @param mayContinue another request may come on this connection
-   * @param isWhole nothing more of the last request is to come
+   * @param isSilent nothing more comes of the client, or nothing that could hurt
    */
-  exchangeOver(mayContinue: boolean, isWhole: boolean): void {
+  exchangeOver(mayContinue: boolean, isSilent: boolean): void {
     this.dismissExchange();
     if (!mayContinue) {
-      this.finish(isWhole);
+      this.finish(isSilent);
       return;
     }
     this.enter(ConnectionState.reading);
@@ -196,6 +196,12 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   /** Something may have been read: what was not listened to while nobody took it is heard again. */
   listenAgain(): void {
     if (this.state !== ConnectionState.closed) this.ear.listenAgain();
+  }
+
+  /** A request has begun, and nothing can be said to it yet: a client may hold the rest back until what came is acknowledged. */
+  askForRest(): void {
+    const { worker, listener, transport } = this;
+    if (listener.snapshot.family !== 'unix') acknowledge(worker.kernel, transport.fd);
   }
 
   terminate(reason: CloseReason): void {
@@ -273,12 +279,12 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   /**
    * Ends in good order, when the client has had time to read its last answer.
    *
-   * @param isWhole nothing more of the last request is to come
+   * @param isSilent nothing more comes of the client, or nothing that could hurt
    * @param reason why the connection ends
    */
-  finish(isWhole: boolean, reason: CloseReason = 'done'): void {
+  finish(isSilent: boolean, reason: CloseReason = 'done'): void {
     this.intake.release();
-    const farewell = new Farewell(this, this.http.buffers, isWhole, reason);
+    const farewell = new Farewell(this, this.http.buffers, isSilent, reason);
     if (farewell.isOver) {
       this.terminate(reason);
       return;

@@ -15,17 +15,17 @@ export class Farewell {
   private hasHeardAll: boolean;
 
   /**
-   * @param isWhole nothing more of the last request is to come
+   * @param isSilent nothing more comes of the client, or nothing that could hurt
    * @param reason why the connection ends; one that both sides expect
    */
   constructor(
     private readonly connection: HttpConnection,
     private readonly buffers: HttpBuffers,
-    isWhole: boolean,
+    isSilent: boolean,
     private readonly reason: CloseReason,
   ) {
     const { transport } = connection;
-    this.hasHeardAll = isWhole && !transport.readable;
+    this.hasHeardAll = isSilent && !transport.readable;
     // Before it is closed, which would drop what waits for the FIN if the client had sent something meanwhile.
     transport.shutdownWrite();
   }

@@ -127,6 +127,7 @@ export class RequestReader {
     this.beganMs = clock.nowMs;
     if (this.requests > 0) this.waitingSinceMs = clock.nowMs;
     connection.expectBy(this.waitingSinceMs + timeouts.headMs);
+    connection.askForRest();
   }
 
   private nothingRead(outcome: number): boolean {

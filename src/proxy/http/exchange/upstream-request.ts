@@ -41,6 +41,8 @@ export class UpstreamRequest {
   /** Bytes of the head as it came. */
   headBytes = 0;
   isIdempotent = false;
+  /** The client has said that no other one will follow on its connection (RFC 9112 §9.6). */
+  isLast = false;
   /** Some of it was handed to the present connection: the endpoint may have acted on it. */
   wasSent = false;
   /** The endpoint broke off before it had all of it. */
@@ -93,6 +95,7 @@ export class UpstreamRequest {
     const { request: head } = room;
     this.headBytes = head.end - head.start;
     this.isIdempotent = ((1 << head.method) & idempotentBits) !== 0;
+    this.isLast = !head.keepAlive;
     this.wasSent = false;
     this.isAbandoned = false;
     this.bodyStart = head.end;

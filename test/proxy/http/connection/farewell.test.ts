@@ -1,0 +1,47 @@
+// How a client's connection ends behind its last answer: whatever the client still says, it gets all of that.
+import { exchangeTest, GET, OK } from '#test/support/http/exchange-rig.js';
+
+const LAST = 'GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+/** More than a client's socket takes that reads nothing, less than the sockets on the way hold. */
+const BODY = 'x'.repeat(500_000);
+const LONG = `HTTP/1.1 200 OK\r\nContent-Length: ${BODY.length}\r\n`;
+
+exchangeTest('a long answer is not lost for what the client sends behind its request', (rig, t) => {
+  const client = rig.room.client();
+  rig.say(client, LAST);
+  rig.say(rig.upstream(), `${LONG}\r\n${BODY}`);
+  rig.room.until(() => rig.room.sessions().every(({ stateName }) => stateName === 'lingering'));
+  rig.say(client, '\r\n');
+  rig.hear(client, `${LONG}Connection: close\r\n\r\n${BODY}`);
+  rig.expectEnd(client);
+  t.equal(rig.room.sessions().length, 1, 'until the client has ended');
+  client.end();
+  rig.room.settle();
+  t.same([rig.room.sessions().length, rig.room.closed('done')], [0, 1]);
+});
+
+exchangeTest('a client that pipelines is not reset when its answer is the last one', (rig, t) => {
+  const { client, upstream } = rig.begin();
+  rig.room.isDraining = true;
+  rig.say(upstream, OK);
+  rig.say(client, GET);
+  rig.hear(client, OK.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
+  rig.expectEnd(client);
+  rig.say(client, GET);
+  t.equal(client.receive(), 0);
+  t.equal(client.errno, 0, 'no reset');
+  rig.room.pass(2100);
+  t.equal(rig.room.sessions().length, 0, 'and nobody waits for it long');
+});
+
+exchangeTest(
+  'a client that has asked for the end of a short answer is not waited for',
+  (rig, t) => {
+    const client = rig.room.client();
+    rig.say(client, LAST);
+    rig.say(rig.upstream(), OK);
+    t.same([rig.room.sessions().length, rig.room.closed('done')], [0, 1]);
+    rig.hear(client, OK.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
+    rig.expectEnd(client);
+  },
+);
