@@ -73,6 +73,9 @@ export class NativeMemory {
   }
 }
 
+/** Asked for by a Buffer it is looked for in four prototypes, each time: V8 does not remember where it was. */
+const { copyWithin } = Uint8Array.prototype;
+
 /**
  * Copies from[start, end) to to[at, …), which must have room; the two may be the same.
  * @returns how many bytes
@@ -84,7 +87,7 @@ export function copyBytes(
   to: Buffer,
   at: number,
 ): number {
-  if (from === to) to.copyWithin(at, start, end);
+  if (from === to) copyWithin.call(to, at, start, end);
   else from.copy(to, at, start, end);
   return end - start;
 }

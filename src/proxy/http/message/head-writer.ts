@@ -7,6 +7,9 @@ const LOOPED_MAX = 48;
 
 const QUESTION = 0x3f;
 
+/** Not looked for in a Buffer's prototypes each time. */
+const { set } = Uint8Array.prototype;
+
 /**
  * Writes heads into memory, span by span; it never writes beyond the end. What does not fit is left
  * out, and {@link isFull} says so: it is enough to look once, at the end.
@@ -79,7 +82,7 @@ export class HeadWriter {
     const { length: count } = source;
     if (!this.hasRoom(count)) return;
     const { bytes, at } = this;
-    if (count > LOOPED_MAX) bytes.set(source, at);
+    if (count > LOOPED_MAX) set.call(bytes, source, at);
     else for (let index = 0; index < count; index++) bytes[at + index] = source[index]!;
     this.at = at + count;
   }

@@ -43,9 +43,8 @@ export class ForwardingFields {
   }
 
   private writeXForwarded({ head, client }: RequestContext, out: HeadWriter): void {
-    const isTold = (name: HeaderName) => client.isTrusted && head.has(name);
-    const { scheme } = client.facts;
-    if (!client.isTrusted) {
+    const { isTrusted } = client;
+    if (!isTrusted) {
       writePeer(client, out);
     } else {
       if (client.peerIp !== '') {
@@ -58,10 +57,10 @@ export class ForwardingFields {
         out.text(client.peerIp);
         out.literal(CRLF);
       }
-      if (!isTold(HeaderName.x_forwarded_proto)) out.literal(PROTO_LINES[scheme]);
+      if (!head.has(HeaderName.x_forwarded_proto)) out.literal(PROTO_LINES[client.facts.scheme]);
     }
     const { authority } = head;
-    if (authority === undefined || isTold(HeaderName.x_forwarded_host)) return;
+    if (authority === undefined || (isTrusted && head.has(HeaderName.x_forwarded_host))) return;
     out.literal(HOST);
     out.copy(head.bytes, authority.start, authority.end);
     out.literal(CRLF);
