@@ -4,12 +4,14 @@ import { setFlagsFromString } from 'node:v8';
 const ROOT = new URL('../../../', import.meta.url);
 
 /**
- * How much bytecode V8 takes into one optimized function, and how much of one callee. A request passes through many
- * short methods, and the usual 920 and 460 bytes leave most of them to be called.
+ * How much bytecode V8 takes into one optimized function, how much of one callee, and what is so short that it is
+ * always taken. A request passes through many short methods, and the usual 920, 460 and 27 bytes leave most of them to
+ * be called.
  */
 export const inlining = [
   '--max-inlined-bytecode-size-cumulative=4000',
   '--max-inlined-bytecode-size=1500',
+  '--max-inlined-bytecode-size-small=60',
 ] as const;
 
 /**
