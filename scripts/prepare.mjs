@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   readdirSync,
@@ -33,7 +34,7 @@ function removeLeftovers(output, source) {
   for (const name of readdirSync(output, { recursive: true })) {
     const [, stem] = /^(.*?)(\.d\.ts|\.js)(\.map)?$/.exec(name) ?? [];
     const isLeft = stem !== undefined && !existsSync(`${source}/${stem}.ts`);
-    if (isLeft && `${output}/${name}` !== bundle) rmSync(`${output}/${name}`);
+    if (isLeft && !`${output}/${name}`.startsWith(bundle)) rmSync(`${output}/${name}`);
   }
 }
 
@@ -63,4 +64,6 @@ if (existsSync(`${root}src`)) {
   for (const kind of ['test', 'bench']) removeLeftovers(`${root}build/${kind}`, `${root}${kind}`);
   run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-b', '.', 'test', 'bench']);
   if (changedMs(bundle) < changedMs(buildStamp)) await import('./bundle.mjs');
+  // As npm does with an installed package: in a clone `npx headgate` runs this file.
+  chmodSync(`${root}dist/cli.js`, 0o755);
 }

@@ -40,6 +40,13 @@ t.test('worker module: both are there, and begin where a worker does', async (t)
   }
 });
 
+t.test('worker module: with --enable-source-maps a stack says where in src/', async (t) => {
+  const url = new URL(`../../../../${BUNDLE}`, import.meta.url);
+  const worker = new Worker(url, { execArgv: ['--enable-source-maps'] });
+  const { stack } = await new Promise<Error>((resolve) => worker.on('error', resolve));
+  t.match(stack, /src\/proxy\/worker-main\.ts:\d+/);
+});
+
 t.test('worker module: V8 knows the flags', async (t) => {
   const known = execFileSync(process.execPath, ['--v8-options'], { encoding: 'utf8' });
   for (const flag of inlining) t.match(known, `${flag.split('=')[0]} `);
