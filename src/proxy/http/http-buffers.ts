@@ -12,7 +12,7 @@ const BLOCK_BYTES = 16 * 1024 + 5 * 64;
 /** Fields that are added to a head, at most. */
 const GROWTH_BYTES = 16 * 1024;
 /** Kept while nobody needs them. */
-const BUFFERS_IDLE_MAX = 16;
+const BUFFERS_IDLE_MAX = 64;
 const BLOCKS_IDLE_MAX = 256;
 
 /** The memory of one worker's HTTP: whoever holds none of it is idle. */

@@ -148,6 +148,7 @@ export class UpstreamRequest {
     if (written < 0 && written !== Outcome.Blocked) return RelayResult.SinkFailed;
     body.countCopied(blockBytes);
     if (written === blockBytes) {
+      this.shrink();
       if (!body.isRead) return RelayResult.Waiting;
       body.isOver = true;
       return RelayResult.Ended;
@@ -161,6 +162,7 @@ export class UpstreamRequest {
   push(): RelayResult {
     const result = this.body.run();
     if (result !== RelayResult.SinkFailed) this.wasSent = true;
+    this.shrink();
     return result;
   }
 
@@ -212,6 +214,20 @@ export class UpstreamRequest {
     const end = block.start + this.blockBytes;
     if (head.parse(block.bytes, block.start, end) <= 0) return undefined;
     return head.accept;
+  }
+
+  /** Gives a large block back that will not be sent once more, and keeps the head, which says what the client accepts. */
+  private shrink(): void {
+    const { block, body } = this;
+    const { buffers } = this.room;
+    if (block === undefined || block.byteLength <= buffers.blockBytes) return;
+    const length = this.blockBytes - this.bodyTaken;
+    if (this.mayRepeat || body.isHolding || length > buffers.blockBytes) return;
+    const small = buffers.takeBlock();
+    copyBytes(block.bytes, block.start, block.start + length, small.bytes, small.start);
+    buffers.give(block);
+    this.block = small;
+    this.blockBytes = length;
   }
 
   /** It will not be sent once more: what is kept of it is given back. */

@@ -1,6 +1,7 @@
 // What happens to an exchange in the same turn as something else, or before it is ready for it.
 import type { HttpConnection } from '#src/proxy/http/connection/connection.js';
 import { ExchangeState } from '#src/proxy/http/exchange/exchange-state.js';
+import type { NativeMemory } from '#src/splice/index.js';
 import { Socket } from '#src/splice/index.js';
 import { ExchangeRig, exchangeTest, GET, OK } from '#test/support/http/exchange-rig.js';
 import { plainHttp } from '#test/support/http/http-snapshot.js';
@@ -138,6 +139,49 @@ exchangeTest('an endpoint that goes away behind an early answer ends the upload'
   rig.expectEnd(client);
   client.end();
 });
+
+for (const method of ['POST', 'PUT']) {
+  for (const sentBytes of [40_000, 20_000]) {
+    const isRepeatable = method === 'PUT' && sentBytes === 40_000;
+    exchangeTest(
+      `${method} of 40 kB, ${sentBytes} with the head: kept as long as it may be repeated`,
+      (rig, t) => {
+        const { buffers } = rig.room.http;
+        const held: NativeMemory[] = [];
+        const { takeBuffer, takeFor, give } = buffers;
+        const note = (memory: NativeMemory): NativeMemory => {
+          if (memory.byteLength > buffers.blockBytes) held.push(memory);
+          return memory;
+        };
+        buffers.takeBuffer = () => note(takeBuffer.call(buffers));
+        buffers.takeFor = (bytes) => note(takeFor.call(buffers, bytes));
+        buffers.give = (memory) => {
+          if (held.includes(memory)) held.splice(held.indexOf(memory), 1);
+          give.call(buffers, memory);
+        };
+        const head = `${method} /b HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\nContent-Length: 40000\r\n\r\n`;
+        const client = rig.room.client();
+        rig.say(client, head + 'x'.repeat(sentBytes));
+        const upstream = rig.upstream();
+        rig.hear(upstream, head + 'x'.repeat(sentBytes));
+        const rest = 'y'.repeat(40_000 - sentBytes);
+        if (rest !== '') rig.relay(client, upstream, rest);
+        t.equal(held.length, isRepeatable ? 1 : 0, 'large blocks');
+        rig.room.pass(61_000);
+        rig.expectReset(upstream);
+        rig.room.until(() => {
+          client.receive();
+          return client.isEnded || client.received.includes('}');
+        });
+        const answer = client.received.toString('latin1');
+        t.match(answer, /^HTTP\/1\.1 504 /);
+        t.match(answer, /\r\ncontent-type: application\/(problem\+)?json/i, 'as the client asked');
+        t.equal(held.length, 0);
+        client.end();
+      },
+    );
+  }
+}
 
 const contexts = serverContexts();
 const trusting = clientContext();
