@@ -42,7 +42,7 @@ export abstract class ConnectionSession implements Session, TimerOwner {
   service!: HttpService;
   /** Of exchanges that are over. */
   private bytesUp = 0;
-  private bytesDown = 0;
+  protected bytesDown = 0;
   private knownClient: HttpClient | undefined;
   private clientService: HttpService | undefined;
 

@@ -25,6 +25,13 @@ import { RequestReader } from './request-reader.js';
 const BROKEN_EVENTS = Epoll.EPOLLERR | Epoll.EPOLLHUP;
 
 /**
+ * What TCP sends without waiting for anything (RFC 6928). Answers so short are on their way when they are over. Behind longer
+ * ones, and behind one that the client did not know to be the last, bytes of the client's would meet a closed
+ * socket, whose reset drops what is left.
+ */
+const FIRST_FLIGHT_BYTES = 14_600;
+
+/**
  * One client's connection, on which requests come one after the other. It owns no memory while none is
  * under way.
  */
@@ -171,12 +178,12 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
    * The exchange is over.
    *
    * @param mayContinue another request may come on this connection
-   * @param isSilent nothing more comes of the client, or nothing that could hurt
+   * @param isSilent the client has said that nothing more comes
    */
   exchangeOver(mayContinue: boolean, isSilent: boolean): void {
     this.dismissExchange();
     if (!mayContinue) {
-      this.finish(isSilent);
+      this.finish(isSilent && this.bytesDown <= FIRST_FLIGHT_BYTES);
       return;
     }
     this.enter(ConnectionState.reading);

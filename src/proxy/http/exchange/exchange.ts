@@ -30,13 +30,6 @@ import { UpstreamRequest } from './upstream-request.js';
 const NO_METHODS = 'Allow: \r\n';
 
 /**
- * What TCP sends without waiting for anything (RFC 6928). A response so short is on its way when it is over. Behind a longer
- * one, and behind one that the client did not know to be the last, bytes of the client's would meet a closed
- * socket, whose reset drops what is left.
- */
-const FIRST_FLIGHT_BYTES = 14_600;
-
-/**
  * One request and its response. An exchange belongs to a connection from the request's head to the end
  * of both bodies, and is then used for another one, perhaps of another connection.
  */
@@ -309,7 +302,6 @@ export class Exchange implements LinkOwner, Task {
     // What was let go in favour of an answer of ours is over, too, but the client may still be sending it.
     const isWhole = request.body.isRead;
     if (!request.isOver) this.link.isKept = false;
-    const isSilent = isWhole && request.isLast && response.bytes <= FIRST_FLIGHT_BYTES;
-    connection.exchangeOver(response.keepsClient && isWhole, isSilent);
+    connection.exchangeOver(response.keepsClient && isWhole, isWhole && request.isLast);
   }
 }
