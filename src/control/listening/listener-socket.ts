@@ -12,14 +12,17 @@ import {
 import { groupId, userId } from '../machine/index.js';
 
 /** What a listener's configuration says of its sockets, as bind wants it. */
-export function listenOptions({ backlog, socket, http, tls }: ListenerConfig): ListenOptions {
+export function listenOptions(listener: ListenerConfig): ListenOptions {
+  const { backlog, socket, http, tls, acceptProxyFrom } = listener;
   const { nodelay, keepalive, userTimeoutMs, fastOpen, deferAcceptSeconds, transparent } = socket;
+  const isAnswered = http !== null || tls !== null;
   return {
     backlog,
     reusePort: false,
     ipv6Only: false,
     nodelay,
-    delaysAcks: http !== null || tls !== null,
+    // Nothing is said to a PROXY header, and what follows it may wait until it is acknowledged.
+    delaysAcks: isAnswered && acceptProxyFrom.length === 0,
     keepalive: keepalive ?? undefined,
     userTimeoutMs: userTimeoutMs ?? undefined,
     fastOpen,

@@ -104,6 +104,7 @@ boundTest('a socket that stays acknowledges as its protocol wants it', async (t)
     [http, [0, 0]],
     [{}, [1, 1]],
     [http, [0, 0]],
+    [{ ...http, accept_proxy_protocol: { from: ['127.0.0.0/8'] } }, [1, 1]],
   ] as const) {
     listeners.adopt(await listeners.prepare(config(listener)));
     t.same(quick(), expected);
