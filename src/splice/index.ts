@@ -66,6 +66,7 @@ export {
   resetSocket,
   setListenOptions,
   takeSocketError,
+  unacknowledgedBytes,
 } from './socket.js';
 export {
   type ConnectOptions,

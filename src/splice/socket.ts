@@ -214,6 +214,12 @@ export function isWritable(kernel: Kernel, fd: number, timeoutMs = 0): boolean {
   return pollfd.bytes.readUInt16LE(Pollfd.revents) !== 0;
 }
 
+/** Bytes that were written and that the peer has not acknowledged, a FIN among them (SIOCOUTQ, tcp(7)). */
+export function unacknowledgedBytes(kernel: Kernel, fd: number): number {
+  const result = kernel.ioctl(fd, Misc.SIOCOUTQ, scratch.address);
+  return result < 0 ? 0 : scratch.bytes.readInt32LE(0);
+}
+
 /** SO_ERROR: why a connection failed. Reading it clears it. @returns positive, or 0 for none */
 export function takeSocketError(kernel: Kernel, fd: number): number {
   scratchLength.bytes.writeInt32LE(4, 0);

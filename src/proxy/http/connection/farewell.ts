@@ -1,9 +1,9 @@
-import { Outcome } from '../../../splice/index.js';
+import { Outcome, unacknowledgedBytes } from '../../../splice/index.js';
 import type { CloseReason } from '../../counters.js';
 import type { HttpBuffers } from '../http-buffers.js';
 import type { HttpConnection } from './connection.js';
 
-/** How long a client that was told of the end may go on sending. */
+/** How long a client that was told of the end may go on sending, after it has last taken something. */
 const LINGER_MS = 2000;
 
 /**
@@ -13,6 +13,8 @@ const LINGER_MS = 2000;
 export class Farewell {
   /** What the client may still have to say does not matter, or there is nothing. */
   private hasHeardAll: boolean;
+  /** What the client had still to take when the time was up last. */
+  private waitingBytes = Number.POSITIVE_INFINITY;
 
   /**
    * @param isSilent nothing more comes of the client, or nothing that could hurt
@@ -37,9 +39,7 @@ export class Farewell {
 
   /** There is something to wait for. */
   begin(): void {
-    const { connection } = this;
-    const { clock } = connection.worker;
-    clock.wheel.schedule(connection.timer, clock.nowMs + LINGER_MS);
+    this.wait();
     this.discard();
   }
 
@@ -64,6 +64,16 @@ export class Farewell {
 
   onTimer(): void {
     const { connection } = this;
-    if (!connection.transport.isClosing || connection.isQuiet()) connection.terminate(this.reason);
+    const { transport, worker } = connection;
+    const waitingBytes = unacknowledgedBytes(worker.kernel, transport.fd);
+    const isTaking = waitingBytes > 0 && waitingBytes < this.waitingBytes;
+    this.waitingBytes = waitingBytes;
+    if (isTaking) this.wait();
+    else if (!transport.isClosing || connection.isQuiet()) connection.terminate(this.reason);
+  }
+
+  private wait(): void {
+    const { timer, worker } = this.connection;
+    worker.clock.wheel.schedule(timer, worker.clock.nowMs + LINGER_MS);
   }
 }

@@ -46,6 +46,24 @@ exchangeTest('nor is one that is followed by a short one', (rig, t) => {
   t.equal(client.errno, 0);
 });
 
+exchangeTest('a client that is slow to take a long answer is waited for', (rig, t) => {
+  const client = rig.room.client();
+  rig.say(client, LAST);
+  sayLong(rig, rig.upstream());
+  rig.room.until(() => rig.room.sessions().every(({ stateName }) => stateName === 'lingering'));
+  for (let look = 0; look < 2; look++) {
+    client.receive(70_000);
+    rig.room.settle();
+    rig.room.pass(2100);
+    t.equal(rig.room.sessions().length, 1, 'as long as it takes some');
+  }
+  rig.room.pass(2100);
+  t.equal(rig.room.sessions().length, 0, 'not when it takes nothing');
+  client.receive();
+  rig.expectEnd(client);
+  t.equal(client.receivedBytes, LONG.length + 'Connection: close\r\n\r\n'.length + BODY.length);
+});
+
 exchangeTest('a client that pipelines is not reset when its answer is the last one', (rig, t) => {
   const { client, upstream } = rig.begin();
   rig.room.isDraining = true;
