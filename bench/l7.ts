@@ -15,7 +15,8 @@ import { runSuite } from './suite.js';
 const KiB = 2 ** 10;
 const MiB = 2 ** 20;
 
-const warmUpSeconds = 1;
+/** V8 compiles for three seconds what a proxy of ours runs. */
+const warmUpSeconds = 3;
 const smallConnections = 64;
 const services = 10_000;
 const messageBytes = 128;
