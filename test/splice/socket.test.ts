@@ -40,6 +40,13 @@ function listen(kit: SocketKit, address: SocketAddress, options = alone): number
   return kit.own(openListener(kit.kernel, new Sockaddr(address), options));
 }
 
+/** A port of 127.0.0.1 at which nobody listens as long as the test runs. */
+function heldPort(kit: SocketKit): number {
+  const fd = kit.own(openBound(kit.kernel, new Sockaddr(loopback), alone));
+  const address = localAddress(kit.kernel, fd);
+  return address.family === 'unix' ? 0 : address.port;
+}
+
 /** Waits for a connection to be made or refused. */
 function settled(kit: SocketKit, fd: number): number {
   const poll = new EventPoll(kit.kernel, 1);
@@ -88,9 +95,10 @@ if (noInet6 === false) {
   });
 
   socketTest('socket: [::] takes IPv4 as well, unless it is told not to', async (t, kit) => {
-    const any: SocketAddress = { family: 'inet6', host: '::', port: 0 };
     for (const ipv6Only of [false, true]) {
-      const fd = listen(kit, any, { ...alone, ipv6Only });
+      // What is left to others is held, so that nobody takes it: who is only bound refuses connections.
+      const port = ipv6Only ? heldPort(kit) : 0;
+      const fd = listen(kit, { family: 'inet6', host: '::', port }, { ...alone, ipv6Only });
       const bound = localAddress(kit.kernel, fd);
       if (bound.family === 'unix') throw new Error('unix');
       const { IPPROTO_IPV6, IPV6_V6ONLY } = SocketOption;
