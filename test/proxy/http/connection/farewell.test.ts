@@ -1,4 +1,6 @@
 // How a client's connection ends behind its last answer: whatever the client still says, it gets all of that.
+import type { HttpConnection } from '#src/proxy/http/connection/connection.js';
+import { Outcome } from '#src/splice/index.js';
 import { type ExchangeRig, exchangeTest, GET, OK } from '#test/support/http/exchange-rig.js';
 import type { RawPeer } from '#test/support/sockets/raw-peer.js';
 
@@ -89,3 +91,24 @@ exchangeTest(
     rig.expectEnd(client);
   },
 );
+
+exchangeTest('a client that goes on sending does not have the worker for itself', (rig, t) => {
+  const client = rig.room.client();
+  rig.say(client, `${GET}nonsense\r\n\r\n`);
+  const [connection] = rig.room.sessions() as HttpConnection[];
+  rig.say(rig.upstream(), OK);
+  t.equal(connection!.stateName, 'lingering');
+  const { transport } = connection!;
+  let reads = 0;
+  const READS = 1000;
+  transport.read = (_address, length) => {
+    if (reads++ < READS) return length;
+    transport.readable = false;
+    return Outcome.Blocked;
+  };
+  client.send(Buffer.from('x'));
+  rig.room.until(() => reads > 0);
+  t.ok(reads < READS, `${reads} reads in a turn`);
+  rig.room.until(() => reads > READS);
+  t.equal(rig.room.sessions().length, 1, 'and the rest in later ones');
+});
