@@ -12,7 +12,8 @@ import type { Conditions, Measurement, Scenario } from './scenario.js';
 import { runSuite } from './suite.js';
 import { memoryOf, openFilesMax } from './usage.js';
 
-const warmUpSeconds = 1;
+/** V8 compiles for three seconds what a proxy of ours runs. */
+const warmUpSeconds = 3;
 const wrkConnections = 64;
 
 const idleConnections = 5_000;
