@@ -33,6 +33,7 @@ t.test(
         'sys/prctl.h',
         'sys/stat.h',
         'linux/openat2.h',
+        'linux/sockios.h',
         'sys/socket.h',
       ],
       Object.values(groups).flatMap((group) => Object.keys(group)),
