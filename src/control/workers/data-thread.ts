@@ -94,7 +94,7 @@ export class DataThread {
       logBacklog: this.logBacklog,
       captureLane,
     };
-    prepareCompiler();
+    prepareCompiler(snapshot);
     const thread = new Thread(entry, {
       name: `worker-${snapshot.worker}`,
       workerData: start,
@@ -152,6 +152,7 @@ export class DataThread {
   async configure(snapshot: WorkerSnapshot): Promise<void> {
     this.snapshot = snapshot;
     if (this.isGone) return;
+    prepareCompiler(snapshot);
     await this.questions.ask(
       (id) => this.send({ type: 'configure', id, snapshot }),
       this.isRunning ? undefined : START_TIMEOUT_MS,

@@ -1,12 +1,14 @@
 import { statSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
+import type { WorkerSnapshot } from '../../proxy/index.js';
 
 const ROOT = new URL('../../../', import.meta.url);
 
 /**
  * How much bytecode V8 takes into one optimized function, how much of one callee, and what is so short that it is
- * always taken. A request passes through many short methods, and the usual 920, 460 and 27 bytes leave most of them to
- * be called.
+ * always taken. An HTTP request passes through many short methods, and the usual 920, 460 and 27 bytes leave most of
+ * them to be called. A TCP flow passes through few: it gains nothing, and whenever something happens for the
+ * first time V8 has more to throw away and to compile anew, which is milliseconds for everybody.
  */
 export const inlining = [
   '--max-inlined-bytecode-size-cumulative=4000',
@@ -30,8 +32,9 @@ export function workerModule(root = ROOT): URL {
   return isFresh ? bundle : new URL('dist/proxy/worker-main.js', root);
 }
 
-/** Tells V8 how to optimize the data plane; for the whole process, before there is a worker. */
-export function prepareCompiler(): void {
+/** Tells V8 how to optimize the data plane, from now on and for the whole process, if that has to do with HTTP. */
+export function prepareCompiler({ listeners }: Pick<WorkerSnapshot, 'listeners'>): void {
+  if (!listeners.some(({ http }) => http !== undefined)) return;
   for (const flag of inlining) setFlagsFromString(flag);
 }
 
