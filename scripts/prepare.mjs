@@ -10,7 +10,6 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -18,9 +17,8 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const modules = `${root}node_modules`;
 const stamp = `${modules}/.headgate-lock`;
-/** What worker threads run, made of dist's modules; the compiler touches its own stamp when one of them has changed. */
+/** What worker threads run, made of dist's modules. */
 const bundle = `${root}dist/worker.js`;
-const buildStamp = `${root}build/src.tsbuildinfo`;
 
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] });
@@ -36,10 +34,6 @@ function removeLeftovers(output, source) {
     const isLeft = stem !== undefined && !existsSync(`${source}/${stem}.ts`);
     if (isLeft && !`${output}/${name}`.startsWith(bundle)) rmSync(`${output}/${name}`);
   }
-}
-
-function changedMs(file) {
-  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
 // A linked node_modules is somebody else's, and `npm ci` would empty it through the link.
@@ -63,7 +57,8 @@ if (existsSync(`${root}src`)) {
   removeLeftovers(`${root}dist`, `${root}src`);
   for (const kind of ['test', 'bench']) removeLeftovers(`${root}build/${kind}`, `${root}${kind}`);
   run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-b', '.', 'test', 'bench']);
-  if (changedMs(bundle) < changedMs(buildStamp)) await import('./bundle.mjs');
+  const { workerModule } = await import('../dist/control/workers/worker-module.js');
+  if (fileURLToPath(workerModule()) !== bundle) await import('./bundle.mjs');
   // As npm does with an installed package: in a clone `npx headgate` runs this file.
   chmodSync(`${root}dist/cli.js`, 0o755);
 }

@@ -100,7 +100,7 @@ export class Tunnel {
    */
   reportBroken(name: SideName): CloseReason | undefined {
     const isOver = name === 'client' ? this.isUpOver : this.isDownOver;
-    const side = name === 'client' ? this.client : this.upstream;
+    const side = this.sideOf(name);
     if (!isOver && !side.pump!.isHolding) return undefined;
     if (takeSocketError(this.room.kernel, side.transport.fd) === 0) return undefined;
     this.broke(name);
@@ -142,8 +142,11 @@ export class Tunnel {
   /** What a side had sent before it broke is followed by a reset, which would drop what waits for a FIN. */
   private broke(name: SideName): void {
     this.brokenSide = name;
-    const side = name === 'client' ? this.client : this.upstream;
-    side.pump!.endsSink = false;
+    this.sideOf(name).pump!.endsSink = false;
+  }
+
+  private sideOf(name: SideName): FlowSide {
+    return name === 'client' ? this.client : this.upstream;
   }
 
   /** @param sink where a FIN belongs, after every byte before it has gone */

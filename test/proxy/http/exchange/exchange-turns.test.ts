@@ -5,6 +5,7 @@ import type { NativeMemory } from '#src/splice/index.js';
 import { Socket } from '#src/splice/index.js';
 import { ExchangeRig, exchangeTest, GET, OK } from '#test/support/http/exchange-rig.js';
 import { plainHttp } from '#test/support/http/http-snapshot.js';
+import type { RawPeer } from '#test/support/sockets/raw-peer.js';
 import { pause, socketTest } from '#test/support/sockets/socket-kit.js';
 import { clientContext, serverContexts } from '#test/support/tls/tls-pair.js';
 import { TlsPeer } from '#test/support/tls/tls-peer.js';
@@ -54,7 +55,8 @@ exchangeTest('a body that stops coming behind its answer ends in good order', (r
 });
 
 const CLOSE = 'Connection: close\r\n\r\n';
-const LAST = GET.replace('\r\n\r\n', `\r\n${CLOSE}`);
+/** What the client hears of {@link OK} then. */
+const LAST_OK = OK.replace('\r\n\r\n', `\r\n${CLOSE}`);
 
 /** What the client's socket was told from the response on, and whether its bytes were to wait for more. */
 function told(rig: ExchangeRig, fd: number): (string | boolean)[][] {
@@ -64,67 +66,61 @@ function told(rig: ExchangeRig, fd: number): (string | boolean)[][] {
   );
 }
 
-function clientFd(rig: ExchangeRig): number {
+/** Forgets what the client's socket was told so far. @returns it */
+function beginTrace(rig: ExchangeRig): number {
+  rig.room.libc.trace.length = 0;
   return (rig.room.sessions()[0] as HttpConnection).transport.fd;
 }
 
-exchangeTest('the last response and the FIN behind it go out together', (rig, t) => {
+/** The client asks for the end of its connection, which is no business of the origin's. */
+function beginLast(rig: ExchangeRig, request: string): { client: RawPeer; upstream: RawPeer } {
   const client = rig.room.client();
-  rig.say(client, LAST);
+  rig.say(client, request.replace('\r\n\r\n', `\r\n${CLOSE}`));
   const upstream = rig.upstream();
-  rig.hear(upstream, GET);
-  const fd = clientFd(rig);
-  rig.room.libc.trace.length = 0;
+  rig.hear(upstream, request);
+  return { client, upstream };
+}
+
+exchangeTest('the last response and the FIN behind it go out together', (rig, t) => {
+  const { client, upstream } = beginLast(rig, GET);
+  const fd = beginTrace(rig);
   rig.say(upstream, OK);
-  rig.hear(client, OK.replace('\r\n\r\n', `\r\n${CLOSE}`));
+  rig.hear(client, LAST_OK);
   t.same(told(rig, fd), [['send', true], ['shutdown'], ['close']]);
   rig.expectEnd(client);
 });
 
 exchangeTest('the last response is not lost because the client says more', (rig) => {
-  const client = rig.room.client();
-  rig.say(client, LAST);
-  const upstream = rig.upstream();
-  rig.hear(upstream, GET);
+  const { client, upstream } = beginLast(rig, GET);
   // Both are there before the worker looks, and the response is served first or second.
   upstream.send(Buffer.from(OK));
   client.send(Buffer.from('\r\n\r\n'));
   rig.room.settle();
-  rig.hear(client, OK.replace('\r\n\r\n', `\r\n${CLOSE}`));
+  rig.hear(client, LAST_OK);
 });
 
 exchangeTest('a response that is followed by another one waits for nothing', (rig, t) => {
   const { client, upstream } = rig.begin();
-  const fd = clientFd(rig);
-  rig.room.libc.trace.length = 0;
+  const fd = beginTrace(rig);
   rig.relay(upstream, client, OK);
   t.same(told(rig, fd), [['send', false]]);
 });
 
 exchangeTest('a last response that is not whole yet waits for nothing', (rig, t) => {
-  const client = rig.room.client();
-  rig.say(client, LAST);
-  const upstream = rig.upstream();
-  rig.hear(upstream, GET);
-  const fd = clientFd(rig);
-  rig.room.libc.trace.length = 0;
+  const { client, upstream } = beginLast(rig, GET);
+  const fd = beginTrace(rig);
   rig.say(upstream, OK.slice(0, -1));
-  rig.hear(client, OK.replace('\r\n\r\n', `\r\n${CLOSE}`).slice(0, -1));
+  rig.hear(client, LAST_OK.slice(0, -1));
   t.same(told(rig, fd), [['send', false]]);
   rig.relay(upstream, client, 'k');
   rig.expectEnd(client);
 });
 
 exchangeTest('an answer before the end of its request waits for nothing', (rig, t) => {
-  const client = rig.room.client();
-  const put = PUT.replace('\r\n\r\n', `\r\n${CLOSE}`);
-  rig.say(client, put);
-  const upstream = rig.upstream();
-  rig.hear(upstream, PUT);
-  const fd = clientFd(rig);
-  rig.room.libc.trace.length = 0;
+  const { client, upstream } = beginLast(rig, PUT);
+  const fd = beginTrace(rig);
   rig.say(upstream, OK);
-  rig.hear(client, OK.replace('\r\n\r\n', `\r\n${CLOSE}`));
+  rig.hear(client, LAST_OK);
   t.same(told(rig, fd), [['send', false]], 'the rest of the upload may take its time');
   rig.relay(client, upstream, 'helloworld');
   rig.expectEnd(client);
