@@ -1,5 +1,4 @@
 // Handshakes that are none, that are slow, in pieces, or too many at once; and that the next client is served.
-import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import type { Test } from 'tap';
 import { recordedHellos } from '#test/corpus/client-hellos.js';
@@ -7,6 +6,7 @@ import { mutate } from '#test/fuzz/mutation.js';
 import { echoOrigin } from '#test/support/control/live-proxy.js';
 import { within } from '#test/support/deadline.js';
 import { missingProgram } from '#test/support/machine/capability.js';
+import { closed } from '#test/support/peers/closed.js';
 import { Meddler } from '#test/support/peers/meddler.js';
 import { payload, Random } from '#test/support/random.js';
 import { dial, everything } from '#test/support/tls/tls-kit.js';
@@ -47,7 +47,7 @@ async function say({ port }: SuiteProxy, bytes: Buffer, isEnded = true): Promise
   socket.on('end', () => socket.end());
   socket.write(bytes);
   if (isEnded) socket.end();
-  await within(20_000, 'the end', once(socket, 'close')).finally(() => socket.destroy());
+  await within(20_000, 'the end', closed(socket)).finally(() => socket.destroy());
   return Buffer.concat(chunks);
 }
 

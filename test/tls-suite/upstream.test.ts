@@ -6,6 +6,7 @@ import type { Test } from 'tap';
 import { echoOrigin, says } from '#test/support/control/live-proxy.js';
 import { until, within } from '#test/support/deadline.js';
 import { missingProgram } from '#test/support/machine/capability.js';
+import { closed } from '#test/support/peers/closed.js';
 import { authority, certificate, kit } from '#test/support/tls/tls-kit.js';
 import { place } from '#test/support/tls-suite/tls-place.js';
 import {
@@ -101,9 +102,8 @@ async function visit(proxy: SuiteProxy, index = 0, word = 'there and back') {
   const socket = connectTcp(proxy.portOf(`in${index}`), '127.0.0.1');
   socket.on('error', () => {});
   const isHeard = await within(5_000, 'an echo, or an end', says(socket, word));
-  const closed = once(socket, 'close');
   socket.end();
-  if (!socket.destroyed) await within(5_000, 'the end', closed);
+  await within(5_000, 'the end', closed(socket));
   return { isHeard, line: await until(5_000, 'an access line', () => lines()[before]) };
 }
 
