@@ -39,7 +39,7 @@ for (const [name, length] of sizes) {
     const rig = await Rig.start(t, { handler: source(down, length) });
     const client = await rig.connect();
     await rig.within(50_000, 'the download', client.receiveStream(down, length));
-    await rig.within(1_000, 'the end of the download', client.receiveEnd());
+    await rig.within(10_000, 'the end of the download', client.receiveEnd());
     client.end();
     const [flow] = await rig.headgate.flowsEnded(1);
     t.match(flow, { bytes_up: 0, bytes_down: length, path_up: 'none', close: 'done' });
@@ -55,7 +55,7 @@ for (const [name, length] of sizes) {
     await rig.within(50_000, 'the upload', sending);
     const answer = await rig.within(5_000, 'the answer to the upload', client.receive(2));
     t.equal(answer.toString(), 'ok');
-    await rig.within(1_000, 'the end of the answer', client.receiveEnd());
+    await rig.within(10_000, 'the end of the answer', client.receiveEnd());
     const [flow] = await rig.headgate.flowsEnded(1);
     t.match(flow, { bytes_up: length, bytes_down: 2, path_down: 'copy', close: 'done' });
     if (length >= 64 * MiB) t.match(flow!.path_up, /^(splice|mixed)$/, 'bulk is spliced');
@@ -137,7 +137,7 @@ t.test(
       }
     }
     client.end();
-    await rig.within(1_000, 'the end', client.receiveEnd());
+    await rig.within(10_000, 'the end', client.receiveEnd());
     t.match(await rig.headgate.flowsEnded(1), [{ bytes_up: position, bytes_down: position }]);
     await rig.finish(t);
   },
@@ -150,7 +150,7 @@ t.test('bytes: a slow reader gets everything', { timeout: 60_000 }, async (t) =>
   const rig = await Rig.start(t, { handler: source(down, length) });
   const client = await rig.connect();
   await rig.within(40_000, 'the slow download', client.receiveStream(down, length, slow));
-  await rig.within(1_000, 'the end', client.receiveEnd());
+  await rig.within(10_000, 'the end', client.receiveEnd());
   client.end();
   t.match(await rig.headgate.flowsEnded(1), [{ bytes_down: length, close: 'done' }]);
   await rig.finish(t);
@@ -186,7 +186,7 @@ t.test('bytes: a reader that stops for a second costs nothing and goes on', asyn
       to.end();
     };
     await rig.within(20_000, `${direction}: the transfer`, Promise.all([sending, receiving()]));
-    await rig.within(1_000, 'the end', from.receiveEnd());
+    await rig.within(10_000, 'the end', from.receiveEnd());
     await rig.finish(t);
   }
 });
@@ -212,7 +212,7 @@ t.test('bytes: one direction that is blocked does not hold up the other', async 
       Promise.all([sendingBlocked, receivingBlocked]),
     );
     deaf.end();
-    await rig.within(1_000, 'FIN', speaking.receiveEnd());
+    await rig.within(10_000, 'FIN', speaking.receiveEnd());
     await rig.finish(t);
   }
 });

@@ -40,7 +40,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
         await client.send('before');
         await upstream.receive(6);
       });
-      await rig.within(1_000, 'the first bytes', Promise.all(speaking));
+      await rig.within(10_000, 'the first bytes', Promise.all(speaking));
       rig.headgate.signal(signal);
       await refused(rig);
       await sleep(300);
@@ -60,7 +60,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     const rig = await Rig.start(t, { handler: echo, workers: 2 });
     const client = await rig.connect();
     client.end();
-    await rig.within(1_000, 'FIN', client.receiveEnd());
+    await rig.within(10_000, 'FIN', client.receiveEnd());
     await rig.expectNoLeak();
     rig.headgate.signal(signal);
     t.strictSame(await rig.within(10_000, 'the exit', rig.headgate.exit), cleanExit);
@@ -174,9 +174,9 @@ t.test('drain: the address is free again at once', timeout, async (t) => {
       listen = rig.headgate.address;
       const client = await rig.connect();
       await client.send('x');
-      await rig.within(1_000, 'the echo', client.receive(1));
+      await rig.within(10_000, 'the echo', client.receive(1));
       client.end();
-      await rig.within(1_000, 'FIN', client.receiveEnd());
+      await rig.within(10_000, 'FIN', client.receiveEnd());
       await rig.finish(t);
     }
   }

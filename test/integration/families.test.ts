@@ -76,8 +76,8 @@ t.test('families: an abstract name of full length, 107 bytes', { timeout: 20_000
   const rig = await Rig.start(t, { listen });
   const { client, upstream } = await rig.pair();
   client.end();
-  await rig.within(1_000, 'FIN', upstream.receiveEnd());
+  await rig.within(10_000, 'FIN', upstream.receiveEnd());
   upstream.end();
-  await rig.within(1_000, 'FIN back', client.receiveEnd());
+  await rig.within(10_000, 'FIN back', client.receiveEnd());
   await rig.finish(t);
 });

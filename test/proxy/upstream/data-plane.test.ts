@@ -61,7 +61,7 @@ t.test('data plane: a dead endpoint is ejected, and comes back', timeout, async 
   t.ok(plane.reading(0).connects >= 8, `${plane.reading(0).connects} of 20`);
   await plane.quiet();
   returned.close();
-  await until(1_000, 'the log', () => plane.said('flow').length === 60);
+  await until(10_000, 'the log', () => plane.said('flow').length === 60);
   t.equal(plane.said('endpoint ejected').length, 1, 'by the one worker that did it');
   await plane.finish(t);
 });
@@ -95,7 +95,7 @@ t.test('data plane: all endpoints down are not even tried', timeout, async (t) =
   plane.table.setHealth(plane.slot(0), Health.down);
   const startMs = performance.now();
   const clients = await Promise.all(Array.from({ length: 20 }, () => plane.connect()));
-  for (const client of clients) await within(1_000, 'the end', client.ending());
+  for (const client of clients) await within(10_000, 'the end', client.ending());
   t.ok(performance.now() - startMs < 5_000, 'at once');
   await plane.quiet();
   t.equal(plane.closed('no_endpoint'), 20);
@@ -103,7 +103,7 @@ t.test('data plane: all endpoints down are not even tried', timeout, async (t) =
   plane.table.setHealth(plane.slot(0), Health.up);
   await exchanges(plane, 4);
   await plane.quiet();
-  await until(1_000, 'the log', () => plane.said('flow').length === 24);
+  await until(10_000, 'the log', () => plane.said('flow').length === 24);
   const said = plane.said('no endpoint');
   t.ok(said.length >= 1 && said.length <= 2, `said ${said.length} times, at most once a worker`);
   await plane.finish(t);
@@ -165,7 +165,7 @@ t.test('data plane: the queue is served in order', timeout, async (t) => {
   for (const [index, name] of names.entries()) {
     const client = await plane.connect();
     clients.push(client);
-    await until(1_000, `${name} waits`, () => plane.waiting === index);
+    await until(10_000, `${name} waits`, () => plane.waiting === index);
   }
   for (const [index, name] of names.entries()) await clients[index]!.send(name);
   for (const client of clients) client.end();
@@ -200,10 +200,10 @@ t.test('data plane: a full queue turns the next away at once', timeout, async (t
   await plane.exchange(first);
   for (const waiting of [1, 2]) {
     await plane.connect();
-    await until(1_000, 'it waits', () => plane.waiting === waiting);
+    await until(10_000, 'it waits', () => plane.waiting === waiting);
   }
   const fourth = await plane.connect();
-  t.equal(await within(1_000, 'the end', fourth.ending()), 'reset');
+  t.equal(await within(10_000, 'the end', fourth.ending()), 'reset');
   await plane.hasClosed('queue_full', 1);
   t.equal(plane.waiting, 2);
   await plane.finish(t);
@@ -215,9 +215,9 @@ t.test('data plane: a client that leaves the queue is forgotten', timeout, async
   const first = await plane.connect();
   await plane.exchange(first);
   const [second, third] = [await plane.connect(), await plane.connect()];
-  await until(1_000, 'both wait', () => plane.waiting === 2);
+  await until(10_000, 'both wait', () => plane.waiting === 2);
   second.reset();
-  await until(1_000, 'one has left', () => plane.waiting === 1);
+  await until(10_000, 'one has left', () => plane.waiting === 1);
   first.end();
   await plane.exchange(third);
   third.end();
@@ -233,9 +233,9 @@ t.test('data plane: flows that wait are told when the last endpoint goes', timeo
   const first = await plane.connect();
   await plane.exchange(first);
   const second = await plane.connect();
-  await until(1_000, 'it waits', () => plane.waiting === 1);
+  await until(10_000, 'it waits', () => plane.waiting === 1);
   plane.table.setDraining(plane.slot(0), true);
-  await within(1_000, 'the end', second.ending());
+  await within(10_000, 'the end', second.ending());
   await plane.hasClosed('no_endpoint', 1);
   await plane.exchange(first);
   await plane.finish(t);
