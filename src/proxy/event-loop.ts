@@ -2,6 +2,7 @@ import {
   type Clock,
   Epoll,
   EventPoll,
+  isReadable,
   type Kernel,
   SystemCallError,
   TimerFd,
@@ -63,7 +64,7 @@ export class EventLoop implements Clock {
    * @param onTurn called at the end of each turn, before the loop may sleep
    */
   constructor(
-    kernel: Kernel,
+    private readonly kernel: Kernel,
     private readonly counters: Counters,
     private readonly onTurn: () => void,
     private readonly clock: () => number = kernel.monotonicMs,
@@ -121,6 +122,11 @@ export class EventLoop implements Clock {
       this.wallAheadMs = this.wallClock() - this.nowMs;
     }
     return this.nowMs + this.wallAheadMs;
+  }
+
+  /** There is something to do, or will be within so many milliseconds; timers do not count. */
+  isBusy(timeoutMs: number): boolean {
+    return this.tasks.length > 0 || isReadable(this.kernel, this.poll.fd, timeoutMs);
   }
 
   /** Puts a task off to the next turn, which will not wait. */

@@ -2,16 +2,11 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { type Logger, pino } from 'pino';
 import {
   BufferPool,
-  createKernel,
-  DescriptorLedger,
   Epoll,
   EventFd,
   type Kernel,
-  type Libc,
-  loadLibc,
   NativeMemory,
   PipePool,
-  withLedger,
 } from '../splice/index.js';
 import { offersKernelTls } from '../tls/index.js';
 import { AccessLog } from './access-log.js';
@@ -30,6 +25,7 @@ import { ShadowSet } from './mirror/index.js';
 import { ConnectionLimit, type WorkerRoom } from './room.js';
 import type { LogSnapshot, TimeoutsSnapshot, WorkerSnapshot } from './snapshot.js';
 import { HeadMemory } from './tcp/index.js';
+import { ThreadKernel } from './thread-kernel.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
 import { EndpointLedger, type Upstream } from './upstream/index.js';
 
@@ -79,15 +75,15 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   readonly number: number;
   isDraining = false;
 
-  /** @param libc the C library; a test hands in one that injects faults */
-  constructor(start: WorkerStart, libc: Libc = loadLibc()) {
+  /** @param thread the one it runs in, if that has had another worker */
+  constructor(start: WorkerStart, thread = new ThreadKernel(start.descriptors)) {
     const { snapshot, port } = start;
     this.port = port;
     this.number = snapshot.worker;
     this.uniqueName = uniqueName(snapshot.worker);
     this.counters = new Counters(start.counters);
-    const kernel = createKernel(libc, (syscall, errno) => this.counters.countError(syscall, errno));
-    this.kernel = withLedger(kernel, new DescriptorLedger(start.descriptors));
+    this.kernel = thread.kernel;
+    thread.counters = this.counters;
     this.clock = new EventLoop(this.kernel, this.counters, () => this.updateGauges());
     this.handshakes = new HandshakeTurns(this.kernel, this.clock, this.counters);
     this.logBatch = new LogBatch(port, start.logBacklog, this.counters, this.clock);
@@ -118,8 +114,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
 
   /** Serves until it is told to end. Returns once every descriptor of this worker is closed. */
   run(): void {
-    this.clock.register(this.bell.fd, Epoll.EPOLLIN, this);
-    this.gates.open();
+    this.open();
     this.send({ type: 'ready' });
     try {
       this.clock.run();
@@ -130,9 +125,27 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
       this.flushLogs();
     }
     this.close();
+    this.send({ type: 'ended' });
+  }
+
+  /** Accepts from now on, whenever the loop is turned. */
+  open(): void {
+    this.clock.register(this.bell.fd, Epoll.EPOLLIN, this);
+    this.gates.open();
+  }
+
+  /** Ends what is left, and closes every descriptor. */
+  close(): void {
+    this.gates.close();
+    // Who came in the very turn in which the last flow ended.
+    this.terminateFlows('stopped');
+    this.shadows.close();
+    this.pipes.releaseIdle();
+    this.updateGauges();
+    this.clock.forget(this.bell.fd);
+    this.clock.close();
     // The lines of those that were ended just now.
     this.flushLogs();
-    this.send({ type: 'ended' });
   }
 
   currentUpstream(upstream: Upstream): Upstream {
@@ -282,17 +295,6 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     mask.bytes[core >> 3] = 1 << (core & 7);
     const result = this.kernel.sched_setaffinity(0, mask.byteLength, mask.address);
     if (result < 0) this.log.warn({ core, errno: -result }, 'worker: not pinned to its core');
-  }
-
-  private close(): void {
-    this.gates.close();
-    // Who came in the very turn in which the last flow ended.
-    this.terminateFlows('stopped');
-    this.shadows.close();
-    this.pipes.releaseIdle();
-    this.updateGauges();
-    this.clock.forget(this.bell.fd);
-    this.clock.close();
   }
 
   private send(message: FromWorker): void {

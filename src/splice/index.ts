@@ -55,6 +55,7 @@ export {
   changeListenOptions,
   connectionQuality,
   hideListener,
+  isReadable,
   isWritable,
   type ListenOptions,
   localAddress,

@@ -214,6 +214,13 @@ export function isWritable(kernel: Kernel, fd: number, timeoutMs = 0): boolean {
   return pollfd.bytes.readUInt16LE(Pollfd.revents) !== 0;
 }
 
+/** True when a read of a descriptor would not wait; of an epoll instance, when it has events (epoll(7), Q3). */
+export function isReadable(kernel: Kernel, fd: number, timeoutMs = 0): boolean {
+  pollfd.bytes.writeInt32LE(fd, Pollfd.fd);
+  pollfd.bytes.writeUInt32LE(Misc.POLLIN, Pollfd.events);
+  return kernel.poll(pollfd.address, 1, timeoutMs) > 0;
+}
+
 /** Bytes that were written and that the peer has not acknowledged, a FIN among them (SIOCOUTQ, tcp(7)). */
 export function unacknowledgedBytes(kernel: Kernel, fd: number): number {
   const result = kernel.ioctl(fd, Misc.SIOCOUTQ, scratch.address);

@@ -49,20 +49,28 @@ t.test('busy poll: a quiet worker sleeps at once, and looks once in 64 waits', a
   t.same(answers.counted, [0, 10]);
 });
 
+t.test('busy poll: a new worker looks at its first wait', async (t) => {
+  const answers = new Answers();
+  t.same(answers.wait(), IN_VAIN);
+  t.same(answers.wait(), [-1]);
+});
+
 t.test('busy poll: what a later look finds earns more looking', async (t) => {
   const answers = new Answers();
+  answers.wait();
   answers.hitAt = 3;
   answers.wait(64);
-  t.same(answers.counted, [1, 0], 'the probe');
+  t.same(answers.counted, [1, 1], 'the probe');
   t.same(answers.wait(2), [0, 0, 0, 0, 0, 0, 0, 0], 'no more sleep');
-  t.same(answers.counted, [3, 0]);
+  t.same(answers.counted, [3, 1]);
 });
 
 t.test('busy poll: what the first look finds says nothing', async (t) => {
   const answers = new Answers();
+  answers.wait();
   answers.hitAt = 0;
   answers.wait(640);
-  t.same(answers.counted, [0, 0]);
+  t.same(answers.counted, [0, 1]);
   answers.hitAt = -1;
   t.same(answers.wait(), [-1], 'no credit was earned');
 });

@@ -16,6 +16,9 @@ export const inlining = [
   '--max-inlined-bytecode-size-small=60',
 ] as const;
 
+/** V8 notes what happens in a function from the first call on, not from the eighth: rehearsals are short. */
+export const noting = '--no-lazy-feedback-allocation';
+
 /**
  * What worker threads run: the data plane in one file, which `scripts/bundle.mjs` makes of its modules. There V8 knows
  * what a constant or a function of another module is, and need not look it up each time. Where somebody has built
@@ -32,8 +35,9 @@ export function workerModule(root = ROOT): URL {
   return isFresh ? bundle : new URL('dist/proxy/worker-main.js', root);
 }
 
-/** Tells V8 how to optimize the data plane, from now on and for the whole process, if that has to do with HTTP. */
+/** Tells V8 how to optimize the data plane, from now on and for the whole process. */
 export function prepareCompiler({ listeners }: Pick<WorkerSnapshot, 'listeners'>): void {
+  setFlagsFromString(noting);
   if (!listeners.some(({ http }) => http !== undefined)) return;
   for (const flag of inlining) setFlagsFromString(flag);
 }

@@ -5,6 +5,7 @@
 import { workerData } from 'node:worker_threads';
 import koffi from 'koffi';
 import type { WorkerStart } from '#src/proxy/index.js';
+import { ThreadKernel } from '#src/proxy/thread-kernel.js';
 import { Worker } from '#src/proxy/worker.js';
 import { type Libc, loadLibc } from '#src/splice/index.js';
 import { type Death, DIES_AT_START, lastWords } from './last-words.js';
@@ -47,5 +48,5 @@ function mortal({ calls, errno }: Libc): Libc {
 
 if (process.env[DIES_AT_START] !== undefined) throw new Error('a bug at the start');
 const start = workerData as WorkerStart;
-new Worker(start, mortal(loadLibc())).run();
+new Worker(start, new ThreadKernel(start.descriptors, mortal(loadLibc()))).run();
 start.port.close();

@@ -1,6 +1,7 @@
 /** A worker thread as in production, but for tee(2), of which many calls are short, find a full pipe, or fail. */
 import { workerData } from 'node:worker_threads';
 import type { WorkerStart } from '#src/proxy/index.js';
+import { ThreadKernel } from '#src/proxy/thread-kernel.js';
 import { Worker } from '#src/proxy/worker.js';
 import { Errno, type Libc, loadLibc } from '#src/splice/index.js';
 import { Random } from '../random.js';
@@ -26,5 +27,6 @@ function faulty({ calls, errno }: Libc, random: Random): Libc {
 }
 
 const start = workerData as WorkerStart;
-new Worker(start, faulty(loadLibc(), new Random(Number(process.env.HEADGATE_TEST_SEED)))).run();
+const libc = faulty(loadLibc(), new Random(Number(process.env.HEADGATE_TEST_SEED)));
+new Worker(start, new ThreadKernel(start.descriptors, libc)).run();
 start.port.close();

@@ -1,0 +1,75 @@
+import {
+  type Kernel,
+  localAddress,
+  openListener,
+  Sockaddr,
+  Socket,
+  type SocketAddress,
+} from '../../splice/index.js';
+import { Peer } from './peer.js';
+import type { Line } from './script.js';
+
+const anyPort = new Sockaddr({ family: 'inet', host: '127.0.0.1', port: 0 });
+
+/** A listening socket on a port of the kernel's choice that only this machine reaches. @throws SystemCallError */
+export function listenOnLoopback(kernel: Kernel): number {
+  return openListener(kernel, anyPort, { backlog: 64, reusePort: false, ipv6Only: false });
+}
+
+/** The endpoint that the worker forwards to while it rehearses. It says what the scene has it say. */
+export class Origin {
+  readonly address: SocketAddress;
+  /** What it says whenever it is spoken to; nothing: it keeps silent, and stays whatever happens. */
+  answer: Line | undefined;
+  /** How that ends which it answers. */
+  cue = '';
+  /** It hangs up when it has answered. */
+  hangsUp = false;
+  /** Connections it has, in the order in which they came. */
+  peers: Peer[] = [];
+  private readonly fd: number;
+
+  /** @throws SystemCallError when there is no loopback, or no descriptor */
+  constructor(private readonly kernel: Kernel) {
+    this.fd = listenOnLoopback(kernel);
+    this.address = localAddress(kernel, this.fd);
+  }
+
+  /** Accepts, hears and answers whoever is there now. */
+  work(): void {
+    const flags = Socket.SOCK_NONBLOCK | Socket.SOCK_CLOEXEC;
+    for (;;) {
+      const fd = this.kernel.accept4(this.fd, 0, 0, flags);
+      if (fd < 0) break;
+      this.peers.push(new Peer(this.kernel, fd));
+    }
+    for (const peer of this.peers) this.serve(peer);
+    this.peers = this.peers.filter(({ isClosed }) => !isClosed);
+  }
+
+  private serve(peer: Peer): void {
+    peer.work();
+    const { answer, cue } = this;
+    if (answer === undefined) return;
+    if (peer.tail === '' || !peer.tail.endsWith(cue)) {
+      if (peer.hasHeardAll) peer.leave();
+      return;
+    }
+    peer.say(answer);
+    if (this.hangsUp) peer.finish();
+  }
+
+  /** Hangs up on everybody. @param isRude by resets */
+  dismiss(isRude = false): void {
+    for (const peer of this.peers) {
+      if (isRude) peer.reset();
+      else peer.leave();
+    }
+    this.peers = [];
+  }
+
+  close(): void {
+    this.dismiss(true);
+    this.kernel.close(this.fd);
+  }
+}

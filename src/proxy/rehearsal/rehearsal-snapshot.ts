@@ -1,0 +1,98 @@
+import type { SocketAddress } from '../../splice/index.js';
+import { formatAddress } from '../../splice/index.js';
+import { type HttpRouteSnapshot, type HttpSnapshot, RouteCounters } from '../http/index.js';
+import { type ListenerSnapshot, upstreamDefaults, type WorkerSnapshot } from '../snapshot.js';
+import { EndpointSlots, EndpointTable } from '../upstream/index.js';
+
+const UPSTREAM = 'rehearsal';
+const CONNECTIONS_MAX = 64;
+
+const anyRequest: HttpRouteSnapshot = {
+  name: UPSTREAM,
+  match: {
+    hosts: [],
+    paths: [],
+    methods: [],
+    headers: [],
+    query: [],
+    cookies: [],
+    source: [],
+    serverNames: [],
+    tlsSubject: null,
+  },
+  action: {
+    kind: 'forward',
+    targets: [{ upstream: 0, name: UPSTREAM, host: UPSTREAM, weight: 1 }],
+  },
+  requestHeaders: { set: [], add: [], remove: [] },
+  responseHeaders: { set: [], add: [], remove: [] },
+  prefix: null,
+  host: 'preserve',
+  retries: 1,
+  rewrite: { location: false, cookieDomains: [] },
+  guard: {
+    allow: [],
+    deny: [],
+    basicAuth: null,
+    rate: null,
+    concurrent: null,
+    bodyMax: Number.POSITIVE_INFINITY,
+  },
+};
+
+/** A socket to listen at, and what for. */
+export interface Entrance {
+  readonly fd: number;
+  readonly address: SocketAddress;
+  /** Of a listener that clients will find later; absent: bytes are passed on. */
+  readonly http?: HttpSnapshot | undefined;
+}
+
+/** All that is done for every request stays as it is. */
+function rehearsalOf(http: HttpSnapshot): HttpSnapshot {
+  const counted = () => RouteCounters.createMemory(1);
+  return {
+    ...http,
+    routes: [{ ...anyRequest, counters: counted() }],
+    httpsRedirect: null,
+    noRouteCounters: counted(),
+  };
+}
+
+/** The worker that is to follow, but for where clients come from and where they go. */
+export function rehearsalSnapshot(
+  snapshot: WorkerSnapshot,
+  entrances: readonly Entrance[],
+  origin: SocketAddress,
+): WorkerSnapshot {
+  const endpointTable = EndpointTable.createMemory(1);
+  const endpoints = [{ address: formatAddress(origin), weight: 1 }];
+  const slots = new EndpointSlots(new EndpointTable(endpointTable));
+  const [assigned] = slots.assign([{ upstream: UPSTREAM, endpoints }]);
+  return {
+    ...snapshot,
+    worker: 0,
+    core: -1,
+    listeners: entrances.map(
+      ({ fd, address, http }): ListenerSnapshot => ({
+        name: UPSTREAM,
+        index: 0,
+        fd,
+        address: formatAddress(address),
+        family: address.family,
+        upstream: http === undefined ? 0 : -1,
+        ...(http && { http: rehearsalOf(http) }),
+      }),
+    ),
+    upstreams: [
+      {
+        ...upstreamDefaults,
+        name: UPSTREAM,
+        slot: assigned!.slot,
+        endpoints: [{ address: origin, weight: 1, backup: false, slot: assigned!.endpoints[0]! }],
+      },
+    ],
+    endpointTable,
+    limits: { ...snapshot.limits, connectionsMax: CONNECTIONS_MAX },
+  };
+}

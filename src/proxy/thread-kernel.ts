@@ -1,0 +1,37 @@
+import {
+  createKernel,
+  DescriptorLedger,
+  type Kernel,
+  type Libc,
+  loadLibc,
+  withLedger,
+} from '../splice/index.js';
+import type { Counters } from './counters.js';
+
+/**
+ * The system calls as the workers of one thread make them, one worker after the other: V8 knows which functions they
+ * are for as long as there is one set of them. Descriptors are noted in the slot's ledger.
+ */
+export class ThreadKernel {
+  readonly kernel: Kernel;
+  /** Of the worker of the moment, where calls that fail are counted. */
+  counters: Counters | undefined;
+  private readonly ledger: DescriptorLedger;
+
+  /**
+   * @param descriptors memory of a {@link DescriptorLedger}
+   * @param libc the C library; a test hands in one that injects faults
+   */
+  constructor(descriptors: SharedArrayBuffer, libc: Libc = loadLibc()) {
+    const kernel = createKernel(libc, (syscall, errno) =>
+      this.counters?.countError(syscall, errno),
+    );
+    this.ledger = new DescriptorLedger(descriptors);
+    this.kernel = withLedger(kernel, this.ledger);
+  }
+
+  /** Closes what workers of this thread have opened and not closed. @returns how many descriptors that was */
+  closeRest(): number {
+    return this.ledger.closeOwn(this.kernel);
+  }
+}
