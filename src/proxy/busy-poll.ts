@@ -20,7 +20,7 @@ const PROBE_WAITS = 64;
  * one; without credit there is no looking but for a probe now and then. So a quiet worker sleeps at once.
  */
 export class BusyPoll {
-  /** A new worker finds out at its first wait what looking is about. */
+  /** One to begin with: the first wait looks, and V8 sees that path early. */
   private credit = 1;
   private waits = 0;
 
@@ -43,7 +43,7 @@ export class BusyPoll {
     const { poll, counters } = this;
     let count = 0;
     for (let look = 1; look < LOOKS_MAX && count === 0; look++) count = poll.wait(0);
-    // One line for both outcomes: V8 has seen it when the other one comes.
+    // No branches: code compiled after hits only would be thrown away at the first miss.
     const hasPaid = count !== 0;
     this.credit = Math.min(Math.max(this.credit + (hasPaid ? 1 : -1), 0), CREDIT_MAX);
     counters.values[hasPaid ? Counter.busy_polls_hit : Counter.busy_polls_missed]!++;

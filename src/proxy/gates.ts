@@ -77,6 +77,11 @@ export class Gates implements TimerOwner {
     this.http?.files.close();
   }
 
+  /** When every session has ended: leaves memory that cannot be given back to whoever follows in this thread. */
+  releaseMemory(): void {
+    this.http?.buffers.release();
+  }
+
   /** Those who were on the way when a listener retired have had their time. */
   onTimer(): void {
     this.closeRetired();

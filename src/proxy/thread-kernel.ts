@@ -1,4 +1,5 @@
 import {
+  BufferPool,
   createKernel,
   DescriptorLedger,
   type Kernel,
@@ -8,12 +9,17 @@ import {
 } from '../splice/index.js';
 import type { Counters } from './counters.js';
 
+/** Bytes one read may copy: what a TCP sender hands over in one piece is not read in two. */
+const COPY_BUFFER_BYTES = 64 * 1024;
+
 /**
- * The system calls as the workers of one thread make them, one worker after the other: V8 knows which functions they
- * are for as long as there is one set of them. Descriptors are noted in the slot's ledger.
+ * What the workers of one thread have from each other, one worker after the other. System calls: V8 knows which functions
+ * they are for as long as there is one set of them. Copy buffers: low memory is never given back. Descriptors
+ * are noted in the slot's ledger.
  */
 export class ThreadKernel {
   readonly kernel: Kernel;
+  readonly buffers = new BufferPool(COPY_BUFFER_BYTES);
   /** Of the worker of the moment, where calls that fail are counted. */
   counters: Counters | undefined;
   private readonly ledger: DescriptorLedger;

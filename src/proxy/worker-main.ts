@@ -1,18 +1,16 @@
 /** Where a worker thread begins and ends. */
 import { workerData } from 'node:worker_threads';
 import type { WorkerStart } from './messages.js';
-import { rehearse } from './rehearsal/index.js';
 import { ThreadKernel } from './thread-kernel.js';
+import { warmUp } from './warmup/index.js';
 import { Worker } from './worker.js';
 
 const start = workerData as WorkerStart;
 const thread = new ThreadKernel(start.descriptors);
-const hasRehearsed = rehearse(start.snapshot, thread);
+const obstacle = warmUp(start.snapshot, thread);
 const worker = new Worker(start, thread);
-if (!hasRehearsed) {
-  worker.log.info(
-    'no rehearsal, for want of loopback or descriptors: the first seconds are slower',
-  );
+if (obstacle !== undefined) {
+  worker.log.warn({ err: obstacle }, 'warm-up given up: the first seconds under load are slower');
 }
 worker.run();
 start.port.close();

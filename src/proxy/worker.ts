@@ -1,7 +1,7 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { type Logger, pino } from 'pino';
 import {
-  BufferPool,
+  type BufferPool,
   Epoll,
   EventFd,
   type Kernel,
@@ -29,9 +29,6 @@ import { ThreadKernel } from './thread-kernel.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
 import { EndpointLedger, type Upstream } from './upstream/index.js';
 
-/** Bytes one read may copy: what a TCP sender hands over in one piece is not read in two. */
-const COPY_BUFFER_BYTES = 64 * 1024;
-
 /** By when it began, and its process and place: another such worker comes at least a moment later. */
 function uniqueName(worker: number): string {
   return `${Date.now().toString(36)}-${process.pid.toString(36)}-${worker}`;
@@ -52,7 +49,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   readonly clock: EventLoop;
   readonly counters: Counters;
   readonly pipes: PipePool;
-  readonly buffers = new BufferPool(COPY_BUFFER_BYTES);
+  readonly buffers: BufferPool;
   readonly log: Logger;
   logsAccess = false;
   readonly accessLog: AccessLog;
@@ -75,7 +72,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   readonly number: number;
   isDraining = false;
 
-  /** @param thread the one it runs in, if that has had another worker */
+  /** @param thread what its thread has for the workers in it; of its own by default */
   constructor(start: WorkerStart, thread = new ThreadKernel(start.descriptors)) {
     const { snapshot, port } = start;
     this.port = port;
@@ -83,6 +80,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.uniqueName = uniqueName(snapshot.worker);
     this.counters = new Counters(start.counters);
     this.kernel = thread.kernel;
+    this.buffers = thread.buffers;
     thread.counters = this.counters;
     this.clock = new EventLoop(this.kernel, this.counters, () => this.updateGauges());
     this.handshakes = new HandshakeTurns(this.kernel, this.clock, this.counters);
@@ -142,6 +140,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.shadows.close();
     this.pipes.releaseIdle();
     this.updateGauges();
+    this.gates.releaseMemory();
     this.clock.forget(this.bell.fd);
     this.clock.close();
     // The lines of those that were ended just now.

@@ -236,6 +236,8 @@ export function createKernel(library: Libc = loadLibc(), onFailure?: FailureObse
   // monomorphic, and no array of arguments.
   const { recv, send, read, write, splice, sendfile, pread, statx } = calls;
   const { epoll_wait, epoll_ctl, accept4, close, connect } = calls;
+  // As a property of the global object it is a getter, called each time.
+  const timeline = performance;
   const settime = retried('timerfd_settime');
   const copyFileRange = retried('copy_file_range');
   const prctl = retried('prctl');
@@ -360,6 +362,6 @@ export function createKernel(library: Libc = loadLibc(), onFailure?: FailureObse
     sched_setaffinity: retried('sched_setaffinity'),
     prctl: (option, value) => prctl(option, value, 0, 0, 0),
     syscall: retried('syscall'),
-    monotonicMs: () => performance.now(),
+    monotonicMs: () => timeline.now(),
   };
 }

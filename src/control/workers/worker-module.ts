@@ -16,8 +16,11 @@ export const inlining = [
   '--max-inlined-bytecode-size-small=60',
 ] as const;
 
-/** V8 notes what happens in a function from the first call on, not from the eighth: rehearsals are short. */
-export const noting = '--no-lazy-feedback-allocation';
+/**
+ * V8 notes what happens in a function from the first call on, not from the eighth: warm-ups are short.
+ * For all threads, which costs the others some memory.
+ */
+export const eagerFeedback = '--no-lazy-feedback-allocation';
 
 /**
  * What worker threads run: the data plane in one file, which `scripts/bundle.mjs` makes of its modules. There V8 knows
@@ -37,7 +40,7 @@ export function workerModule(root = ROOT): URL {
 
 /** Tells V8 how to optimize the data plane, from now on and for the whole process. */
 export function prepareCompiler({ listeners }: Pick<WorkerSnapshot, 'listeners'>): void {
-  setFlagsFromString(noting);
+  setFlagsFromString(eagerFeedback);
   if (!listeners.some(({ http }) => http !== undefined)) return;
   for (const flag of inlining) setFlagsFromString(flag);
 }

@@ -15,6 +15,9 @@ const GROWTH_BYTES = 16 * 1024;
 const BUFFERS_IDLE_MAX = 64;
 const BLOCKS_IDLE_MAX = 256;
 
+/** Of a worker of this thread that has ended: low memory is never given back, so the next one has it. */
+let released: HttpBuffers | undefined;
+
 /** The memory of one worker's HTTP: whoever holds none of it is idle. */
 export class HttpBuffers {
   /** Bytes of a block. */
@@ -27,7 +30,7 @@ export class HttpBuffers {
   private readonly blocks: BufferPool;
 
   /** @param headBytes the longest head that is taken */
-  constructor(headBytes: number) {
+  constructor(private readonly headBytes: number) {
     this.roomBytes = headBytes + 1024;
     const bufferBytes = HEADROOM_BYTES + this.roomBytes + BODY_BYTES;
     const [output, ...pools] = NativeMemory.neighbours([
@@ -39,6 +42,18 @@ export class HttpBuffers {
     const blocks = pools.splice(BUFFERS_IDLE_MAX);
     this.buffers = new BufferPool(bufferBytes, BUFFERS_IDLE_MAX, pools);
     this.blocks = new BufferPool(BLOCK_BYTES, BLOCKS_IDLE_MAX, blocks);
+  }
+
+  /** Those of a worker before, or new ones. */
+  static take(headBytes: number): HttpBuffers {
+    const earlier = released;
+    released = undefined;
+    return earlier?.headBytes === headBytes ? earlier : new HttpBuffers(headBytes);
+  }
+
+  /** For another worker: this one needs them no more. */
+  release(): void {
+    if (this.inUse === 0) released = this;
   }
 
   /** Buffers and blocks taken and not given back. */

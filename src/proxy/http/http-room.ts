@@ -40,7 +40,7 @@ export class HttpRoom {
     this.request = new RequestHead(limits);
     this.response = new ResponseHead(limits);
     this.droppedResponse = new ResponseHead(limits);
-    this.buffers = new HttpBuffers(limits.headBytes);
+    this.buffers = HttpBuffers.take(limits.headBytes);
     this.upstreams = new UpstreamPool(worker.clock);
     this.files = new FilesRoom(worker);
   }

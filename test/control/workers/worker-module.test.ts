@@ -3,7 +3,7 @@ import { mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
-import { inlining, noting, workerModule } from '#src/control/workers/worker-module.js';
+import { eagerFeedback, inlining, workerModule } from '#src/control/workers/worker-module.js';
 
 const BUNDLE = 'dist/worker.js';
 const STAMP = 'build/src.tsbuildinfo';
@@ -49,7 +49,7 @@ t.test('worker module: with --enable-source-maps a stack says where in src/', as
 
 t.test('worker module: V8 knows the flags', async (t) => {
   const known = execFileSync(process.execPath, ['--v8-options'], { encoding: 'utf8' });
-  for (const flag of [...inlining, noting]) {
+  for (const flag of [...inlining, eagerFeedback]) {
     const [name] = flag.replace('--no-', '--').split('=');
     t.match(known, `${name} `);
   }

@@ -4,8 +4,10 @@ import { type HttpRouteSnapshot, type HttpSnapshot, RouteCounters } from '../htt
 import { type ListenerSnapshot, upstreamDefaults, type WorkerSnapshot } from '../snapshot.js';
 import { EndpointSlots, EndpointTable } from '../upstream/index.js';
 
-const UPSTREAM = 'rehearsal';
+const UPSTREAM = 'warm-up';
+/** Whatever clients may do later. */
 const CONNECTIONS_MAX = 64;
+const HEADERS_MAX = 100;
 
 const anyRequest: HttpRouteSnapshot = {
   name: UPSTREAM,
@@ -41,7 +43,7 @@ const anyRequest: HttpRouteSnapshot = {
 };
 
 /** A socket to listen at, and what for. */
-export interface Entrance {
+export interface WarmUpListener {
   readonly fd: number;
   readonly address: SocketAddress;
   /** Of a listener that clients will find later; absent: bytes are passed on. */
@@ -49,7 +51,7 @@ export interface Entrance {
 }
 
 /** All that is done for every request stays as it is. */
-function rehearsalOf(http: HttpSnapshot): HttpSnapshot {
+function warmUpHttp(http: HttpSnapshot): HttpSnapshot {
   const counted = () => RouteCounters.createMemory(1);
   return {
     ...http,
@@ -60,9 +62,9 @@ function rehearsalOf(http: HttpSnapshot): HttpSnapshot {
 }
 
 /** The worker that is to follow, but for where clients come from and where they go. */
-export function rehearsalSnapshot(
+export function warmUpSnapshot(
   snapshot: WorkerSnapshot,
-  entrances: readonly Entrance[],
+  listeners: readonly WarmUpListener[],
   origin: SocketAddress,
 ): WorkerSnapshot {
   const endpointTable = EndpointTable.createMemory(1);
@@ -73,7 +75,7 @@ export function rehearsalSnapshot(
     ...snapshot,
     worker: 0,
     core: -1,
-    listeners: entrances.map(
+    listeners: listeners.map(
       ({ fd, address, http }): ListenerSnapshot => ({
         name: UPSTREAM,
         index: 0,
@@ -81,7 +83,7 @@ export function rehearsalSnapshot(
         address: formatAddress(address),
         family: address.family,
         upstream: http === undefined ? 0 : -1,
-        ...(http && { http: rehearsalOf(http) }),
+        ...(http && { http: warmUpHttp(http) }),
       }),
     ),
     upstreams: [
@@ -93,6 +95,10 @@ export function rehearsalSnapshot(
       },
     ],
     endpointTable,
-    limits: { ...snapshot.limits, connectionsMax: CONNECTIONS_MAX },
+    limits: {
+      ...snapshot.limits,
+      connectionsMax: CONNECTIONS_MAX,
+      headers: Math.max(snapshot.limits.headers, HEADERS_MAX),
+    },
   };
 }

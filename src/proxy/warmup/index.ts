@@ -4,7 +4,8 @@
  * the result away when something happens for the first time: the first client that hangs up, the first timer.
  * Under load that costs everybody milliseconds; here it costs nobody anything.
  *
- * A rehearsal has a worker, upstream and counters of its own, so nothing of it is seen outside. It shares with the
- * worker that follows what V8 has learnt, and nothing else.
+ * A warm-up has a worker, upstream, counters and limits of its own, so nothing of it is seen outside. What the worker that
+ * follows has of it is what V8 has learnt, and memory that cannot be given back.
  */
-export { rehearse } from './rehearsal.js';
+export { warmUp } from './warm-up.js';
+export { Stuck } from './warm-up-rig.js';

@@ -1,12 +1,12 @@
 import { Errno, type Kernel, NativeMemory, resetSocket, Socket } from '../../splice/index.js';
-import type { Line } from './script.js';
+import type { Message } from './message.js';
 
 /** Where everything that is heard goes: all that counts is how it ends. */
-const ear = new NativeMemory(256 * 1024);
+const sink = new NativeMemory(64 * 1024);
 const TAIL_BYTES = 5;
 
 /**
- * One end of a connection to the worker that rehearses, client or endpoint. It is no handler of the loop, which
+ * One end of a connection to the worker of a warm-up, client or endpoint. It is no handler of the loop, which
  * should know those of production and no others: it gets its turn by {@link work}.
  */
 export class Peer {
@@ -15,7 +15,7 @@ export class Peer {
   /** The other side has said all it will, or has reset the connection. */
   hasHeardAll = false;
   isClosed = false;
-  private current: Line | undefined;
+  private current: Message | undefined;
   private sentBytes = 0;
 
   /** @param fd a non-blocking stream socket, closed at the end by {@link leave} or {@link reset} */
@@ -24,9 +24,9 @@ export class Peer {
     private readonly fd: number,
   ) {}
 
-  /** Says a line, as fast as it is taken; nothing else may be left to say. */
-  say(line: Line): void {
-    this.current = line;
+  /** Says something, as fast as it is taken; nothing else may be left to say. */
+  say(message: Message): void {
+    this.current = message;
     this.sentBytes = 0;
     this.tail = '';
     this.work();
@@ -75,7 +75,7 @@ export class Peer {
 
   private receive(): void {
     while (!this.hasHeardAll) {
-      const { address, byteLength, bytes } = ear;
+      const { address, byteLength, bytes } = sink;
       const length = this.kernel.recv(this.fd, address, byteLength, Socket.MSG_DONTWAIT);
       if (length === -Errno.EAGAIN) return;
       if (length <= 0) {

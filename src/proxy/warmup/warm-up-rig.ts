@@ -1,53 +1,53 @@
-import { openConnection, Sockaddr, type SocketAddress } from '../../splice/index.js';
+import { errnoName, openConnection, Sockaddr, type SocketAddress } from '../../splice/index.js';
 import { Counter } from '../counters.js';
 import { TICK_MS, Timer, type TimerOwner } from '../timer-wheel.js';
 import type { Worker } from '../worker.js';
+import type { Message } from './message.js';
 import type { Origin } from './origin.js';
 import { Peer } from './peer.js';
-import type { Line } from './script.js';
 
-/** All scenes together may take so long; loopback without traffic shaping needs a fraction. */
-const TIME_MAX_MS = 500;
 /** Until something that was sent over loopback has arrived, at most: usually it has. */
 const WAIT_MS = 1;
 
-/** A scene did not go on: loopback is filtered, or a descriptor was missing. The rehearsal ends there. */
+/** A scenario did not go on, and says why. The warm-up ends there. */
 export class Stuck extends Error {}
 
 /** One request, or what stands for it. */
-export interface Dialogue {
-  readonly question: Line;
-  /** How the question ends: what the origin waits for. */
-  readonly cue: string;
-  readonly answer: Line;
-  /** How the answer ends: what the client waits for. */
-  readonly end: string;
+export interface RoundTrip {
+  readonly request: Message;
+  /** How the request ends: what the origin waits for. */
+  readonly requestEnd: string;
+  readonly response: Message;
+  /** How the response ends: what the client waits for. */
+  readonly responseEnd: string;
 }
 
 /**
  * A worker whose loop is turned by hand, with the origin behind it and clients before it, each of whom gets a turn
  * whenever the worker has had one.
  */
-export class Stage implements TimerOwner {
-  private readonly metronome = new Timer(this);
-  private readonly untilMs: number;
-  private readonly entrance: Sockaddr;
+export class WarmUpRig implements TimerOwner {
+  private readonly ticker = new Timer(this);
+  private readonly listener: Sockaddr;
   private clients: Peer[] = [];
 
-  /** @param address where the worker listens */
+  /**
+   * @param address where the worker listens
+   * @param untilMs when all has to be over, on the kernel's clock
+   */
   constructor(
     private readonly worker: Worker,
     readonly origin: Origin,
     address: SocketAddress,
+    private readonly untilMs: number,
   ) {
-    this.entrance = new Sockaddr(address);
-    this.untilMs = worker.kernel.monotonicMs() + TIME_MAX_MS;
+    this.listener = new Sockaddr(address);
     this.onTimer();
   }
 
   /** No turn of the loop waits for longer than this takes. */
   onTimer(): void {
-    this.worker.clock.wheel.schedule(this.metronome, this.worker.clock.nowMs + TICK_MS);
+    this.worker.clock.wheel.schedule(this.ticker, this.worker.clock.nowMs + TICK_MS);
   }
 
   onException(error: unknown): void {
@@ -55,9 +55,9 @@ export class Stage implements TimerOwner {
   }
 
   /** @throws Stuck without a descriptor */
-  enter(): Peer {
-    const fd = openConnection(this.worker.kernel, this.entrance);
-    if (fd < 0) throw new Stuck();
+  connect(): Peer {
+    const fd = openConnection(this.worker.kernel, this.listener);
+    if (fd < 0) throw new Stuck(`no connection over loopback: ${errnoName(-fd)}`);
     const client = new Peer(this.worker.kernel, fd);
     this.clients.push(client);
     return client;
@@ -68,7 +68,9 @@ export class Stage implements TimerOwner {
     for (;;) {
       this.work();
       if (hasComeAbout()) break;
-      if (this.worker.kernel.monotonicMs() > this.untilMs) throw new Stuck();
+      if (this.worker.kernel.monotonicMs() > this.untilMs) {
+        throw new Stuck('what was sent over loopback was not answered in time');
+      }
       if (this.worker.clock.isBusy(WAIT_MS)) this.worker.clock.turn();
     }
     this.clients = this.clients.filter(({ isClosed }) => !isClosed);
@@ -90,11 +92,23 @@ export class Stage implements TimerOwner {
     for (const client of this.clients) client.work();
   }
 
-  /** Each of the clients asks, then each is answered. */
-  converse(clients: readonly Peer[], { question, cue, answer, end }: Dialogue): void {
-    Object.assign(this.origin, { answer, cue });
-    for (const client of clients) client.say(question);
-    this.until(() => clients.every(({ tail, hasHeardAll }) => tail.endsWith(end) || hasHeardAll));
+  /** Each of the clients asks, then each is answered. @param isLast they say no more after that */
+  exchange(
+    clients: readonly Peer[],
+    { request, requestEnd, response, responseEnd }: RoundTrip,
+    isLast = false,
+  ): void {
+    this.origin.response = response;
+    this.origin.requestEnd = requestEnd;
+    for (const client of clients) {
+      client.say(request);
+      if (isLast) client.finish();
+    }
+    this.until(() =>
+      clients.every(({ tail, hasHeardAll }) => tail.endsWith(responseEnd) || hasHeardAll),
+    );
+    if (clients.some(({ tail }) => !tail.endsWith(responseEnd)))
+      throw new Stuck('a response did not come');
   }
 
   /** Lets the worker see what clients have left behind. */
@@ -104,6 +118,6 @@ export class Stage implements TimerOwner {
 
   close(): void {
     for (const client of this.clients) client.reset();
-    this.worker.clock.wheel.cancel(this.metronome);
+    this.worker.clock.wheel.cancel(this.ticker);
   }
 }

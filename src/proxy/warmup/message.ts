@@ -1,10 +1,10 @@
 import { NativeMemory } from '../../splice/index.js';
 
 /** What is said in one go, where a system call can read it. */
-export type Line = NativeMemory;
+export type Message = NativeMemory;
 
 /** @param text one byte for each character */
-export function line(text: string): Line {
+export function message(text: string): Message {
   const bytes = Buffer.from(text, 'latin1');
   const memory = new NativeMemory(bytes.length);
   bytes.copy(memory.bytes);

@@ -6,8 +6,8 @@ import {
   Socket,
   type SocketAddress,
 } from '../../splice/index.js';
+import type { Message } from './message.js';
 import { Peer } from './peer.js';
-import type { Line } from './script.js';
 
 const anyPort = new Sockaddr({ family: 'inet', host: '127.0.0.1', port: 0 });
 
@@ -16,13 +16,13 @@ export function listenOnLoopback(kernel: Kernel): number {
   return openListener(kernel, anyPort, { backlog: 64, reusePort: false, ipv6Only: false });
 }
 
-/** The endpoint that the worker forwards to while it rehearses. It says what the scene has it say. */
+/** The endpoint that the worker forwards to during the warm-up. It says what the scenario has it say. */
 export class Origin {
   readonly address: SocketAddress;
   /** What it says whenever it is spoken to; nothing: it keeps silent, and stays whatever happens. */
-  answer: Line | undefined;
+  response: Message | undefined;
   /** How that ends which it answers. */
-  cue = '';
+  requestEnd = '';
   /** It hangs up when it has answered. */
   hangsUp = false;
   /** Connections it has, in the order in which they came. */
@@ -49,18 +49,18 @@ export class Origin {
 
   private serve(peer: Peer): void {
     peer.work();
-    const { answer, cue } = this;
-    if (answer === undefined) return;
-    if (peer.tail === '' || !peer.tail.endsWith(cue)) {
+    const { response, requestEnd } = this;
+    if (response === undefined) return;
+    if (peer.tail === '' || !peer.tail.endsWith(requestEnd)) {
       if (peer.hasHeardAll) peer.leave();
       return;
     }
-    peer.say(answer);
+    peer.say(response);
     if (this.hangsUp) peer.finish();
   }
 
   /** Hangs up on everybody. @param isRude by resets */
-  dismiss(isRude = false): void {
+  hangUp(isRude = false): void {
     for (const peer of this.peers) {
       if (isRude) peer.reset();
       else peer.leave();
@@ -69,7 +69,7 @@ export class Origin {
   }
 
   close(): void {
-    this.dismiss(true);
+    this.hangUp(true);
     this.kernel.close(this.fd);
   }
 }
