@@ -55,7 +55,7 @@ t.test('connect: refused, the client is told at once', timeout, async (t) => {
     await waitFor(headgate, 1_000, 'the end', client.ending());
     client.close();
   }
-  for (const flow of await headgate.flowsEnded(20, 1_000)) {
+  for (const flow of await headgate.flowsEnded(20)) {
     t.match(flow, { bytes_up: 0, bytes_down: 0, close: 'connect_refused' });
   }
   await finish(t, proxy);
@@ -104,7 +104,7 @@ t.test('connect: no answer, the client is told after the timeout', timeout, asyn
   await waitFor(headgate, 2_000, 'the ends', Promise.all(endings));
   const elapsedMs = performance.now() - startMs;
   t.ok(elapsedMs > 650 && elapsedMs < 5_000, `${elapsedMs.toFixed()} ms`);
-  for (const flow of await headgate.flowsEnded(20, 1_000)) {
+  for (const flow of await headgate.flowsEnded(20)) {
     t.match(flow, { bytes_down: 0, close: 'connect_timeout' });
   }
   for (const client of clients) client.close();
@@ -152,7 +152,7 @@ t.test('connect: a client that resets meanwhile is forgotten at once', timeout, 
     await sleep(200);
     client.reset();
   }
-  const flows = await headgate.flowsEnded(2, 1_000);
+  const flows = await headgate.flowsEnded(2);
   t.match(flows, [{ close: 'client_reset' }, { close: 'client_reset' }]);
   await finish(t, proxy);
 });

@@ -151,7 +151,7 @@ for (const pauseMs of [0, 1, 50, 500]) {
       await Promise.all([sending(), receiving]);
       await rig.within(10_000, 'FIN', to.receiveEnd());
     }
-    const [flow] = await rig.headgate.flowsEnded(1, 500);
+    const [flow] = await rig.headgate.flowsEnded(1);
     t.match(flow, { bytes_up: 16 * MiB, bytes_down: 16 * MiB, close: 'done' });
     await rig.finish(t);
   });
