@@ -4,6 +4,7 @@ import tls from 'node:tls';
 import t, { type Test } from 'tap';
 import type { FlowStatus } from '#src/proxy/index.js';
 import { until } from '#test/support/deadline.js';
+import { isStopped } from '#test/support/machine/proc.js';
 import { freePort } from '#test/support/peers/address.js';
 import { startConfigured } from '#test/support/programs/configured.js';
 import type { Headgate } from '#test/support/programs/headgate.js';
@@ -188,6 +189,7 @@ t.test('http flows: what a client does not read is not counted as sent', timeout
   // Whatever is on its way to the client now was handed to its socket before.
   rig.headgate.signal('SIGSTOP');
   t.teardown(() => rig.headgate.signal('SIGCONT'));
+  await until(10_000, 'every thread has stopped', () => isStopped(rig.headgate.pid));
   client.socket.resume();
   await client.quiet();
   rig.headgate.signal('SIGCONT');

@@ -58,3 +58,11 @@ export function peakResidentBytes(pid: number): number {
     return 0;
   }
 }
+
+/** Whether every thread has stopped: SIGSTOP reaches one of them first, and the others may go on for a moment. */
+export function isStopped(pid: number): boolean {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  return threads.every((id) =>
+    /\) [Tt] /.test(readFileSync(`/proc/${pid}/task/${id}/stat`, 'utf8')),
+  );
+}
