@@ -34,6 +34,13 @@ export class NativeMemory {
     this.address = this.base + this.start;
   }
 
+  /** A block of its own with the same bytes, ≥ 1. */
+  static copyOf(bytes: Uint8Array): NativeMemory {
+    const memory = new NativeMemory(bytes.length);
+    memory.bytes.set(bytes);
+    return memory;
+  }
+
   /** The address of bytes[index]. */
   at(index: number): number {
     return this.base + index;

@@ -208,16 +208,17 @@ export function resetSocket(kernel: Kernel, fd: number): void {
  * @param timeoutMs to wait for it, and for the connection to be made
  */
 export function isWritable(kernel: Kernel, fd: number, timeoutMs = 0): boolean {
-  pollfd.bytes.writeInt32LE(fd, Pollfd.fd);
-  pollfd.bytes.writeUInt32LE(Misc.POLLOUT, Pollfd.events);
-  kernel.poll(pollfd.address, 1, timeoutMs);
-  return pollfd.bytes.readUInt16LE(Pollfd.revents) !== 0;
+  return isReady(kernel, fd, Misc.POLLOUT, timeoutMs);
 }
 
 /** True when a read of a descriptor would not wait; of an epoll instance, when it has events (epoll(7), Q3). */
 export function isReadable(kernel: Kernel, fd: number, timeoutMs = 0): boolean {
+  return isReady(kernel, fd, Misc.POLLIN, timeoutMs);
+}
+
+function isReady(kernel: Kernel, fd: number, events: number, timeoutMs: number): boolean {
   pollfd.bytes.writeInt32LE(fd, Pollfd.fd);
-  pollfd.bytes.writeUInt32LE(Misc.POLLIN, Pollfd.events);
+  pollfd.bytes.writeUInt32LE(events, Pollfd.events);
   return kernel.poll(pollfd.address, 1, timeoutMs) > 0;
 }
 

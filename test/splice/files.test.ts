@@ -184,20 +184,14 @@ socketTest('file copy: an error that is none of the path’s ends it', async (t)
 });
 
 function writeAt(fd: number, bytes: Buffer, offset: number): void {
-  const { address } = nativeCopy(bytes);
+  const { address } = NativeMemory.copyOf(bytes);
   if (kernel.pwrite(fd, address, bytes.length, offset) !== bytes.length) throw new Error('short');
 }
 
 function readAt(fd: number, length: number, offset: number): Buffer {
-  const memory = nativeCopy(Buffer.alloc(length));
+  const memory = new NativeMemory(length);
   if (kernel.pread(fd, memory.address, length, offset) !== length) throw new Error('short');
   return memory.bytes;
-}
-
-function nativeCopy(bytes: Buffer): NativeMemory {
-  const memory = new NativeMemory(bytes.length);
-  memory.bytes.set(bytes);
-  return memory;
 }
 
 socketTest('open directory: follows links, and is a beginning for names below', async (t) => {

@@ -92,8 +92,7 @@ export class ServiceManager {
   private notify(...lines: string[]): boolean {
     const message = Buffer.from(lines.filter((line) => line !== '').join('\n'));
     if (message.length === 0) return false;
-    const memory = new NativeMemory(message.length);
-    message.copy(memory.bytes);
+    const memory = NativeMemory.copyOf(message);
     // A socket for each message: the manager may have opened its own anew since the last one.
     const { domain, byteLength } = this.address;
     const fd = this.kernel.socket(domain, DATAGRAM, 0);

@@ -43,3 +43,4 @@ export {
   TargetForm,
 } from './message/index.js';
 export { RouteCounters, requestBoundsMs } from './route-counters.js';
+export { routeDefaults } from './route-defaults.js';

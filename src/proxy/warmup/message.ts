@@ -5,8 +5,5 @@ export type Message = NativeMemory;
 
 /** @param text one byte for each character */
 export function message(text: string): Message {
-  const bytes = Buffer.from(text, 'latin1');
-  const memory = new NativeMemory(bytes.length);
-  bytes.copy(memory.bytes);
-  return memory;
+  return NativeMemory.copyOf(Buffer.from(text, 'latin1'));
 }

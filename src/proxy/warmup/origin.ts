@@ -21,7 +21,7 @@ export class Origin {
   readonly address: SocketAddress;
   /** What it says whenever it is spoken to; nothing: it keeps silent, and stays whatever happens. */
   response: Message | undefined;
-  /** How that ends which it answers. */
+  /** How that ends which it answers; set with {@link response}. */
   requestEnd = '';
   /** It hangs up when it has answered. */
   hangsUp = false;
@@ -51,7 +51,7 @@ export class Origin {
     peer.work();
     const { response, requestEnd } = this;
     if (response === undefined) return;
-    if (peer.tail === '' || !peer.tail.endsWith(requestEnd)) {
+    if (!peer.tail.endsWith(requestEnd)) {
       if (peer.hasHeardAll) peer.leave();
       return;
     }

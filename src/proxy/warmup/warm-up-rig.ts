@@ -78,11 +78,10 @@ export class WarmUpRig implements TimerOwner {
 
   /** Turns the loop for as long as there is something to do. */
   finish(): void {
-    this.work();
     this.until(() => !this.worker.clock.isBusy(0));
   }
 
-  /** Nothing happens for a while, but that a timer goes off now and then. */
+  /** Nothing happens until a timer goes off. */
   rest(): void {
     this.worker.clock.turn();
   }

@@ -1,7 +1,11 @@
-import type { SocketAddress } from '../../splice/index.js';
-import { formatAddress } from '../../splice/index.js';
-import { type HttpRouteSnapshot, type HttpSnapshot, RouteCounters } from '../http/index.js';
-import { type ListenerSnapshot, upstreamDefaults, type WorkerSnapshot } from '../snapshot.js';
+import { formatAddress, type SocketAddress } from '../../splice/index.js';
+import {
+  type HttpRouteSnapshot,
+  type HttpSnapshot,
+  RouteCounters,
+  routeDefaults,
+} from '../http/index.js';
+import { upstreamDefaults, type WorkerSnapshot } from '../snapshot.js';
 import { EndpointSlots, EndpointTable } from '../upstream/index.js';
 
 const UPSTREAM = 'warm-up';
@@ -9,36 +13,12 @@ const UPSTREAM = 'warm-up';
 const CONNECTIONS_MAX = 64;
 const HEADERS_MAX = 100;
 
-const anyRequest: HttpRouteSnapshot = {
+const everyRequest: HttpRouteSnapshot = {
+  ...routeDefaults,
   name: UPSTREAM,
-  match: {
-    hosts: [],
-    paths: [],
-    methods: [],
-    headers: [],
-    query: [],
-    cookies: [],
-    source: [],
-    serverNames: [],
-    tlsSubject: null,
-  },
   action: {
     kind: 'forward',
     targets: [{ upstream: 0, name: UPSTREAM, host: UPSTREAM, weight: 1 }],
-  },
-  requestHeaders: { set: [], add: [], remove: [] },
-  responseHeaders: { set: [], add: [], remove: [] },
-  prefix: null,
-  host: 'preserve',
-  retries: 1,
-  rewrite: { location: false, cookieDomains: [] },
-  guard: {
-    allow: [],
-    deny: [],
-    basicAuth: null,
-    rate: null,
-    concurrent: null,
-    bodyMax: Number.POSITIVE_INFINITY,
   },
 };
 
@@ -55,7 +35,7 @@ function warmUpHttp(http: HttpSnapshot): HttpSnapshot {
   const counted = () => RouteCounters.createMemory(1);
   return {
     ...http,
-    routes: [{ ...anyRequest, counters: counted() }],
+    routes: [{ ...everyRequest, counters: counted() }],
     httpsRedirect: null,
     noRouteCounters: counted(),
   };
@@ -64,7 +44,7 @@ function warmUpHttp(http: HttpSnapshot): HttpSnapshot {
 /** The worker that is to follow, but for where clients come from and where they go. */
 export function warmUpSnapshot(
   snapshot: WorkerSnapshot,
-  listeners: readonly WarmUpListener[],
+  { fd, address, http }: WarmUpListener,
   origin: SocketAddress,
 ): WorkerSnapshot {
   const endpointTable = EndpointTable.createMemory(1);
@@ -75,8 +55,8 @@ export function warmUpSnapshot(
     ...snapshot,
     worker: 0,
     core: -1,
-    listeners: listeners.map(
-      ({ fd, address, http }): ListenerSnapshot => ({
+    listeners: [
+      {
         name: UPSTREAM,
         index: 0,
         fd,
@@ -84,8 +64,8 @@ export function warmUpSnapshot(
         family: address.family,
         upstream: http === undefined ? 0 : -1,
         ...(http && { http: warmUpHttp(http) }),
-      }),
-    ),
+      },
+    ],
     upstreams: [
       {
         ...upstreamDefaults,

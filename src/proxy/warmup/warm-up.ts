@@ -64,7 +64,7 @@ function run(
     const listener: WarmUpListener = { fd, address: localAddress(kernel, fd), http };
     worker = new Worker(
       {
-        snapshot: warmUpSnapshot(snapshot, [listener], origin.address),
+        snapshot: warmUpSnapshot(snapshot, listener, origin.address),
         port: port1,
         bellFd: bell.fd,
         counters: new SharedArrayBuffer(COUNTER_REGION_BYTES),

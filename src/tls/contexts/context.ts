@@ -91,9 +91,7 @@ function applyProtocol(openssl: OpenSsl, context: number, settings: ProtocolSett
 }
 
 function setCurves(openssl: OpenSsl, context: number, curves: string): void {
-  const text = Buffer.from(`${curves}\0`);
-  const memory = new NativeMemory(text.length);
-  text.copy(memory.bytes);
+  const memory = NativeMemory.copyOf(Buffer.from(`${curves}\0`));
   const result = openssl.SSL_CTX_ctrl(context, Control.SSL_CTRL_SET_GROUPS_LIST, 0, memory.address);
   orThrowTls(openssl, result, `curves ${curves}`);
 }

@@ -1,5 +1,5 @@
-import type { NativeMemory } from '../../splice/index.js';
-import { nativeCopy, TlsError } from '../openssl/index.js';
+import { NativeMemory } from '../../splice/index.js';
+import { TlsError } from '../openssl/index.js';
 
 /**
  * `ProtocolNameList` (RFC 7301 §3.1) without its length, as OpenSSL takes and compares it.
@@ -13,5 +13,5 @@ export function protocolList(names: readonly string[]): NativeMemory {
     }
     return [encoded.length, ...encoded];
   });
-  return nativeCopy(Uint8Array.from(bytes));
+  return NativeMemory.copyOf(Uint8Array.from(bytes));
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { NativeMemory } from '../../splice/index.js';
+import { NativeMemory } from '../../splice/index.js';
 import {
   CallbackAnswer,
   ContextFlag,
@@ -7,7 +7,6 @@ import {
   callbackAddresses,
   loadOpenSsl,
   Misc,
-  nativeCopy,
   type OpenSsl,
   readString,
   TlsError,
@@ -145,7 +144,8 @@ export class ServerContexts {
     for (const { certificate, index } of group) {
       const subject = certificateSubject(certificate, index);
       const x509 = addCertificate(openssl, context, certificate, subject);
-      if (certificate.ocsp !== undefined) this.staples.set(x509, nativeCopy(certificate.ocsp));
+      if (certificate.ocsp !== undefined)
+        this.staples.set(x509, NativeMemory.copyOf(certificate.ocsp));
     }
     this.setSessions(context);
     this.setCallbacks(context);
@@ -224,5 +224,5 @@ function groupsByNames(certificates: readonly CertificateSettings[]): Group[] {
 function sessionIdContext({ clientAuth }: ServerTlsSettings): NativeMemory {
   const text =
     clientAuth === undefined ? '' : [clientAuth.mode, clientAuth.ca, clientAuth.crl].join('\n');
-  return nativeCopy(createHash('sha256').update(text).digest());
+  return NativeMemory.copyOf(createHash('sha256').update(text).digest());
 }

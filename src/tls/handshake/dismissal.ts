@@ -1,8 +1,7 @@
 import { type Kernel, NativeMemory, Socket } from '../../splice/index.js';
-import { nativeCopy } from '../openssl/index.js';
 
 const body = 'This port speaks TLS: the address begins with https.\n';
-const answer = nativeCopy(
+const answer = NativeMemory.copyOf(
   Buffer.from(
     'HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n' +
       `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,

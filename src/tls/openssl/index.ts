@@ -13,7 +13,6 @@ export {
   isReceivedAlert,
   receivedAlert,
 } from './handshake-failure.js';
-export { nativeCopy } from './native-copy.js';
 export {
   bindOpenSsl,
   Callback,

@@ -45,8 +45,7 @@ export class RecordSealer {
       openssl.ERR_clear_error();
       return undefined;
     }
-    const memory = new NativeMemory(key.key.length);
-    memory.bytes.set(key.key);
+    const memory = NativeMemory.copyOf(key.key);
     const algorithm = algorithmOf(openssl, cipher);
     const result = openssl.EVP_EncryptInit_ex(context, algorithm, 0, memory.address, 0);
     const iv = Buffer.from(key.iv);

@@ -4,6 +4,7 @@ import net from 'node:net';
 import t from 'tap';
 import { sleep, until } from '#test/support/deadline.js';
 import { bodyOf, HttpRig, request } from '#test/support/http/http-rig.js';
+import { closed } from '#test/support/peers/closed.js';
 import { Random } from '#test/support/random.js';
 
 const timeout = { timeout: 90_000 };
@@ -16,7 +17,7 @@ const hello: http.RequestListener = async (request, response) => {
 /** The end of a connection, whether in good order or not. */
 function closeOf(socket: net.Socket): Promise<void> {
   socket.on('error', () => {});
-  return new Promise((resolve) => socket.once('close', () => resolve()));
+  return closed(socket);
 }
 
 t.test('http misbehaviour: heads that come drop by drop hold nobody up', timeout, async (t) => {

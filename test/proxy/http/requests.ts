@@ -4,6 +4,7 @@ import { parseNetwork } from '#src/config/index.js';
 import type { GuardSnapshot } from '#src/proxy/http/guarding/index.js';
 import type { HttpRouteSnapshot, MatchSnapshot } from '#src/proxy/http/http-snapshot.js';
 import { RequestHead } from '#src/proxy/http/message/request-head.js';
+import { routeDefaults } from '#src/proxy/http/route-defaults.js';
 import { type ConnectionFacts, HttpClient } from '#src/proxy/http/routing/index.js';
 import { type Network, NetworkSet } from '#src/proxy/network-set.js';
 
@@ -45,50 +46,22 @@ export function clientAt(
   return new HttpClient(all, new NetworkSet(trusted));
 }
 
-const anything: MatchSnapshot = {
-  hosts: [],
-  paths: [],
-  methods: [],
-  headers: [],
-  query: [],
-  cookies: [],
-  source: [],
-  serverNames: [],
-  tlsSubject: null,
-};
-
 export function matchOf(match: Partial<MatchSnapshot> = {}): MatchSnapshot {
-  return { ...anything, ...match };
+  return { ...routeDefaults.match, ...match };
 }
 
 /** Everybody may do everything. */
-export const openGuard: GuardSnapshot = {
-  allow: [],
-  deny: [],
-  basicAuth: null,
-  rate: null,
-  concurrent: null,
-  bodyMax: Number.POSITIVE_INFINITY,
-};
-
-const noEdits = { set: [], add: [], remove: [] };
+export const openGuard: GuardSnapshot = routeDefaults.guard;
 
 /** A route that forwards to the first upstream. */
 export function routeOf(route: Partial<HttpRouteSnapshot> = {}): HttpRouteSnapshot {
   return {
+    ...routeDefaults,
     name: 'route',
-    match: anything,
     action: {
       kind: 'forward',
       targets: [{ upstream: 0, name: 'app', host: '127.0.0.1:3000', weight: 1 }],
     },
-    requestHeaders: noEdits,
-    responseHeaders: noEdits,
-    prefix: null,
-    host: 'preserve',
-    retries: 1,
-    rewrite: { location: false, cookieDomains: [] },
-    guard: openGuard,
     ...route,
   };
 }
