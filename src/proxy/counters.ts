@@ -16,6 +16,8 @@ export const counterNames = [
   'loop_turns',
   'busy_polls_hit',
   'busy_polls_missed',
+  'batches',
+  'batched_calls',
   'handshakes_delayed',
   'events',
   'events_stale',

@@ -11,6 +11,7 @@ import { BusyPoll } from './busy-poll.js';
 import { Counter, type Counters } from './counters.js';
 import type { Session } from './session.js';
 import { TimerWheel } from './timer-wheel.js';
+import type { TurnCalls } from './turn-calls.js';
 
 /** Who receives the events of one registered descriptor. */
 export interface EventHandler {
@@ -20,6 +21,8 @@ export interface EventHandler {
   readonly session?: Session | undefined;
   /** @param events EPOLL… bits */
   onEvents(events: number): void;
+  /** Bytes have come, and {@link onEvents} is about to say so: they may be read with those of others. */
+  readAhead?(calls: TurnCalls): void;
   /** Something threw while this handler was served: end what it stands for, and nothing else. */
   onException(error: unknown): void;
 }
@@ -30,7 +33,20 @@ export interface Task {
   onException(error: unknown): void;
 }
 
-const EVENTS_MAX = 256;
+/** What a loop is made of, where it is not what comes to mind first. */
+export interface EventLoopParts {
+  /** Monotonic milliseconds. */
+  readonly clock?: () => number;
+  /** Milliseconds since 1970. */
+  readonly wallClock?: () => number;
+  /** Calls that the handlers of a turn make together. */
+  readonly calls?: TurnCalls | undefined;
+}
+
+/** Events fetched by one wait. */
+export const EVENTS_MAX = 256;
+/** Nothing has happened to a connection but that bytes came, or may go. */
+const BYTE_EVENTS = Epoll.EPOLLIN | Epoll.EPOLLOUT;
 /** Asking for the time costs a fiftieth of a small request. */
 const WALL_KNOWN_MS = 100;
 
@@ -45,6 +61,10 @@ export class EventLoop implements Clock {
   /** How far the clock on the wall was ahead of {@link nowMs}, and until when that is taken for so. */
   private wallAheadMs = 0;
   private wallKnownUntilMs = Number.NEGATIVE_INFINITY;
+  /** Absent: every handler makes its own. */
+  readonly calls: TurnCalls | undefined;
+  private readonly clock: () => number;
+  private readonly wallClock: () => number;
   private readonly poll: EventPoll;
   private readonly busyPoll: BusyPoll;
   /**
@@ -67,9 +87,11 @@ export class EventLoop implements Clock {
     private readonly kernel: Kernel,
     private readonly counters: Counters,
     private readonly onTurn: () => void,
-    private readonly clock: () => number = kernel.monotonicMs,
-    private readonly wallClock: () => number = Date.now,
+    { clock = kernel.monotonicMs, wallClock = Date.now, calls }: EventLoopParts = {},
   ) {
+    this.clock = clock;
+    this.wallClock = wallClock;
+    this.calls = calls;
     this.poll = new EventPoll(kernel, EVENTS_MAX);
     this.busyPoll = new BusyPoll(this.poll, counters);
     this.alarm = TimerFd.open(kernel);
@@ -156,6 +178,7 @@ export class EventLoop implements Clock {
 
   close(): void {
     this.alarm.close();
+    this.calls?.close();
     this.poll.close();
   }
 
@@ -167,7 +190,9 @@ export class EventLoop implements Clock {
     const { values } = this.counters;
     values[Counter.loop_turns]!++;
     if (count > 0) values[Counter.events]! += count;
-    for (let index = 0; index < count; index++) this.dispatch(index);
+    const { calls } = this;
+    if (calls === undefined || count < calls.worthFrom) this.dispatchAll(count);
+    else this.serveTogether(count, calls);
     if (this.tasks.length > 0) this.runTasks();
     this.wheel.advance(this.nowMs);
     this.onTurn();
@@ -183,6 +208,25 @@ export class EventLoop implements Clock {
       this.alarm.set(dueMs - this.nowMs);
     }
     return true;
+  }
+
+  /** Reads for all first, then lets each handler do what it does, then writes for all. */
+  private serveTogether(count: number, calls: TurnCalls): void {
+    const { poll, handlers } = this;
+    for (let index = 0; index < count; index++) {
+      const events = poll.eventsAt(index);
+      if ((events & Epoll.EPOLLIN) === 0 || (events & ~BYTE_EVENTS) !== 0) continue;
+      const handler = handlers[poll.fdAt(index)];
+      if (handler === undefined || handler.generation !== poll.generationAt(index)) continue;
+      handler.readAhead?.(calls);
+    }
+    calls.read();
+    this.dispatchAll(count);
+    calls.write();
+  }
+
+  private dispatchAll(count: number): void {
+    for (let index = 0; index < count; index++) this.dispatch(index);
   }
 
   private dispatch(index: number): void {

@@ -13,7 +13,7 @@ import { AccessLog } from './access-log.js';
 import { CaptureLane } from './capture/index.js';
 import { ContextCache } from './context-cache.js';
 import { Counter, Counters } from './counters.js';
-import { type EventHandler, EventLoop } from './event-loop.js';
+import { EVENTS_MAX, type EventHandler, EventLoop } from './event-loop.js';
 import { findSession, listFlows, sessionsOf } from './flow-report.js';
 import { Gates } from './gates.js';
 import { HandshakeTurns } from './handshake-turns.js';
@@ -27,6 +27,7 @@ import type { LogSnapshot, TimeoutsSnapshot, WorkerSnapshot } from './snapshot.j
 import { HeadMemory } from './tcp/index.js';
 import { ThreadKernel } from './thread-kernel.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
+import { TurnCalls } from './turn-calls.js';
 import { EndpointLedger, type Upstream } from './upstream/index.js';
 
 /** By when it began, and its process and place: another such worker comes at least a moment later. */
@@ -82,7 +83,9 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.kernel = thread.kernel;
     this.buffers = thread.buffers;
     thread.counters = this.counters;
-    this.clock = new EventLoop(this.kernel, this.counters, () => this.updateGauges());
+    this.clock = new EventLoop(this.kernel, this.counters, () => this.updateGauges(), {
+      calls: this.openCalls(thread),
+    });
     this.handshakes = new HandshakeTurns(this.kernel, this.clock, this.counters);
     this.logBatch = new LogBatch(port, start.logBacklog, this.counters, this.clock);
     this.accessBatch = new LogBatch(port, start.logBacklog, this.counters, this.clock, 'access');
@@ -287,6 +290,14 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     values[Counter.pipes_in_use] = gauges.inUse;
     values[Counter.pipe_capacity_bytes] = gauges.capacityBytes;
     values[Counter.buffers_in_use] = this.buffers.inUse + this.gates.buffersInUse;
+  }
+
+  /** @returns nothing where each call is made by itself */
+  private openCalls(thread: ThreadKernel): TurnCalls | undefined {
+    const batch = thread.openBatch(EVENTS_MAX);
+    return typeof batch === 'number'
+      ? undefined
+      : new TurnCalls(batch, this.buffers, this.counters);
   }
 
   private pinTo(core: number): void {

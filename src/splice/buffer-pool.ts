@@ -1,7 +1,7 @@
 import { NativeMemory } from './memory.js';
 
 /** Buffers a pool begins with, in low memory; their pages cost nothing until they are written. */
-const LOW_BUFFERS = 16;
+const LOW_BUFFERS = 64;
 
 /**
  * The copy buffers of one worker. Like a pipe, a buffer belongs to a pump only while it holds bytes

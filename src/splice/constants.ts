@@ -140,8 +140,22 @@ export const File = {
   POSIX_FADV_DONTNEED: 4,
 } as const;
 
+/** linux/io_uring.h */
+export const IoUring = {
+  IORING_OFF_SQ_RING: 0,
+  IORING_OFF_SQES: 0x10000000,
+  /** One mapping for both queues: Linux 5.4. */
+  IORING_FEAT_SINGLE_MMAP: 1,
+  IORING_ENTER_GETEVENTS: 1,
+  IORING_OP_NOP: 0,
+  IORING_OP_SEND: 26,
+  IORING_OP_RECV: 27,
+} as const;
+
 /** Numbers of calls without a wrapper in every C library; arch/x86 and include/uapi/asm-generic. */
 export const SyscallNumber = {
+  io_uring_setup: 425,
+  io_uring_enter: 426,
   openat2: 437,
   fadvise64: process.arch === 'x64' ? 221 : 223,
   getdents64: process.arch === 'x64' ? 217 : 61,

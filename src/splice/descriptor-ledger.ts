@@ -1,7 +1,8 @@
 import { SocketOption, Splice, SyscallNumber } from './constants.js';
+import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
 import { Linger } from './structs.js';
-import { int32At, type Kernel } from './syscalls.js';
+import { int32At } from './syscalls.js';
 
 /** What a thread has to do with a descriptor, one byte each. */
 const Tenure = {
@@ -106,6 +107,7 @@ export function withLedger(kernel: Kernel, ledger: DescriptorLedger): Kernel {
       const result = kernel.syscall(number, first, second, third, fourth);
       return number === SyscallNumber.openat2 ? opened(result) : result;
     },
+    io_uring_setup: (entries, params) => opened(kernel.io_uring_setup(entries, params)),
     socket: (domain, type, protocol) => opened(kernel.socket(domain, type, protocol)),
     epoll_create1: (flags) => opened(kernel.epoll_create1(flags)),
     eventfd: (initial, flags) => opened(kernel.eventfd(initial, flags)),

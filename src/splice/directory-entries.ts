@@ -1,7 +1,7 @@
 import { File, SyscallNumber } from './constants.js';
+import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
 import { LinuxDirent64, Statx } from './structs.js';
-import type { Kernel } from './syscalls.js';
 
 /** What a directory has under one name. */
 export interface DirectoryEntry {

@@ -1,8 +1,8 @@
 import { Epoll } from './constants.js';
 import { orThrow } from './errno.js';
+import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
 import { EpollEvent } from './structs.js';
-import type { Kernel } from './syscalls.js';
 
 const EVENT_INTS = EpollEvent.size / 4;
 const DATA_INT = EpollEvent.data / 4;

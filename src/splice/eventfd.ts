@@ -1,7 +1,7 @@
 import { Misc } from './constants.js';
 import { orThrow } from './errno.js';
+import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
-import type { Kernel } from './syscalls.js';
 
 /** A bell one thread rings and another hears in its epoll loop (eventfd(2)). */
 export class EventFd {

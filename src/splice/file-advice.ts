@@ -1,5 +1,5 @@
 import { File, SyscallNumber } from './constants.js';
-import type { Kernel } from './syscalls.js';
+import type { Kernel } from './kernel.js';
 
 /** How a file is going to be read (posix_fadvise(2)). */
 export type FileAdvice = 'normal' | 'random' | 'sequential' | 'willneed' | 'dontneed';

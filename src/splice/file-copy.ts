@@ -1,6 +1,6 @@
 import { Errno } from './errno.js';
+import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
-import type { Kernel } from './syscalls.js';
 
 /** Which way a file's bytes went, from the cheapest to the one that always works. */
 export type FileCopyPath = 'copy_file_range' | 'sendfile' | 'copy';

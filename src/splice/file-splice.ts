@@ -1,8 +1,8 @@
 import { Splice } from './constants.js';
 import { Errno } from './errno.js';
+import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
 import { isSpliceRefusal, type Pipe } from './pipe.js';
-import type { Kernel } from './syscalls.js';
 import { Outcome } from './transport.js';
 
 const offsetMemory = new NativeMemory(8);

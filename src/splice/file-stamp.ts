@@ -1,6 +1,6 @@
 import { type FileStatus, lastStatus, look, statusWords } from './file-status.js';
+import type { Kernel } from './kernel.js';
 import { Statx } from './structs.js';
-import type { Kernel } from './syscalls.js';
 
 const FIELDS = [
   Statx.inode,

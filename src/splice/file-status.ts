@@ -1,7 +1,7 @@
 import { File } from './constants.js';
+import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
 import { Statx } from './structs.js';
-import type { Kernel } from './syscalls.js';
 
 /** What a file is, as far as serving it needs to know. */
 export interface FileStatus {

@@ -1,9 +1,9 @@
 import { Misc, Splice } from './constants.js';
 import { Errno } from './errno.js';
+import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
 import { isSpliceRefusal, type Pipe } from './pipe.js';
 import { Iovec } from './structs.js';
-import type { Kernel } from './syscalls.js';
 import { Outcome } from './transport.js';
 
 const iovec = new NativeMemory(Iovec.size);

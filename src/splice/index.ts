@@ -14,8 +14,15 @@ export {
   Sockaddr,
   type SocketAddress,
 } from './address.js';
+export {
+  type CallBatch,
+  type LateWriter,
+  type LateWrites,
+  RingBatch,
+  SerialBatch,
+} from './batch/index.js';
 export { BufferPool } from './buffer-pool.js';
-export { Epoll, File, Misc, Socket, SocketOption, Splice } from './constants.js';
+export { Epoll, File, IoUring, Misc, Socket, SocketOption, Splice } from './constants.js';
 export { DescriptorLedger, withLedger } from './descriptor-ledger.js';
 export { type DirectoryEntry, readDirectory } from './directory-entries.js';
 export { readAndDrop } from './discard.js';
@@ -29,24 +36,17 @@ export { FileStamp } from './file-stamp.js';
 export { type FileStatus, fileStatus } from './file-status.js';
 export { GiftPages, lendToPipe } from './gift-pages.js';
 export { readIPv4, readIPv6 } from './ip-text.js';
+export { createKernel, type FailureObserver, type Kernel } from './kernel.js';
 export { copyBytes, NativeMemory } from './memory.js';
 export { openBeneath, openDirectory } from './open-beneath.js';
 export { isSpliceRefusal, openPipe, Pipe } from './pipe.js';
 export { PipePool, type PipePoolGauges } from './pipe-pool.js';
 export { type CutReason, cutReasons, PipeTap } from './pipe-tap.js';
 export { Nagle, PlainTransport } from './plain-transport.js';
-export {
-  type Clock,
-  PUMP_SLOTS,
-  Pump,
-  type PumpMeter,
-  PumpResult,
-  type PumpRoom,
-  PumpSlot,
-  TURN_BYTES_MAX,
-  TURN_READ_BYTES,
-} from './pump.js';
+export { Pump, PumpResult, TURN_BYTES_MAX, TURN_READ_BYTES } from './pump.js';
+export { PUMP_SLOTS, type PumpMeter, PumpSlot } from './pump-meter.js';
 export { createPumpRoom, PAIR_EVENTS, PairResult, PumpPair } from './pump-pair.js';
+export type { Clock, PumpRoom } from './pump-room.js';
 export { type PumpTap, TapPair } from './pump-tap.js';
 export { FileSender, sendFile, sendfileAt } from './send-file.js';
 export {
@@ -81,6 +81,9 @@ export {
 export {
   Cmsghdr,
   EpollEvent,
+  IoUringCqe,
+  IoUringParams,
+  IoUringSqe,
   Iovec,
   Itimerspec,
   Linger,
@@ -98,9 +101,6 @@ export {
 export {
   addressOf,
   copyMemory,
-  createKernel,
-  type FailureObserver,
-  type Kernel,
   koffiVersion,
   type Libc,
   loadLibc,

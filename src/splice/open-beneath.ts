@@ -1,8 +1,8 @@
 import { File, Splice, SyscallNumber } from './constants.js';
 import { Errno } from './errno.js';
+import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
 import { OpenHow } from './structs.js';
-import type { Kernel } from './syscalls.js';
 
 /** PATH_MAX (linux/limits.h), with the NUL at the end. */
 const PATH_BYTES_MAX = 4096;

@@ -1,6 +1,6 @@
+import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
 import { openPipe, type Pipe } from './pipe.js';
-import type { Kernel } from './syscalls.js';
 
 /** What a pool holds and has handed out; plain numbers, for gauges. */
 export interface PipePoolGauges {

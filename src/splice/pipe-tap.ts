@@ -1,6 +1,6 @@
 import { Errno } from './errno.js';
 import type { Pipe } from './pipe.js';
-import type { PumpRoom } from './pump.js';
+import type { PumpRoom } from './pump-room.js';
 import type { PumpTap } from './pump-tap.js';
 import { teePipe } from './tee.js';
 import { Outcome } from './transport.js';

@@ -1,7 +1,7 @@
 import { Splice } from './constants.js';
 import { Errno } from './errno.js';
+import type { Kernel } from './kernel.js';
 import type { NativeMemory } from './memory.js';
-import type { Kernel } from './syscalls.js';
 
 /** A pipe as a place for bytes on their way from one socket to another. */
 export class Pipe {

@@ -1,12 +1,12 @@
 import { Epoll, Misc, Socket, SocketOption, Splice } from './constants.js';
 import { readAndDrop } from './discard.js';
 import { Errno } from './errno.js';
+import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
 import { isSpliceRefusal, type Pipe } from './pipe.js';
 import { sendfileAt } from './send-file.js';
 import { resetSocket } from './socket.js';
 import { setOption } from './stream-options.js';
-import type { Kernel } from './syscalls.js';
 import { Outcome, type Transport } from './transport.js';
 
 const READ_EVENTS =
@@ -61,7 +61,7 @@ export class PlainTransport implements Transport {
   constructor(
     private readonly kernel: Kernel,
     readonly fd: number,
-    private readonly isTcp: boolean,
+    readonly isTcp: boolean,
     private nagle: Nagle = Nagle.off,
   ) {}
 
@@ -78,7 +78,16 @@ export class PlainTransport implements Transport {
 
   read(address: number, length: number): number {
     if (this.hasReadAll) return this.readEnded(0);
-    const result = this.kernel.recv(this.fd, address, length, 0);
+    return this.hasRead(this.kernel.recv(this.fd, address, length, 0), length);
+  }
+
+  /**
+   * Takes over what a recv(2) answered that was made for this transport. It must have been announced by
+   * an event that spoke of bytes only, and not after {@link hasReadAll}.
+   * @param length that was asked for
+   * @returns as {@link read}
+   */
+  hasRead(result: number, length: number): number {
     if (result > 0) {
       if (result < length) this.readShort();
       else if (!this.keepsUrgentByte) this.keepUrgentByte();
@@ -100,7 +109,16 @@ export class PlainTransport implements Transport {
   write(address: number, length: number, more = false): number {
     if (this.nagle !== Nagle.off) this.beforeWrite(length);
     const flags = more ? Socket.MSG_NOSIGNAL | Socket.MSG_MORE : Socket.MSG_NOSIGNAL;
-    const result = this.kernel.send(this.fd, address, length, flags);
+    return this.hasWritten(this.kernel.send(this.fd, address, length, flags), length);
+  }
+
+  /** So many bytes are about to be written by somebody else, who will say what came of it: {@link hasWritten}. */
+  expectWrite(length: number): void {
+    if (this.nagle !== Nagle.off) this.beforeWrite(length);
+  }
+
+  /** Takes over what a send(2) answered that was made for this transport. @returns as {@link write} */
+  hasWritten(result: number, length: number): number {
     if (result < 0) return this.writeEnded(result);
     if (result < length && this.isTcp) this.writable = false;
     return result;

@@ -1,9 +1,11 @@
 import { BufferPool } from './buffer-pool.js';
 import { Epoll } from './constants.js';
+import type { Kernel } from './kernel.js';
 import { PipePool } from './pipe-pool.js';
-import { PUMP_SLOTS, Pump, type PumpMeter, PumpResult, type PumpRoom } from './pump.js';
+import { Pump, PumpResult } from './pump.js';
+import { PUMP_SLOTS, type PumpMeter } from './pump-meter.js';
+import type { PumpRoom } from './pump-room.js';
 import { takeSocketError } from './socket.js';
-import type { Kernel } from './syscalls.js';
 import type { Transport } from './transport.js';
 
 const BUFFER_BYTES = 32 * 1024;

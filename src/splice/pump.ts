@@ -1,9 +1,10 @@
-import type { BufferPool } from './buffer-pool.js';
+import type { LateWriter, LateWrites } from './batch/index.js';
 import type { NativeMemory } from './memory.js';
 import type { Pipe } from './pipe.js';
-import type { PipePool } from './pipe-pool.js';
+import { PlainTransport } from './plain-transport.js';
+import { type PumpMeter, PumpSlot } from './pump-meter.js';
+import type { PumpRoom } from './pump-room.js';
 import type { PumpTap } from './pump-tap.js';
-import type { Kernel } from './syscalls.js';
 import { Outcome, type Transport } from './transport.js';
 
 /** How a turn of a pump ended. */
@@ -22,42 +23,6 @@ export const PumpResult = {
 
 export type PumpResult = (typeof PumpResult)[keyof typeof PumpResult];
 
-/** Slots of a {@link PumpMeter}. Pumps add to them; whoever made the array reads it. */
-export const PumpSlot = {
-  CopyBytes: 0,
-  CopyOperations: 1,
-  SpliceBytes: 2,
-  SpliceOperations: 3,
-  /** The source had nothing: EAGAIN on its side. */
-  SourceBlocked: 4,
-  /** The sink took nothing: EAGAIN on its side. */
-  SinkBlocked: 5,
-  /** Splicing was wanted and no pipe was to be had: bytes were copied instead. */
-  NoPipe: 6,
-  /** The source or the sink refused to splice: the pump copies for the rest of its life. */
-  Refused: 7,
-  /** Sent from the page cache, by who sends files: a pump never does. */
-  SendfileBytes: 8,
-  SendfileOperations: 9,
-} as const;
-
-/** One number for each {@link PumpSlot}; shared memory, where another thread reads along. */
-export type PumpMeter = Float64Array;
-export const PUMP_SLOTS = 10;
-
-/** The time of the present turn, monotonic milliseconds; somebody else keeps it. */
-export interface Clock {
-  nowMs: number;
-}
-
-/** What all pumps of a worker share. */
-export interface PumpRoom {
-  readonly kernel: Kernel;
-  readonly pipes: PipePool;
-  readonly buffers: BufferPool;
-  readonly clock: Clock;
-}
-
 // Full reads, in a row, before a pump begins to splice: two tell a bulk transfer from a long message. Full is
 // FULL_READ_BYTES, or what fills the buffer, or as much as the source ever gives at once: less than the 64 KiB that a sender's
 // TCP hands to its network card, or over loopback, in one piece, so that a stream that is read piece by piece is one. Splices below
@@ -67,6 +32,10 @@ const FULL_READS_MAX = 2;
 const FULL_READ_BYTES = 32 * 1024;
 const SMALL_SPLICES_MAX = 8;
 const SMALL_SPLICE_BYTES = 16 * 1024;
+
+/** A longer write costs so much that the price of its call does not matter, and would keep others waiting. */
+const LATE_WRITE_BYTES_MAX = 16 * 1024;
+const NO_TICKET = -1;
 
 /** Bytes one pump may move before other flows get their turn. */
 export const TURN_BYTES_MAX = 8 * 1024 * 1024;
@@ -93,7 +62,7 @@ export const TURN_READ_BYTES = 32 * 1024;
  *      └────────────────────────────────────────┘ (and never again)
  * ```
  */
-export class Pump {
+export class Pump implements LateWriter {
   /** Bytes moved by each path so far. */
   copiedBytes = 0;
   splicedBytes = 0;
@@ -120,6 +89,17 @@ export class Pump {
   private streak = 0;
   /** Bytes of a read from which it counts as full. */
   private readonly fullReadBytes: number;
+  /** Both are there where reads and writes may be made together with those of others. */
+  private plainSource: PlainTransport | undefined;
+  private plainSink: PlainTransport | undefined;
+  private lateWrites: LateWrites | undefined;
+  private onSinkFailed: (() => void) | undefined;
+  /** What was read ahead, and what that call answered. */
+  private ahead: NativeMemory | undefined;
+  private aheadResult = 0;
+  /** Of a write that is made later in this turn. */
+  private ticket = NO_TICKET;
+  private hasSinkFailed = false;
 
   constructor(
     private readonly room: PumpRoom,
@@ -142,9 +122,49 @@ export class Pump {
 
   /** True while {@link run} might do something; false saves the call. */
   get isDue(): boolean {
-    return this.buffer !== undefined || this.pipe !== undefined || this.source.readable;
+    return (
+      this.buffer !== undefined ||
+      this.pipe !== undefined ||
+      this.ahead !== undefined ||
+      this.source.readable
+    );
   }
 
+  /**
+   * Reads and writes of this pump may be made together with those of others, where both sides are plain TCP sockets.
+   *
+   * @param onSinkFailed a write that was made late has failed: the pump is to be run
+   */
+  shareCalls(writes: LateWrites, onSinkFailed: () => void): void {
+    const { source, sink } = this;
+    if (!(source instanceof PlainTransport && source.isTcp)) return;
+    if (!(sink instanceof PlainTransport && sink.isTcp)) return;
+    this.plainSource = source;
+    this.plainSink = sink;
+    this.lateWrites = writes;
+    this.onSinkFailed = onSinkFailed;
+  }
+
+  /** The next thing this pump would do, were there bytes, is a recv(2) of a buffer. */
+  get mayReadAhead(): boolean {
+    return (
+      this.plainSource !== undefined &&
+      !this.isHolding &&
+      !this.isSplicing &&
+      !this.plainSource.hasReadAll &&
+      this.sink.writable &&
+      this.remainingBytes === Number.POSITIVE_INFINITY
+    );
+  }
+
+  /**
+   * That recv(2) was made, and an event is about to say that there were bytes.
+   * @param buffer from the room's pool, which is the pump's from now on
+   */
+  hasReadAhead(buffer: NativeMemory, result: number): void {
+    this.ahead = buffer;
+    this.aheadResult = result;
+  }
   /** Much is known to wait at the source: the next read is a splice already. */
   expectMuch(): void {
     if (this.mayEverSplice) this.switchTo(true);
@@ -189,17 +209,44 @@ export class Pump {
     }
   }
 
+  onWritten(result: number): void {
+    this.ticket = NO_TICKET;
+    const length = this.bufferEnd - this.bufferStart;
+    this.wroteLate(this.plainSink!.hasWritten(result, length), length);
+  }
+
+  /** A write that was to be made later is made now: the sink is about to be closed, or asked how it is. */
+  settle(): void {
+    if (this.ticket === NO_TICKET) return;
+    this.lateWrites!.withdraw(this.ticket);
+    this.ticket = NO_TICKET;
+    const length = this.bufferEnd - this.bufferStart;
+    this.wroteLate(this.sink.write(this.buffer!.address + this.bufferStart, length), length);
+  }
+
   /** Gives back what the pump holds. A pump that was released must not run again. */
   release(): void {
+    if (this.ticket !== NO_TICKET) this.lateWrites!.withdraw(this.ticket);
+    this.ticket = NO_TICKET;
+    if (this.ahead !== undefined) this.room.buffers.give(this.ahead);
+    this.ahead = undefined;
+    this.plainSource = undefined;
     this.giveBuffer();
     this.givePipe();
   }
 
   private fillBuffer(): number {
-    const buffer = this.room.buffers.take();
+    const { ahead } = this;
+    const buffer = ahead ?? this.room.buffers.take();
     const { byteLength } = buffer;
-    const wanted = this.remainingBytes < byteLength ? this.remainingBytes : byteLength;
-    const read = this.source.read(buffer.address, wanted);
+    let read: number;
+    if (ahead === undefined) {
+      const wanted = this.remainingBytes < byteLength ? this.remainingBytes : byteLength;
+      read = this.source.read(buffer.address, wanted);
+    } else {
+      this.ahead = undefined;
+      read = this.plainSource!.hasRead(this.aheadResult, byteLength);
+    }
     if (read <= 0) {
       this.room.buffers.give(buffer);
       return read;
@@ -239,7 +286,10 @@ export class Pump {
 
   /** @returns Eof when nothing is held any more, Blocked, or Failed */
   private deliver(): number {
+    if (this.ticket !== NO_TICKET) return Outcome.Blocked;
+    if (this.hasSinkFailed) return Outcome.Failed;
     if (!this.sink.writable) return Outcome.Blocked;
+    if (this.lateWrites?.isOpen && this.writeLate(this.lateWrites)) return Outcome.Blocked;
     do {
       const outcome = this.pipe !== undefined ? this.emptyPipe(this.pipe) : this.emptyBuffer();
       if (outcome === Outcome.NotSpliceable) {
@@ -252,6 +302,30 @@ export class Pump {
     } while (this.sink.writable);
     this.meter[PumpSlot.SinkBlocked]!++;
     return Outcome.Blocked;
+  }
+
+  /** @returns false unless it is one write of little, after which there is nothing to do before the next event */
+  private writeLate(writes: LateWrites): boolean {
+    const length = this.bufferEnd - this.bufferStart;
+    if (this.pipe !== undefined || this.source.readable || length > LATE_WRITE_BYTES_MAX)
+      return false;
+    const sink = this.plainSink!;
+    sink.expectWrite(length);
+    this.ticket = writes.add(sink.fd, this.buffer!.address + this.bufferStart, length, this);
+    return true;
+  }
+
+  /** @param written bytes, Blocked or Failed */
+  private wroteLate(written: number, length: number): void {
+    if (written === length) {
+      this.giveBuffer();
+    } else if (written > 0 || written === Outcome.Blocked) {
+      if (written > 0) this.bufferStart += written;
+      this.meter[PumpSlot.SinkBlocked]!++;
+    } else {
+      this.hasSinkFailed = true;
+      this.onSinkFailed!();
+    }
   }
 
   private emptyBuffer(): number {

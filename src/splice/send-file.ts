@@ -1,7 +1,7 @@
 import { Errno } from './errno.js';
+import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
 import { isSpliceRefusal } from './pipe.js';
-import type { Kernel } from './syscalls.js';
 import { Outcome } from './transport.js';
 
 const offsetMemory = new NativeMemory(8);

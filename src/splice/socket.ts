@@ -1,6 +1,7 @@
 import { decodeAddress, type Sockaddr, type SocketAddress } from './address.js';
 import { Misc, Socket, SocketOption } from './constants.js';
 import { Errno, orThrow, SystemCallError } from './errno.js';
+import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
 import {
   type ConnectPlan,
@@ -11,7 +12,6 @@ import {
   type TransparentSource,
 } from './stream-options.js';
 import { Linger, Pollfd, SockaddrUn, TcpInfo } from './structs.js';
-import type { Kernel } from './syscalls.js';
 
 const STREAM = Socket.SOCK_STREAM | Socket.SOCK_NONBLOCK | Socket.SOCK_CLOEXEC;
 

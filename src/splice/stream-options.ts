@@ -1,7 +1,7 @@
 import { Sockaddr } from './address.js';
 import { Socket, SocketOption } from './constants.js';
+import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
-import type { Kernel } from './syscalls.js';
 
 const {
   SOL_SOCKET,

@@ -68,6 +68,34 @@ export const Pollfd = { size: 8, fd: 0, events: 4, revents: 6 } as const;
 /** linux/openat2.h `struct open_how`: three 64-bit fields */
 export const OpenHow = { size: 24, flags: 0, mode: 8, resolve: 16 } as const;
 
+/** linux/io_uring.h `struct io_uring_params`, with the two structs of offsets into the queues that it ends with */
+export const IoUringParams = {
+  size: 120,
+  sqEntries: 0,
+  cqEntries: 4,
+  features: 20,
+  sqHead: 40,
+  sqTail: 44,
+  sqArray: 64,
+  cqHead: 80,
+  cqTail: 84,
+  cqes: 100,
+} as const;
+
+/** linux/io_uring.h `struct io_uring_sqe`, as calls with an address, a length and flags use it */
+export const IoUringSqe = {
+  size: 64,
+  opcode: 0,
+  fd: 4,
+  address: 16,
+  length: 24,
+  flags: 28,
+  userData: 32,
+} as const;
+
+/** linux/io_uring.h `struct io_uring_cqe` */
+export const IoUringCqe = { size: 16, userData: 0, result: 8 } as const;
+
 /** linux/dirent.h `struct linux_dirent64`; the name ends with a NUL byte */
 export const LinuxDirent64 = { recordLength: 16, name: 19 } as const;
 

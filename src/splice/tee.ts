@@ -1,7 +1,7 @@
 import { Splice } from './constants.js';
 import { Errno } from './errno.js';
+import type { Kernel } from './kernel.js';
 import { isSpliceRefusal, type Pipe } from './pipe.js';
-import type { Kernel } from './syscalls.js';
 import { Outcome } from './transport.js';
 
 /**

@@ -1,8 +1,8 @@
 import { Misc } from './constants.js';
 import { orThrow } from './errno.js';
+import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
 import { Itimerspec } from './structs.js';
-import type { Kernel } from './syscalls.js';
 
 /**
  * An alarm in an epoll loop (timerfd_create(2)). Registered edge-triggered it need not be read:

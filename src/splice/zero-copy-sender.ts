@@ -1,9 +1,9 @@
 import { Socket, SocketOption } from './constants.js';
 import { Errno } from './errno.js';
+import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
 import { setOption } from './stream-options.js';
 import { Cmsghdr, Msghdr, SockExtendedErr } from './structs.js';
-import type { Kernel } from './syscalls.js';
 import { Outcome } from './transport.js';
 
 /**

@@ -35,7 +35,9 @@ class Rig {
     const onTurn = (): void => {
       this.turns++;
     };
-    this.loop = new EventLoop(createKernel(this.libc), this.counters, onTurn, () => this.nowMs);
+    this.loop = new EventLoop(createKernel(this.libc), this.counters, onTurn, {
+      clock: () => this.nowMs,
+    });
     this.libc.script('epoll_wait', (args, real) => real(...args.with(3, 0)));
     for (const { name, result } of this.libc.trace) {
       if (name === 'epoll_create1' || name === 'timerfd_create') kit.own(result);

@@ -93,12 +93,20 @@ async function runCase(
 
 /** Calls that a warm pool of pipes makes unnecessary: each case has a worker of its own. */
 const coldCalls = ['pipe2', 'fcntl'];
+/** Calls of flows that are made together with others', and what follows from them. */
+const sharedCalls = ['recv', 'send', 'shutdown', 'epoll_wait'];
+const cases = [
+  ...possibleFaults.map((faults) => [false, ...faults] as const),
+  ...possibleFaults.flatMap((faults) =>
+    sharedCalls.includes(faults[0]) ? [[true, ...faults] as const] : [],
+  ),
+];
 
-for (const [call, side, faults] of possibleFaults) {
-  const name = `${call}${side === 'any' ? '' : ` ${side}`}`;
+for (const [sharesCalls, call, side, faults] of cases) {
+  const name = `${call}${side === 'any' ? '' : ` ${side}`}${sharesCalls ? ' of many' : ''}`;
   t.test(`faults: ${name} may answer ${faults.join(', ')}`, async (t) => {
     const isCold = coldCalls.includes(call);
-    let bench = await FaultBench.start();
+    let bench = await FaultBench.start(false, sharesCalls);
     for (const fault of faults) {
       let injected = 0;
       for (const rule of moments({ call, side, fault })) {
@@ -120,8 +128,13 @@ for (const [call, side, faults] of possibleFaults) {
 }
 
 const seed = Random.seed();
-t.test(`faults: random schedules (SEED=${seed})`, async (t) => {
-  const bench = await FaultBench.start();
+for (const sharesCalls of [false, true]) {
+  const how = sharesCalls ? 'many calls together' : 'each call by itself';
+  t.test(`faults: random schedules, ${how} (SEED=${seed})`, (t) => randomSchedules(t, sharesCalls));
+}
+
+async function randomSchedules(t: Test, sharesCalls: boolean): Promise<void> {
+  const bench = await FaultBench.start(false, sharesCalls);
   const outcomes = { end: 0, error: 0, timeout: 0 };
   let injected = 0;
   for (let round = 0; round < 50; round++) {
@@ -148,6 +161,7 @@ t.test(`faults: random schedules (SEED=${seed})`, async (t) => {
   t.ok(injected > 500, `${injected} faults`);
   t.ok(outcomes.end > 50, `${outcomes.end} flows came through`);
   t.ok(outcomes.error > 10, `${outcomes.error} did not`);
+  t.equal(bench.worker.count('batches') > 0, sharesCalls);
   t.equal(bench.worker.count('exceptions'), 0, 'no exception');
   await bench.close();
-});
+}

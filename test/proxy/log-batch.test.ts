@@ -12,12 +12,9 @@ class Rig {
   nowMs = 0;
   readonly counters = new Counters(new SharedArrayBuffer(COUNTER_REGION_BYTES));
   readonly backlog = new Int32Array(new SharedArrayBuffer(4));
-  readonly loop = new EventLoop(
-    createKernel(),
-    this.counters,
-    () => {},
-    () => this.nowMs,
-  );
+  readonly loop = new EventLoop(createKernel(), this.counters, () => {}, {
+    clock: () => this.nowMs,
+  });
   readonly batch: LogBatch;
   private readonly port: MessagePort;
 

@@ -2,6 +2,7 @@ import type { Pump, Transport } from '../../splice/index.js';
 import { Ear } from '../ear.js';
 import type { EventHandler, EventLoop } from '../event-loop.js';
 import type { Session } from '../session.js';
+import type { TurnCalls } from '../turn-calls.js';
 
 /** Whom a side's events are for. */
 export interface SideOwner {
@@ -44,6 +45,11 @@ export class FlowSide implements EventHandler {
     if (this.pump?.isHolding) this.ear.ignore(events);
     if (this.isClient) this.flow.onClientEvents(events);
     else this.flow.onUpstreamEvents(events);
+  }
+
+  readAhead(calls: TurnCalls): void {
+    const { pump } = this;
+    if (pump?.mayReadAhead) calls.readAhead(this.transport.fd, pump);
   }
 
   onException(error: unknown): void {

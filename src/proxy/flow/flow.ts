@@ -218,6 +218,7 @@ export class Flow implements TimerOwner, DialOwner, SideOwner, TunnelOwner {
     this.enter(FlowState.closing);
     this.closeReason = reason;
     const { room } = this;
+    this.tunnelling?.settle();
     const isOrderly = this.endsOrderly();
     room.clock.wheel.cancel(this.timer);
     this.tunnelling?.release();

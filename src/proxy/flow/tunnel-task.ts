@@ -34,7 +34,10 @@ export class TunnelTask implements Task {
     private readonly room: WorkerRoom,
     private readonly owner: TunnelOwner,
     readonly tunnel: Tunnel,
-  ) {}
+  ) {
+    const { calls } = room.clock;
+    if (calls !== undefined) tunnel.shareCalls(calls, () => this.defer());
+  }
 
   /** Moves what is there already. */
   begin(): void {
@@ -44,6 +47,7 @@ export class TunnelTask implements Task {
   /** @param side whose transport has noticed them */
   onEvents(events: number, side: SideName): void {
     this.owner.lastActivityMs = this.room.clock.nowMs;
+    if ((events & BROKEN_EVENTS) !== 0) this.tunnel.settle();
     this.pump();
     if ((events & BROKEN_EVENTS) === 0 || !this.owner.isTunnelling) return;
     this.after(this.tunnel.reportBroken(side));
@@ -69,6 +73,11 @@ export class TunnelTask implements Task {
     this.owner.onException(error);
   }
 
+  /** Makes the writes that were to be made later in this turn: the end has come. */
+  settle(): void {
+    this.tunnel.settle();
+  }
+
   /** Every byte that was read has been passed on, and neither side broke: a FIN says so truly. */
   get isClean(): boolean {
     return !this.tunnel.isHolding && this.tunnel.brokenSide === undefined;
@@ -81,11 +90,15 @@ export class TunnelTask implements Task {
 
   /** Runs both directions and draws the consequences. */
   private pump(): void {
-    const { tunnel, room } = this;
+    const { tunnel } = this;
     this.after(tunnel.run());
-    if (!tunnel.hasYielded || this.isDeferred || !this.owner.isTunnelling) return;
+    if (tunnel.hasYielded && this.owner.isTunnelling) this.defer();
+  }
+
+  private defer(): void {
+    if (this.isDeferred) return;
     this.isDeferred = true;
-    room.clock.defer(this);
+    this.room.clock.defer(this);
   }
 
   /** @param over why the tunnel is over, if it is */

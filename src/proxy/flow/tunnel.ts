@@ -1,4 +1,11 @@
-import { Errno, Pump, PumpResult, type Transport, takeSocketError } from '../../splice/index.js';
+import {
+  Errno,
+  type LateWrites,
+  Pump,
+  PumpResult,
+  type Transport,
+  takeSocketError,
+} from '../../splice/index.js';
 import type { CloseReason } from '../counters.js';
 import type { WorkerRoom } from '../room.js';
 import { isSecurePath, type TlsSide } from '../tls-side.js';
@@ -105,6 +112,18 @@ export class Tunnel {
     if (takeSocketError(this.room.kernel, side.transport.fd) === 0) return undefined;
     this.broke(name);
     return isOver ? `${name}_reset` : undefined;
+  }
+
+  /** Reads and writes may be made together with those of others. @param onSinkFailed see {@link Pump.shareCalls} */
+  shareCalls(writes: LateWrites, onSinkFailed: () => void): void {
+    this.up.shareCalls(writes, onSinkFailed);
+    this.down.shareCalls(writes, onSinkFailed);
+  }
+
+  /** Makes the writes that were to be made later. */
+  settle(): void {
+    this.up.settle();
+    this.down.settle();
   }
 
   /** Gives back what the pumps hold. */

@@ -9,6 +9,7 @@ import { ThreadKernel } from '#src/proxy/thread-kernel.js';
 import { Worker } from '#src/proxy/worker.js';
 import { type Libc, loadLibc } from '#src/splice/index.js';
 import { type Death, DIES_AT_START, lastWords } from './last-words.js';
+import { serialBatch } from './serial-batch.js';
 
 const LONGEST = Math.max(...Object.values(lastWords).map(({ length }) => length));
 const deaths = Object.keys(lastWords) as Death[];
@@ -48,5 +49,5 @@ function mortal({ calls, errno }: Libc): Libc {
 
 if (process.env[DIES_AT_START] !== undefined) throw new Error('a bug at the start');
 const start = workerData as WorkerStart;
-new Worker(start, new ThreadKernel(start.descriptors, mortal(loadLibc()))).run();
+new Worker(start, new ThreadKernel(start.descriptors, mortal(loadLibc()), serialBatch)).run();
 start.port.close();

@@ -5,8 +5,14 @@ import { ThreadKernel } from '#src/proxy/thread-kernel.js';
 import { Worker } from '#src/proxy/worker.js';
 import { FaultPlan } from './fault-plan.js';
 import { FaultyLibc } from './faulty-libc.js';
+import { noBatch, serialBatch } from './serial-batch.js';
 
-const { start, plan } = workerData as { start: WorkerStart; plan: SharedArrayBuffer };
+const { start, plan, sharesCalls } = workerData as {
+  start: WorkerStart;
+  plan: SharedArrayBuffer;
+  sharesCalls: boolean;
+};
 const libc = new FaultyLibc(new FaultPlan(plan));
-new Worker(start, new ThreadKernel(start.descriptors, libc)).run();
+const newBatch = sharesCalls ? serialBatch : noBatch;
+new Worker(start, new ThreadKernel(start.descriptors, libc, newBatch)).run();
 start.port.close();

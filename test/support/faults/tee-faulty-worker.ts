@@ -5,6 +5,7 @@ import { ThreadKernel } from '#src/proxy/thread-kernel.js';
 import { Worker } from '#src/proxy/worker.js';
 import { Errno, type Libc, loadLibc } from '#src/splice/index.js';
 import { Random } from '../random.js';
+import { serialBatch } from './serial-batch.js';
 
 function faulty({ calls, errno }: Libc, random: Random): Libc {
   let error = 0;
@@ -28,5 +29,5 @@ function faulty({ calls, errno }: Libc, random: Random): Libc {
 
 const start = workerData as WorkerStart;
 const libc = faulty(loadLibc(), new Random(Number(process.env.HEADGATE_TEST_SEED)));
-new Worker(start, new ThreadKernel(start.descriptors, libc)).run();
+new Worker(start, new ThreadKernel(start.descriptors, libc, serialBatch)).run();
 start.port.close();

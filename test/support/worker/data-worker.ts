@@ -54,6 +54,8 @@ export interface DataWorkerOptions {
   readonly shadows?: readonly SocketAddress[];
   /** Faults to inject; without a plan the worker is the one of production. */
   readonly plan?: FaultPlan;
+  /** With a plan: reads and writes of a turn are made together, from the first event on. */
+  readonly sharesCalls?: boolean;
 }
 
 /** A real worker in a real thread, seen as the control thread sees it. */
@@ -146,7 +148,7 @@ export class DataWorker {
             transferList: [port2],
           })
         : new Thread(new URL('../faults/faulty-worker.js', import.meta.url), {
-            workerData: { start, plan: plan.memory },
+            workerData: { start, plan: plan.memory, sharesCalls: options.sharesCalls ?? false },
             transferList: [port2],
           });
     let failure: Error | undefined;

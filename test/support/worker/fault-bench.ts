@@ -24,7 +24,8 @@ export class FaultBench {
     private readonly quiet: Descriptors,
   ) {}
 
-  static async start(isMirrored = false): Promise<FaultBench> {
+  /** @param sharesCalls reads and writes of a turn are made together */
+  static async start(isMirrored = false, sharesCalls = false): Promise<FaultBench> {
     const origin = await ExchangeOrigin.start();
     const shadow = isMirrored ? await ExchangeOrigin.start() : undefined;
     const plan = new FaultPlan();
@@ -34,6 +35,7 @@ export class FaultBench {
       // Long enough for a busy machine, short enough for a test that runs into them.
       timeouts: { connectMs: 1000, headMs: 1000, tlsHandshakeMs: 1000, idleMs: 2500 },
       plan,
+      sharesCalls,
     });
     await worker.ready;
     return new FaultBench(plan, worker, origin, shadow, descriptors());

@@ -1,6 +1,6 @@
 import { type Logger, pino } from 'pino';
 import { AccessLog } from '#src/proxy/access-log.js';
-import { EventLoop } from '#src/proxy/event-loop.js';
+import { EVENTS_MAX, EventLoop } from '#src/proxy/event-loop.js';
 import type { Flow } from '#src/proxy/flow/flow.js';
 import { sessionsOf } from '#src/proxy/flow-report.js';
 import { HandshakeTurns } from '#src/proxy/handshake-turns.js';
@@ -27,6 +27,7 @@ import type { ProxySenderSnapshot } from '#src/proxy/proxy-sender.js';
 import { ConnectionLimit, type WorkerRoom } from '#src/proxy/room.js';
 import type { Session } from '#src/proxy/session.js';
 import { HeadMemory } from '#src/proxy/tcp/index.js';
+import { TurnCalls } from '#src/proxy/turn-calls.js';
 import { EndpointLedger, Upstream, type UpstreamTls } from '#src/proxy/upstream/index.js';
 import {
   BufferPool,
@@ -36,6 +37,7 @@ import {
   localAddress,
   openListener,
   PipePool,
+  SerialBatch,
   Sockaddr,
   type SocketAddress,
 } from '#src/splice/index.js';
@@ -66,6 +68,8 @@ export interface RoomOptions {
   readonly tls?: ListenerTls;
   /** Endpoints are spoken to by TLS; the context stays the caller's to release. */
   readonly upstreamTls?: UpstreamTls;
+  /** Reads and writes of one turn are made together, as in a worker that has io_uring. */
+  readonly sharesCalls?: boolean;
   /** Who may connect; everybody, by default. */
   readonly admission?: AdmissionSnapshot;
 }
@@ -138,13 +142,13 @@ export class TestRoom implements WorkerRoom {
       { write: (line) => this.lines.push(JSON.parse(line)) },
     );
     this.accessLog = new AccessLog(this.log);
-    this.clock = new EventLoop(
-      this.kernel,
-      this.counters,
-      () => {},
-      () => this.nowMs,
-      () => Date.now() + this.wallAheadMs,
-    );
+    this.clock = new EventLoop(this.kernel, this.counters, () => {}, {
+      clock: () => this.nowMs,
+      wallClock: () => Date.now() + this.wallAheadMs,
+      calls: options.sharesCalls
+        ? new TurnCalls(new SerialBatch(this.kernel, EVENTS_MAX), this.buffers, this.counters)
+        : undefined,
+    });
     this.handshakes = new HandshakeTurns(this.kernel, this.clock, this.counters);
     for (const { name, result } of this.libc.trace) {
       if (name === 'epoll_create1' || name === 'timerfd_create') kit.own(result);

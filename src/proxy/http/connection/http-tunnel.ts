@@ -79,6 +79,7 @@ export class HttpTunnel implements SideOwner {
   /** Gives everything back but the client's connection. @returns false when bytes were lost */
   end(isOrderly: boolean): boolean {
     const { task, endpoint: upstream } = this;
+    task.settle();
     const isClean = isOrderly && task.isClean;
     task.release();
     if (isClean) upstream.close();

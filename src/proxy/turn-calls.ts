@@ -1,0 +1,108 @@
+import type {
+  BufferPool,
+  CallBatch,
+  LateWriter,
+  LateWrites,
+  NativeMemory,
+} from '../splice/index.js';
+import { Counter, type Counters } from './counters.js';
+
+/** Who is about to read, and takes what was read for it. */
+export interface ReaderAhead {
+  /** @param buffer from the worker's pool: the reader's from now on. @param result of recv(2) */
+  hasReadAhead(buffer: NativeMemory, result: number): void;
+}
+
+/**
+ * Reads and writes of the flows that have events in one turn of the loop, made together: two system calls
+ * for all of them instead of two for each.
+ *
+ * ```
+ *   epoll_wait ─▶ readAhead… ─▶ read ─▶ each event's handler, with its bytes ─▶ add… ─▶ write ─▶ tasks, timers
+ * ```
+ */
+export class TurnCalls implements LateWrites {
+  /** Handlers are being served. */
+  private isServing = false;
+  private readonly readers: (ReaderAhead | undefined)[];
+  private readonly buffersAhead: (NativeMemory | undefined)[];
+  private readonly writers: (LateWriter | undefined)[];
+
+  constructor(
+    private readonly batch: CallBatch,
+    private readonly buffers: BufferPool,
+    private readonly counters: Counters,
+  ) {
+    this.readers = new Array(batch.capacity).fill(undefined);
+    this.buffersAhead = new Array(batch.capacity).fill(undefined);
+    this.writers = new Array(batch.capacity).fill(undefined);
+  }
+
+  /** Events of a turn from which on it pays. */
+  get worthFrom(): number {
+    return this.batch.worthFrom;
+  }
+
+  get isOpen(): boolean {
+    return this.isServing && this.batch.size < this.batch.capacity;
+  }
+
+  /** Asks for a read into a buffer of the pool, before events are served: at most one for each event. */
+  readAhead(fd: number, reader: ReaderAhead): void {
+    const buffer = this.buffers.take();
+    const call = this.batch.recv(fd, buffer.address, buffer.byteLength);
+    this.readers[call] = reader;
+    this.buffersAhead[call] = buffer;
+  }
+
+  /** Makes the reads, and hands out what came. From now on writes are welcome. */
+  read(): void {
+    const { batch, readers, buffersAhead } = this;
+    if (batch.size > 0) {
+      const count = this.run();
+      for (let call = 0; call < count; call++) {
+        readers[call]!.hasReadAhead(buffersAhead[call]!, batch.resultOf(call));
+        readers[call] = undefined;
+        buffersAhead[call] = undefined;
+      }
+    }
+    this.isServing = true;
+  }
+
+  add(fd: number, address: number, length: number, writer: LateWriter): number {
+    const call = this.batch.send(fd, address, length);
+    this.writers[call] = writer;
+    return call;
+  }
+
+  withdraw(ticket: number): void {
+    this.batch.withdraw(ticket);
+    this.writers[ticket] = undefined;
+  }
+
+  /** Makes the writes, and tells who asked for them. */
+  write(): void {
+    this.isServing = false;
+    const { batch, writers } = this;
+    if (batch.size === 0) return;
+    const count = this.run();
+    for (let call = 0; call < count; call++) {
+      const writer = writers[call];
+      if (writer === undefined) continue;
+      writers[call] = undefined;
+      writer.onWritten(batch.resultOf(call));
+    }
+  }
+
+  close(): void {
+    this.batch.close();
+  }
+
+  private run(): number {
+    const { values } = this.counters;
+    const count = this.batch.run();
+    values[Counter.batches]!++;
+    values[Counter.batched_calls]! += count;
+    return count;
+  }
+}
