@@ -40,6 +40,7 @@ export function toConfig(file: ConfigFile, files: Files) {
   return {
     workers: file.workers,
     pinWorkers: file.pin_workers,
+    ioUring: file.io_uring,
     /** Names or numbers; null: stay who you are. */
     user: file.user ?? null,
     group: file.group ?? null,

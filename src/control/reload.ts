@@ -11,6 +11,7 @@ import type { PreparedCredentials } from './tls/index.js';
 const restartKeys = {
   workers: 'workers',
   pinWorkers: 'pin_workers',
+  ioUring: 'io_uring',
   user: 'user',
   group: 'group',
   noNewPrivs: 'no_new_privs',
@@ -83,12 +84,12 @@ function withoutRestartKeys(old: Config, wanted: Config): { config: Config; note
   if (old.log.format !== wanted.log.format) changed.push('log.format');
   if (old.limits.headBytes !== wanted.limits.headBytes) changed.push('limits.head_bytes');
   if (old.limits.headers !== wanted.limits.headers) changed.push('limits.headers');
-  const { workers, pinWorkers, user, group, noNewPrivs } = old;
+  const { workers, pinWorkers, ioUring, user, group, noNewPrivs } = old;
   const log = { ...wanted.log, format: old.log.format };
   const { headBytes, headers } = old.limits;
   const limits = { ...wanted.limits, headBytes, headers };
   return {
-    config: { ...wanted, workers, pinWorkers, user, group, noNewPrivs, log, limits },
+    config: { ...wanted, workers, pinWorkers, ioUring, user, group, noNewPrivs, log, limits },
     notes: changed.map((key) => `${key}: needs a restart`),
   };
 }

@@ -18,6 +18,7 @@ export const counterNames = [
   'busy_polls_missed',
   'batches',
   'batched_calls',
+  'batches_open',
   'handshakes_delayed',
   'events',
   'events_stale',
@@ -52,6 +53,7 @@ export type CounterName = (typeof counterNames)[number];
 /** Those that say what is, not what was. */
 const gauges: readonly CounterName[] = [
   'flows_active',
+  'batches_open',
   'pipes_pooled',
   'pipes_in_use',
   'pipe_capacity_bytes',

@@ -19,6 +19,8 @@ export interface WorkerSnapshot {
   readonly worker: number;
   /** Core to run on, or −1 to leave that to the kernel. */
   readonly core: number;
+  /** Calls of many connections are made together, where the kernel has a way. */
+  readonly ioUring: boolean;
   readonly listeners: readonly ListenerSnapshot[];
   readonly upstreams: readonly UpstreamSnapshot[];
   /** What threads share about endpoints; see upstream/endpoint-table.ts. */

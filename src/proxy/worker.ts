@@ -4,6 +4,7 @@ import {
   type BufferPool,
   Epoll,
   EventFd,
+  errnoName,
   type Kernel,
   NativeMemory,
   PipePool,
@@ -29,6 +30,8 @@ import { ThreadKernel } from './thread-kernel.js';
 import { Timer, type TimerOwner } from './timer-wheel.js';
 import { TurnCalls } from './turn-calls.js';
 import { EndpointLedger, type Upstream } from './upstream/index.js';
+
+const NO_RING = 'io_uring is not to be had: each call is made by itself';
 
 /** By when it began, and its process and place: another such worker comes at least a moment later. */
 function uniqueName(worker: number): string {
@@ -70,6 +73,8 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   private readonly logBatch: LogBatch;
   private readonly accessBatch: LogBatch;
   private readonly drainTimer = new Timer(this);
+  /** Why there is no io_uring although it was wanted: an error number, or 0. */
+  private ringErrno = 0;
   readonly number: number;
   isDraining = false;
 
@@ -84,7 +89,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.buffers = thread.buffers;
     thread.counters = this.counters;
     this.clock = new EventLoop(this.kernel, this.counters, () => this.updateGauges(), {
-      calls: this.openCalls(thread),
+      calls: snapshot.ioUring ? this.openCalls(thread) : undefined,
     });
     this.handshakes = new HandshakeTurns(this.kernel, this.clock, this.counters);
     this.logBatch = new LogBatch(port, start.logBacklog, this.counters, this.clock);
@@ -116,6 +121,9 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   /** Serves until it is told to end. Returns once every descriptor of this worker is closed. */
   run(): void {
     this.open();
+    if (this.ringErrno !== 0) {
+      this.log.info({ reason: errnoName(this.ringErrno) }, NO_RING);
+    }
     this.send({ type: 'ready' });
     try {
       this.clock.run();
@@ -146,6 +154,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.gates.releaseMemory();
     this.clock.forget(this.bell.fd);
     this.clock.close();
+    this.counters.values[Counter.batches_open] = 0;
     // The lines of those that were ended just now.
     this.flushLogs();
   }
@@ -295,9 +304,12 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   /** @returns nothing where each call is made by itself */
   private openCalls(thread: ThreadKernel): TurnCalls | undefined {
     const batch = thread.openBatch(EVENTS_MAX);
-    return typeof batch === 'number'
-      ? undefined
-      : new TurnCalls(batch, this.buffers, this.counters);
+    if (typeof batch === 'number') {
+      this.ringErrno = -batch;
+      return undefined;
+    }
+    this.counters.values[Counter.batches_open] = 1;
+    return new TurnCalls(batch, this.buffers, this.counters);
   }
 
   private pinTo(core: number): void {

@@ -20,6 +20,7 @@ t.test('load: everything left out has its default', async (t) => {
       admin: null,
       workers: 'auto',
       pinWorkers: false,
+      ioUring: true,
       user: null,
       group: null,
       noNewPrivs: false,
@@ -98,6 +99,7 @@ t.test('load: everything said is in the configuration', async (t) => {
   const text = `
 workers: 4
 pin_workers: true
+io_uring: false
 log: { level: silent, access: false, format: json }
 timeouts: { connect: 500ms, head: 3s, idle: 1h, drain: 2m }
 limits: { connections: 7, pipe_memory: 2097152 }
@@ -114,6 +116,7 @@ upstreams:
   t.match(config, {
     workers: 4,
     pinWorkers: true,
+    ioUring: false,
     log: { level: 'silent', access: false, accessFile: null, format: 'json' },
     timeouts: {
       connectMs: 500,

@@ -128,7 +128,7 @@ upstreams: { app: { endpoints: ["${app.address}"] } }`;
   t.teardown(() => headgate.close());
   const result = await headgate.reload(
     text(
-      'workers: 2\npin_workers: true\nlog: { level: silent }\ntimeouts: { idle: 300ms }\nlimits: { headers: 7, head_bytes: 9KiB }',
+      'workers: 2\npin_workers: true\nio_uring: false\nlog: { level: silent }\ntimeouts: { idle: 300ms }\nlimits: { headers: 7, head_bytes: 9KiB }',
     ),
   );
   t.strictSame(result, {
@@ -137,6 +137,7 @@ upstreams: { app: { endpoints: ["${app.address}"] } }`;
       'timeouts: changed',
       'workers: needs a restart',
       'pin_workers: needs a restart',
+      'io_uring: needs a restart',
       'limits.head_bytes: needs a restart',
       'limits.headers: needs a restart',
     ],

@@ -41,6 +41,7 @@ const listener = {
 const snapshot: WorkerSnapshot = {
   worker: 0,
   core: -1,
+  ioUring: true,
   listeners: [listener, { ...listener, http: plainHttp }],
   upstreams: [],
   endpointTable: new SharedArrayBuffer(0),

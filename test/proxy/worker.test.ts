@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { FaultPlan } from '#test/support/faults/fault-plan.js';
 import { descriptors } from '#test/support/machine/descriptors.js';
 import { DataWorker } from '#test/support/worker/data-worker.js';
 import { ExchangeOrigin, exchange } from '#test/support/worker/exchange.js';
@@ -30,6 +31,14 @@ function workerTest(
     t.same(descriptors(), before, 'no descriptor is left open');
     await origin.close();
   });
+}
+
+/** The lines it has logged. */
+function logOf(worker: DataWorker): object[] {
+  const texts = worker.messages.flatMap((message) =>
+    message.type === 'log' ? message.lines.trim().split('\n') : [],
+  );
+  return texts.map((text) => JSON.parse(text));
 }
 
 t.before(async () => {
@@ -144,11 +153,8 @@ workerTest(
     for (let id = 1; id <= 3; id++) await exchange(id, worker.address, 'small', 5000);
     worker.send({ type: 'stop' });
     await worker.gone;
-    const lines = worker.messages.flatMap((message) =>
-      message.type === 'log' ? message.lines.trim().split('\n') : [],
-    );
     t.match(
-      lines.map((line) => JSON.parse(line)),
+      logOf(worker),
       Array(3).fill({ msg: 'flow', worker: 0, close: 'done', bytes_down: 768 }),
     );
     t.equal(worker.messages.at(-1)?.type, 'ended');
@@ -166,5 +172,47 @@ workerTest(
     worker.send({ type: 'drain', timeoutMs: 100 });
     t.equal(await end(), true);
     await flow;
+  },
+);
+
+/** Has some exchanges, and ends the worker. @returns what it has logged */
+async function exchangeAndStop(t: Test, worker: DataWorker): Promise<object[]> {
+  const flows = [1, 2, 3].map((id) => exchange(id, worker.address, 'small', 5000));
+  for (const { isWhole } of await Promise.all(flows)) t.equal(isWhole, true);
+  const open = worker.count('batches_open');
+  worker.send({ type: 'stop' });
+  await worker.gone;
+  t.equal(worker.count('batches_open'), 0, 'who has ended makes no calls');
+  return [{ open }, ...logOf(worker)];
+}
+
+workerTest(
+  'worker: calls are made together, and counted',
+  { plan: new FaultPlan(), sharesCalls: true },
+  async (t, worker) => {
+    t.strictSame(await exchangeAndStop(t, worker), [{ open: 1 }]);
+    const batches = worker.count('batches');
+    t.ok(batches > 0);
+    t.ok(worker.count('batched_calls') >= batches, 'none is empty');
+  },
+);
+
+workerTest(
+  'worker: what is switched off is not tried, and nothing is said of it',
+  { plan: new FaultPlan(), sharesCalls: true, ioUring: false },
+  async (t, worker) => {
+    t.strictSame(await exchangeAndStop(t, worker), [{ open: 0 }]);
+    t.equal(worker.count('batches'), 0);
+  },
+);
+
+workerTest(
+  'worker: without io_uring each call is made by itself, which is said once',
+  { plan: new FaultPlan() },
+  async (t, worker) => {
+    const reason = { level: 30, worker: 0, reason: 'EPERM', msg: /by itself/ };
+    t.match(await exchangeAndStop(t, worker), [{ open: 0 }, reason]);
+    t.equal(worker.count('batches'), 0);
+    t.equal(logOf(worker).length, 1);
   },
 );

@@ -251,6 +251,15 @@ export const configSchema = Type.Object(
         examples: [true],
       }),
     ),
+    io_uring: optional(
+      Type.Boolean({
+        title: 'io_uring',
+        description:
+          'Whether reads and writes of many connections are made together, in one system call of `io_uring(7)`. Where the kernel has no such thing (before Linux 5.6) or forbids it (`kernel.io_uring_disabled`, a seccomp filter), each is made by itself, which takes more of the processor; `headgate doctor` says which it is.',
+        default: true,
+        examples: [false],
+      }),
+    ),
     user: account(
       'user',
       'Whom the process becomes once everything is bound, if it was started as root: a name in `/etc/passwd` or a number. That user must be able to read the files of the program. CAP_NET_BIND_SERVICE is kept, so that a reload can bind ports below 1024.',

@@ -240,6 +240,24 @@ export const families: readonly MetricFamily[] = [
     ],
   },
   single(
+    'gauge',
+    'headgate_io_uring_workers',
+    'Data threads that make the reads and writes of many connections together, by io_uring(7)',
+    ({ totals }) => totals.batches_open,
+  ),
+  single(
+    'counter',
+    'headgate_call_batches_total',
+    'Times an event loop made reads, or writes, of several connections together',
+    ({ totals }) => totals.batches,
+  ),
+  single(
+    'counter',
+    'headgate_batched_calls_total',
+    'Reads and writes that were made together with others',
+    ({ totals }) => totals.batched_calls,
+  ),
+  single(
     'counter',
     'headgate_tls_handshakes_delayed_total',
     'Times a TLS handshake waited for a later turn of the loop, because others took the time of this one',

@@ -40,6 +40,7 @@ export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapsh
   return {
     worker,
     core: config.pinWorkers ? worker % availableParallelism() : -1,
+    ioUring: config.ioUring,
     listeners: listeners.all.map(
       ({ listener, address, text, fds, isInherited }): ListenerSnapshot => ({
         name: listener.name,

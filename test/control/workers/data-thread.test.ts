@@ -27,6 +27,7 @@ function start(fd: number, address: SocketAddress, endpoint: SocketAddress, line
   const snapshot: WorkerSnapshot = {
     worker: 0,
     core: -1,
+    ioUring: true,
     listeners: [
       { name: 'a', index: 0, fd, address: formatAddress(address), family: 'inet', upstream: 0 },
     ],

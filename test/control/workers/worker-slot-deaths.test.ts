@@ -11,8 +11,11 @@ for (const death of Object.keys(lastWords) as Death[]) {
     const [dying, living] = await proxy.connectToBoth(3);
     const [victim, ...others] = dying;
     const before = await proxy.counters();
+    const batches = () => proxy.supervisor.statistics().totals.batches_open;
+    t.equal(batches(), 2);
     await proxy.kill(victim!, death);
     t.notOk(proxy.supervisor.isReady, 'not ready while one is missing');
+    t.equal(batches(), 1, 'the dead make no calls');
     t.ok(proxy.supervisor.isHealthy, 'and yet no reason for a restart');
     for (const peer of others) {
       t.equal(await within(10_000, 'a reset', peer.ending()), 'reset', 'its clients hear of it');
@@ -20,6 +23,7 @@ for (const death of Object.keys(lastWords) as Death[]) {
     for (const peer of living) await answers(peer);
     await proxy.allRun();
     t.equal(proxy.deaths, 1);
+    t.equal(batches(), 2);
     const { totals } = proxy.supervisor.statistics();
     t.equal(totals.flows_active, living.length, 'places are given back');
     const after = await proxy.counters();

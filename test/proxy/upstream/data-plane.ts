@@ -181,6 +181,7 @@ export class DataPlane {
       const snapshot: WorkerSnapshot = {
         worker,
         core: -1,
+        ioUring: true,
         listeners: [
           { name: 'test', index: 0, fd, address: String(address), family: 'inet', upstream: 0 },
         ],

@@ -2,6 +2,7 @@
 // a test that would be skipped fails instead.
 import { readdirSync, readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
+import { createKernel, errnoName, RingBatch } from '#src/splice/index.js';
 
 export { findProgram, missingProgram } from './installed.js';
 
@@ -19,6 +20,14 @@ export function postgresDirectory(): string {
 /** The reason for a skip when this process is not root. */
 export function missingRoot(): string | undefined {
   return process.getuid?.() === 0 ? undefined : 'not running as root';
+}
+
+/** The reason for a skip when this kernel has no io_uring, or does not let us. */
+export function missingIoUring(): string | undefined {
+  const batch = RingBatch.open(createKernel(), 1);
+  if (typeof batch === 'number') return `no io_uring: ${errnoName(-batch)}`;
+  batch.close();
+  return undefined;
 }
 
 /** The reason for a skip when processes may not open `count` files. */

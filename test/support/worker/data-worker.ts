@@ -52,6 +52,8 @@ export interface DataWorkerOptions {
   readonly serverNames?: readonly string[];
   /** Connections are mirrored there. */
   readonly shadows?: readonly SocketAddress[];
+  /** As in the configuration. */
+  readonly ioUring?: boolean;
   /** Faults to inject; without a plan the worker is the one of production. */
   readonly plan?: FaultPlan;
   /** With a plan: reads and writes of a turn are made together, from the first event on. */
@@ -89,6 +91,7 @@ export class DataWorker {
     const snapshot: WorkerSnapshot = {
       worker: 0,
       core: -1,
+      ioUring: options.ioUring ?? true,
       listeners: [
         {
           name: 'test',
