@@ -1,5 +1,5 @@
 // What a proxy does for a turn, without the proxy: eight sockets have something, and it goes on to eight others. By copying,
-// by splice(2), and by io_uring's splice, which is not used otherwise.
+// by splice(2), and by io_uring's splice, which the proxy has no use for.
 import {
   createKernel,
   Errno,
@@ -15,7 +15,7 @@ import {
   Sockaddr,
   Socket,
 } from '#src/splice/index.js';
-import { Ring } from './ring.js';
+import { SpliceRing } from './splice-ring.js';
 
 const KIB = 1024;
 const MIB = KIB * KIB;
@@ -42,7 +42,7 @@ type Mover = (flows: readonly Flow[]) => number;
 export function betweenSockets(kernel: Kernel, count: () => number, volumeBytes: number): void {
   const flows = Array.from({ length: flowsCount }, () => openFlow(kernel));
   const buffer = new NativeMemory(256 * KIB);
-  const ring = Ring.open(64);
+  const ring = SpliceRing.open(kernel, 64);
   const movers: Record<string, Mover | string> = {
     'recv+send': (flows) => sum(flows, (flow) => copy(flow, buffer)),
     splice: (flows) => sum(flows, splice),
@@ -51,12 +51,11 @@ export function betweenSockets(kernel: Kernel, count: () => number, volumeBytes:
     'io_uring, all in one call':
       typeof ring === 'string' ? ring : (flows) => spliceByRing(ring, flows),
   };
-  const allCalls = () => count() + (typeof ring === 'string' ? 0 : ring.calls);
   console.log(`\n| ${flowsCount} sockets to ${flowsCount} | ${Object.keys(movers).join(' | ')} |`);
   console.log(`|---|${'---|'.repeat(Object.keys(movers).length)}`);
   for (const size of sizes) {
     const cells = Object.values(movers).map((mover) =>
-      typeof mover === 'string' ? mover : measure(flows, mover, size, volumeBytes, allCalls),
+      typeof mover === 'string' ? mover : measure(flows, mover, size, volumeBytes, count),
     );
     console.log(`| ${size / KIB} KiB | ${cells.join(' | ')} |`);
   }
@@ -132,7 +131,7 @@ function splice({ source, sink, pipe }: Flow): number {
 }
 
 /** Of each flow two requests, the second behind the first; what it does not find there it leaves. */
-function spliceByRing(ring: Ring, flows: readonly Flow[]): number {
+function spliceByRing(ring: SpliceRing, flows: readonly Flow[]): number {
   for (const { source, sink, pipe } of flows) {
     ring.splice(source.fd, pipe.writeEnd, pipe.capacityBytes, true);
     ring.splice(pipe.readEnd, sink.fd, pipe.capacityBytes, false);

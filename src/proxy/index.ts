@@ -38,6 +38,7 @@ export {
   ERRNO_MAX,
   LISTENERS_MAX,
 } from './counters.js';
+export { EVENTS_MAX } from './event-loop.js';
 export type { DirectionState, DirectionStatus } from './flow/index.js';
 export { type FlowList, type FlowQuery, type FlowStatus, mergeFlowLists } from './flow-report.js';
 export {

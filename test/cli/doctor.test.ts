@@ -2,11 +2,16 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { type Check, diagnose } from '#src/control/index.js';
+import { SyscallNumber } from '#src/splice/constants.js';
 import { createKernel, Errno } from '#src/splice/index.js';
 import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
+import { missingIoUring, missingProgram, testWith } from '#test/support/machine/capability.js';
 import { descriptors } from '#test/support/machine/descriptors.js';
+import { forbidding } from '#test/support/machine/forbidden.js';
 import { programPath } from '#test/support/programs/headgate.js';
 import { withoutLoader } from '#test/support/programs/program.js';
+
+const timeout = { timeout: 20_000 };
 
 function headgate(...args: string[]) {
   const [command, ...rest] = withoutLoader([process.execPath, programPath, ...args]);
@@ -29,12 +34,35 @@ t.test('doctor: what is needed is here, and what is opened is closed', async (t)
 });
 
 t.test('doctor: a machine without splice will not do, one without io_uring will', async (t) => {
-  const libc = new ScriptedLibc({ splice: () => -Errno.ENOSYS, syscall: () => -Errno.ENOSYS });
+  const fail = () => -Errno.ENOSYS;
+  const libc = new ScriptedLibc({ splice: fail, syscall: fail, io_uring_setup: fail });
   const checks = diagnose(1, createKernel(libc));
   const of = (wanted: string) => checks.find(({ name }) => name === wanted);
   t.match(of('splice'), { state: 'missing', detail: /ENOSYS/ });
   t.match(of('openat2'), { state: 'absent', detail: /ENOSYS/ });
-  t.match(of('io_uring'), { state: 'absent', detail: /ENOSYS/ });
+  t.match(of('io_uring'), { state: 'absent', detail: /ENOSYS: a kernel before 5.1/ });
+});
+
+testWith(missingIoUring(), 'doctor: io_uring is tried', timeout, async (t) => {
+  const of = (checks: Check[]) => checks.find(({ name }) => name === 'io_uring');
+  t.match(of(diagnose(1)), { state: 'ok', detail: /many connections in one call/ });
+  // There is one, but it does not know how to read (before Linux 5.6).
+  const libc = new ScriptedLibc();
+  const kernel = createKernel(libc);
+  const before = descriptors();
+  const old = { ...kernel, io_uring_enter: () => 0 };
+  t.match(of(diagnose(1, old)), { state: 'absent', detail: /EOPNOTSUPP: a kernel before 5.6/ });
+  t.same(descriptors(), before, 'and is closed again');
+});
+
+testWith(missingProgram(['python3']), 'doctor: says who forbids io_uring', timeout, async (t) => {
+  const [command, ...rest] = [
+    ...forbidding(SyscallNumber.io_uring_setup),
+    ...withoutLoader([process.execPath, programPath, 'doctor']),
+  ];
+  const { stdout, status } = spawnSync(command!, rest, { encoding: 'utf8' });
+  t.match(stdout, /^io_uring +- +EPERM: .*kernel.io_uring_disabled or a seccomp filter$/m);
+  t.equal(status, 0, 'it goes without');
 });
 
 t.test('doctor: aligned text for people, JSON for programs', async (t) => {

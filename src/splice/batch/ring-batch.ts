@@ -31,7 +31,7 @@ export class RingBatch implements CallBatch {
   /**
    * @param capacity a power of two
    * @returns a negative error number where the kernel has no such thing, or does not let us: see {@link Ring.open};
-   *   EOPNOTSUPP where a call that finds nothing is not over at once, or is unknown (before Linux 5.6)
+   *   EOPNOTSUPP where a call that finds nothing is not over at once, is unknown (before Linux 5.6) or not made at all
    */
   static open(kernel: Kernel, capacity: number, onFailure?: FailureObserver): RingBatch | number {
     const ring = Ring.open(kernel, capacity);
@@ -109,6 +109,7 @@ export class RingBatch implements CallBatch {
     this.recv(fd, 0, 0);
     this.run();
     kernel.close(fd);
-    return results[0] === -Errno.EAGAIN ? 0 : -Errno.EOPNOTSUPP;
+    const isMade = this.made === 1 && results[0] === -Errno.EAGAIN;
+    return isMade ? 0 : -Errno.EOPNOTSUPP;
   }
 }
