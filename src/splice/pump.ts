@@ -122,12 +122,7 @@ export class Pump implements LateWriter {
 
   /** True while {@link run} might do something; false saves the call. */
   get isDue(): boolean {
-    return (
-      this.buffer !== undefined ||
-      this.pipe !== undefined ||
-      this.ahead !== undefined ||
-      this.source.readable
-    );
+    return this.isHolding || this.ahead !== undefined || this.source.readable;
   }
 
   /**
@@ -165,6 +160,7 @@ export class Pump implements LateWriter {
     this.ahead = buffer;
     this.aheadResult = result;
   }
+
   /** Much is known to wait at the source: the next read is a splice already. */
   expectMuch(): void {
     if (this.mayEverSplice) this.switchTo(true);
@@ -286,7 +282,12 @@ export class Pump implements LateWriter {
 
   /** @returns Eof when nothing is held any more, Blocked, or Failed */
   private deliver(): number {
-    if (this.ticket !== NO_TICKET) return Outcome.Blocked;
+    if (this.ticket !== NO_TICKET) {
+      if (!this.source.readable) return Outcome.Blocked;
+      // More has come meanwhile, and nobody would run this pump again when the write is made.
+      this.settle();
+      if (!this.isHolding) return Outcome.Eof;
+    }
     if (this.hasSinkFailed) return Outcome.Failed;
     if (!this.sink.writable) return Outcome.Blocked;
     if (this.lateWrites?.isOpen && this.writeLate(this.lateWrites)) return Outcome.Blocked;
@@ -307,8 +308,8 @@ export class Pump implements LateWriter {
   /** @returns false unless it is one write of little, after which there is nothing to do before the next event */
   private writeLate(writes: LateWrites): boolean {
     const length = this.bufferEnd - this.bufferStart;
-    if (this.pipe !== undefined || this.source.readable || length > LATE_WRITE_BYTES_MAX)
-      return false;
+    if (this.pipe !== undefined || length > LATE_WRITE_BYTES_MAX) return false;
+    if (this.source.readable || this.remainingBytes === 0) return false;
     const sink = this.plainSink!;
     sink.expectWrite(length);
     this.ticket = writes.add(sink.fd, this.buffer!.address + this.bufferStart, length, this);

@@ -49,7 +49,8 @@ export class PumpRig {
   readonly source: Transport;
   readonly sink: Transport;
   readonly pump: Pump;
-  private readonly poll: EventPoll;
+  /** Knows the source as 0 and the sink as 1. */
+  protected readonly poll: EventPoll;
 
   constructor(
     private readonly kit: SocketKit,
