@@ -1,6 +1,16 @@
 import { constants } from 'node:os';
 import t from 'tap';
-import { Epoll, Errno, File, Misc, Socket, SocketOption, Splice } from '#src/splice/index.js';
+import { SyscallNumber } from '#src/splice/constants.js';
+import {
+  Epoll,
+  Errno,
+  File,
+  IoUring,
+  Misc,
+  Socket,
+  SocketOption,
+  Splice,
+} from '#src/splice/index.js';
 import { evaluate, hasCompiler } from '#test/support/machine/c-program.js';
 
 const groups: Readonly<Record<string, Readonly<Record<string, number>>>> = {
@@ -10,6 +20,7 @@ const groups: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   Splice,
   Misc,
   File,
+  IoUring,
   Errno,
 };
 
@@ -32,6 +43,7 @@ t.test(
         'sys/mman.h',
         'sys/prctl.h',
         'sys/stat.h',
+        'linux/io_uring.h',
         'linux/openat2.h',
         'linux/sockios.h',
         'sys/socket.h',
@@ -43,6 +55,22 @@ t.test(
         t.equal(value, values.get(constant), `${name}.${constant}`);
       }
     }
+  },
+);
+
+t.test(
+  'constants: the calls without a wrapper have the numbers of this machine',
+  { skip: hasCompiler ? false : 'no C compiler (gcc)' },
+  async (t) => {
+    const names = Object.keys(SyscallNumber);
+    const values = evaluate(
+      ['sys/syscall.h'],
+      names.map((name) => `SYS_${name}`),
+    );
+    t.same(
+      SyscallNumber,
+      Object.fromEntries(names.map((name) => [name, values.get(`SYS_${name}`)])),
+    );
   },
 );
 

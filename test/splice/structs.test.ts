@@ -3,6 +3,9 @@ import t from 'tap';
 import {
   Cmsghdr,
   EpollEvent,
+  IoUringCqe,
+  IoUringParams,
+  IoUringSqe,
   Iovec,
   Linger,
   Msghdr,
@@ -110,6 +113,50 @@ const statx = koffi.struct('statx', {
   ...fields('uint32_t', 'stx_rdev_major stx_rdev_minor stx_dev_major stx_dev_minor'),
   spare: koffi.array('uint64_t', 14),
 });
+
+const submissionOffsets = koffi.struct('io_sqring_offsets', {
+  ...fields('uint32_t', 'head tail ring_mask ring_entries flags dropped array resv1'),
+  user_addr: 'uint64_t',
+});
+
+const completionOffsets = koffi.struct('io_cqring_offsets', {
+  ...fields('uint32_t', 'head tail ring_mask ring_entries overflow cqes flags resv1'),
+  user_addr: 'uint64_t',
+});
+
+const ringParams = koffi.struct('io_uring_params', {
+  ...fields('uint32_t', 'sq_entries cq_entries flags sq_thread_cpu sq_thread_idle features wq_fd'),
+  resv: koffi.array('uint32_t', 3),
+  sq_off: submissionOffsets,
+  cq_off: completionOffsets,
+});
+
+// One field of each union.
+const ringSubmission = koffi.struct('io_uring_sqe', {
+  ...fields('uint8_t', 'opcode flags'),
+  ioprio: 'uint16_t',
+  fd: 'int32_t',
+  ...fields('uint64_t', 'off addr'),
+  ...fields('uint32_t', 'len msg_flags'),
+  user_data: 'uint64_t',
+  ...fields('uint16_t', 'buf_index personality'),
+  splice_fd_in: 'int32_t',
+  ...fields('uint64_t', 'addr3 pad2'),
+});
+
+const ringCompletion = koffi.struct('io_uring_cqe', {
+  user_data: 'uint64_t',
+  res: 'int32_t',
+  flags: 'uint32_t',
+});
+
+/** Of fields that are structs themselves. */
+const inner: Readonly<Record<string, ReturnType<typeof koffi.struct>>> = {
+  stx_ctime: statxTimestamp,
+  stx_mtime: statxTimestamp,
+  sq_off: submissionOffsets,
+  cq_off: completionOffsets,
+};
 
 function fields(type: string, names: string): Record<string, string> {
   return Object.fromEntries(names.split(' ').map((name) => [name, type]));
@@ -234,6 +281,41 @@ const layouts: readonly Layout[] = [
       deviceMinor: 'stx_dev_minor',
     },
   },
+  {
+    name: 'io_uring_params',
+    ours: IoUringParams,
+    theirs: ringParams,
+    names: {
+      sqEntries: 'sq_entries',
+      cqEntries: 'cq_entries',
+      features: 'features',
+      sqHead: 'sq_off.head',
+      sqTail: 'sq_off.tail',
+      sqArray: 'sq_off.array',
+      cqHead: 'cq_off.head',
+      cqTail: 'cq_off.tail',
+      cqes: 'cq_off.cqes',
+    },
+  },
+  {
+    name: 'io_uring_sqe',
+    ours: IoUringSqe,
+    theirs: ringSubmission,
+    names: {
+      opcode: 'opcode',
+      fd: 'fd',
+      address: 'addr',
+      length: 'len',
+      flags: 'msg_flags',
+      userData: 'user_data',
+    },
+  },
+  {
+    name: 'io_uring_cqe',
+    ours: IoUringCqe,
+    theirs: ringCompletion,
+    names: { userData: 'user_data', result: 'res' },
+  },
 ];
 
 for (const { name, ours, theirs, names, others = [] } of layouts) {
@@ -249,8 +331,8 @@ for (const { name, ours, theirs, names, others = [] } of layouts) {
 
 /** @param path a field, or a field of a field: `stx_mtime.tv_sec` */
 function offsetOf(type: ReturnType<typeof koffi.struct>, path: string): number {
-  const [field, inner] = path.split('.') as [string, string?];
-  return koffi.offsetof(type, field) + (inner ? koffi.offsetof(statxTimestamp, inner) : 0);
+  const [field, part] = path.split('.') as [string, string?];
+  return koffi.offsetof(type, field) + (part ? koffi.offsetof(inner[field]!, part) : 0);
 }
 
 t.test('structs: sun_path has the length of the C declaration', async (t) => {
@@ -276,6 +358,7 @@ t.test(
         'sys/stat.h',
         'time.h',
         'linux/errqueue.h',
+        'linux/io_uring.h',
       ],
       layouts
         .flatMap(({ name, names, prefix = '' }) => [
