@@ -93,6 +93,7 @@ export class RingBatch implements CallBatch {
       if (operation === IORING_OP_RECV) results[call] = kernel.recv(fd, address, length, flags);
       else if (operation === IORING_OP_SEND)
         results[call] = kernel.send(fd, address, length, flags);
+      else results[call] = 0;
     }
   }
 

@@ -126,6 +126,8 @@ export class Ring {
   /** A call that was queued is not to be made: it answers 0. */
   withdraw(place: number): void {
     this.entries[place + OPERATION] = IoUring.IORING_OP_NOP;
+    // It has no such flags, and since Linux 6.10, it says so.
+    this.entries[place + FLAGS] = 0;
   }
 
   /** What was queued at a place, until something else is. */
