@@ -1,17 +1,12 @@
 import type {
-  BufferPool,
   CallBatch,
   LateWriter,
   LateWrites,
   NativeMemory,
+  ReaderAhead,
+  ReadsAhead,
 } from '../splice/index.js';
 import { Counter, type Counters } from './counters.js';
-
-/** Who is about to read, and takes what was read for it. */
-export interface ReaderAhead {
-  /** @param buffer from the worker's pool: the reader's from now on. @param result of recv(2) */
-  hasReadAhead(buffer: NativeMemory, result: number): void;
-}
 
 /**
  * Reads and writes of the flows that have events in one turn of the loop, made together: two system calls
@@ -21,16 +16,17 @@ export interface ReaderAhead {
  *   epoll_wait ─▶ readAhead… ─▶ read ─▶ each event's handler, with its bytes ─▶ add… ─▶ write ─▶ tasks, timers
  * ```
  */
-export class TurnCalls implements LateWrites {
+export class TurnCalls implements LateWrites, ReadsAhead {
   /** Handlers are being served. */
   private isServing = false;
+  /** Writes have been made, and their writers are being told. */
+  private isTelling = false;
   private readonly readers: (ReaderAhead | undefined)[];
   private readonly buffersAhead: (NativeMemory | undefined)[];
   private readonly writers: (LateWriter | undefined)[];
 
   constructor(
     private readonly batch: CallBatch,
-    private readonly buffers: BufferPool,
     private readonly counters: Counters,
   ) {
     this.readers = new Array(batch.capacity).fill(undefined);
@@ -47,10 +43,14 @@ export class TurnCalls implements LateWrites {
     return this.isServing && this.batch.size < this.batch.capacity;
   }
 
-  /** Asks for a read into a buffer of the pool, before events are served: at most one for each event. */
-  readAhead(fd: number, reader: ReaderAhead): void {
-    const buffer = this.buffers.take();
-    const call = this.batch.recv(fd, buffer.address, buffer.byteLength);
+  readAhead(
+    fd: number,
+    buffer: NativeMemory,
+    address: number,
+    length: number,
+    reader: ReaderAhead,
+  ): void {
+    const call = this.batch.recv(fd, address, length);
     this.readers[call] = reader;
     this.buffersAhead[call] = buffer;
   }
@@ -75,9 +75,11 @@ export class TurnCalls implements LateWrites {
     return call;
   }
 
-  withdraw(ticket: number): void {
-    this.batch.withdraw(ticket);
+  withdraw(ticket: number): number | undefined {
     this.writers[ticket] = undefined;
+    if (this.isTelling) return this.batch.resultOf(ticket);
+    this.batch.withdraw(ticket);
+    return undefined;
   }
 
   /** Makes the writes, and tells who asked for them. */
@@ -86,16 +88,27 @@ export class TurnCalls implements LateWrites {
     const { batch, writers } = this;
     if (batch.size === 0) return;
     const count = this.run();
+    this.isTelling = true;
     for (let call = 0; call < count; call++) {
       const writer = writers[call];
       if (writer === undefined) continue;
       writers[call] = undefined;
-      writer.onWritten(batch.resultOf(call));
+      this.tell(writer, batch.resultOf(call));
     }
+    this.isTelling = false;
   }
 
   close(): void {
     this.batch.close();
+  }
+
+  private tell(writer: LateWriter, result: number): void {
+    try {
+      writer.onWritten(result);
+    } catch (error) {
+      this.counters.values[Counter.exceptions]!++;
+      writer.onException(error);
+    }
   }
 
   private run(): number {

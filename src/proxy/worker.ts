@@ -309,7 +309,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
       return undefined;
     }
     this.counters.values[Counter.batches_open] = 1;
-    return new TurnCalls(batch, this.buffers, this.counters);
+    return new TurnCalls(batch, this.counters);
   }
 
   private pinTo(core: number): void {

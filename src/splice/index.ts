@@ -18,6 +18,8 @@ export {
   type CallBatch,
   type LateWriter,
   type LateWrites,
+  type ReaderAhead,
+  type ReadsAhead,
   RingBatch,
   SerialBatch,
 } from './batch/index.js';
@@ -43,9 +45,10 @@ export { isSpliceRefusal, openPipe, Pipe } from './pipe.js';
 export { PipePool, type PipePoolGauges } from './pipe-pool.js';
 export { type CutReason, cutReasons, PipeTap } from './pipe-tap.js';
 export { Nagle, PlainTransport } from './plain-transport.js';
-export { Pump, PumpResult, TURN_BYTES_MAX, TURN_READ_BYTES } from './pump.js';
+export { Pump, type PumpOwner, TURN_BYTES_MAX, TURN_READ_BYTES } from './pump.js';
 export { PUMP_SLOTS, type PumpMeter, PumpSlot } from './pump-meter.js';
 export { createPumpRoom, PAIR_EVENTS, PairResult, PumpPair } from './pump-pair.js';
+export { PumpResult } from './pump-result.js';
 export type { Clock, PumpRoom } from './pump-room.js';
 export { type PumpTap, TapPair } from './pump-tap.js';
 export { FileSender, sendFile, sendfileAt } from './send-file.js';

@@ -1,27 +1,12 @@
-import type { LateWriter, LateWrites } from './batch/index.js';
+import type { LateWriter, LateWrites, ReaderAhead, ReadsAhead } from './batch/index.js';
 import type { NativeMemory } from './memory.js';
 import type { Pipe } from './pipe.js';
 import { PlainTransport } from './plain-transport.js';
 import { type PumpMeter, PumpSlot } from './pump-meter.js';
+import { PumpResult } from './pump-result.js';
 import type { PumpRoom } from './pump-room.js';
 import type { PumpTap } from './pump-tap.js';
 import { Outcome, type Transport } from './transport.js';
-
-/** How a turn of a pump ended. */
-export const PumpResult = {
-  /** Nothing more can move until an event says so. */
-  Waiting: 0,
-  /** The turn's budget is used up, or the source may have more: run again next turn, unasked. */
-  Yielded: 1,
-  /** End of stream, or the limit; every byte has been handed to the sink. */
-  Ended: 2,
-  /** The source broke; what it had sent before has been handed to the sink. */
-  SourceFailed: 3,
-  /** The sink broke; bytes that had been read for it are lost, as they would be without a proxy. */
-  SinkFailed: 4,
-} as const;
-
-export type PumpResult = (typeof PumpResult)[keyof typeof PumpResult];
 
 // Full reads, in a row, before a pump begins to splice: two tell a bulk transfer from a long message. Full is
 // FULL_READ_BYTES, or what fills the buffer, or as much as the source ever gives at once: less than the 64 KiB that a sender's
@@ -36,6 +21,13 @@ const SMALL_SPLICE_BYTES = 16 * 1024;
 /** A longer write costs so much that the price of its call does not matter, and would keep others waiting. */
 const LATE_WRITE_BYTES_MAX = 16 * 1024;
 const NO_TICKET = -1;
+
+/** Whose pump makes calls together with others. */
+export interface PumpOwner {
+  /** A write that was made late has failed: the pump is to be run. */
+  onSinkFailed(): void;
+  onException(error: unknown): void;
+}
 
 /** Bytes one pump may move before other flows get their turn. */
 export const TURN_BYTES_MAX = 8 * 1024 * 1024;
@@ -62,7 +54,7 @@ export const TURN_READ_BYTES = 32 * 1024;
  *      └────────────────────────────────────────┘ (and never again)
  * ```
  */
-export class Pump implements LateWriter {
+export class Pump implements LateWriter, ReaderAhead {
   /** Bytes moved by each path so far. */
   copiedBytes = 0;
   splicedBytes = 0;
@@ -93,7 +85,7 @@ export class Pump implements LateWriter {
   private plainSource: PlainTransport | undefined;
   private plainSink: PlainTransport | undefined;
   private lateWrites: LateWrites | undefined;
-  private onSinkFailed: (() => void) | undefined;
+  private owner: PumpOwner | undefined;
   /** What was read ahead, and what that call answered. */
   private ahead: NativeMemory | undefined;
   private aheadResult = 0;
@@ -127,35 +119,31 @@ export class Pump implements LateWriter {
 
   /**
    * Reads and writes of this pump may be made together with those of others, where both sides are plain TCP sockets.
-   *
-   * @param onSinkFailed a write that was made late has failed: the pump is to be run
    */
-  shareCalls(writes: LateWrites, onSinkFailed: () => void): void {
+  shareCalls(writes: LateWrites, owner: PumpOwner): void {
     const { source, sink } = this;
     if (!(source instanceof PlainTransport && source.isTcp)) return;
     if (!(sink instanceof PlainTransport && sink.isTcp)) return;
     this.plainSource = source;
     this.plainSink = sink;
     this.lateWrites = writes;
-    this.onSinkFailed = onSinkFailed;
+    this.owner = owner;
   }
 
-  /** The next thing this pump would do, were there bytes, is a recv(2) of a buffer. */
+  /** The next thing to do, were there bytes, is a read of a buffer that may be made together with others. */
   get mayReadAhead(): boolean {
-    return (
-      this.plainSource !== undefined &&
-      !this.isHolding &&
-      !this.isSplicing &&
-      !this.plainSource.hasReadAll &&
-      this.sink.writable &&
-      this.remainingBytes === Number.POSITIVE_INFINITY
-    );
+    const { plainSource } = this;
+    if (plainSource === undefined || plainSource.hasReadAll || !this.sink.writable) return false;
+    return !this.isHolding && !this.isSplicing && !Number.isFinite(this.remainingBytes);
   }
 
-  /**
-   * That recv(2) was made, and an event is about to say that there were bytes.
-   * @param buffer from the room's pool, which is the pump's from now on
-   */
+  /** There are bytes at the source. */
+  askAhead(reads: ReadsAhead): void {
+    if (!this.mayReadAhead) return;
+    const buffer = this.room.buffers.take();
+    reads.readAhead(this.source.fd, buffer, buffer.address, buffer.byteLength, this);
+  }
+
   hasReadAhead(buffer: NativeMemory, result: number): void {
     this.ahead = buffer;
     this.aheadResult = result;
@@ -211,20 +199,28 @@ export class Pump implements LateWriter {
     this.wroteLate(this.plainSink!.hasWritten(result, length), length);
   }
 
+  onException(error: unknown): void {
+    this.owner!.onException(error);
+  }
+
   /** A write that was to be made later is made now: the sink is about to be closed, or asked how it is. */
   settle(): void {
     if (this.ticket === NO_TICKET) return;
-    this.lateWrites!.withdraw(this.ticket);
+    const result = this.lateWrites!.withdraw(this.ticket);
     this.ticket = NO_TICKET;
     const length = this.bufferEnd - this.bufferStart;
-    this.wroteLate(this.sink.write(this.buffer!.address + this.bufferStart, length), length);
+    const sink = this.plainSink!;
+    const address = this.buffer!.address + this.bufferStart;
+    const written =
+      result === undefined ? sink.write(address, length) : sink.hasWritten(result, length);
+    this.wroteLate(written, length);
   }
 
   /** Gives back what the pump holds. A pump that was released must not run again. */
   release(): void {
     if (this.ticket !== NO_TICKET) this.lateWrites!.withdraw(this.ticket);
-    this.ticket = NO_TICKET;
     if (this.ahead !== undefined) this.room.buffers.give(this.ahead);
+    this.ticket = NO_TICKET;
     this.ahead = undefined;
     this.plainSource = undefined;
     this.giveBuffer();
@@ -325,7 +321,7 @@ export class Pump implements LateWriter {
       this.meter[PumpSlot.SinkBlocked]!++;
     } else {
       this.hasSinkFailed = true;
-      this.onSinkFailed!();
+      this.owner!.onSinkFailed();
     }
   }
 

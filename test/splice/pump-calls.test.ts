@@ -20,8 +20,13 @@ class SharingRig extends PumpRig {
     super(kit, options);
     const counters = new Counters(new SharedArrayBuffer(COUNTER_REGION_BYTES));
     const batch = new SerialBatch(this.kernel, options.capacity ?? 8);
-    this.calls = new TurnCalls(batch, this.buffers, counters);
-    this.pump.shareCalls(this.calls, () => this.failures++);
+    this.calls = new TurnCalls(batch, counters);
+    this.pump.shareCalls(this.calls, {
+      onSinkFailed: () => this.failures++,
+      onException(error) {
+        throw error;
+      },
+    });
     // The first look at the two: both are writable.
     this.look();
     this.libc.trace.length = 0;
@@ -29,7 +34,7 @@ class SharingRig extends PumpRig {
 
   /** The beginning of a turn in which the source alone has something, or nothing, to say. */
   readAhead(): void {
-    if (this.pump.mayReadAhead) this.calls.readAhead(this.source.fd, this.pump);
+    this.pump.askAhead(this.calls);
     this.calls.read();
   }
 

@@ -48,8 +48,7 @@ export class FlowSide implements EventHandler {
   }
 
   readAhead(calls: TurnCalls): void {
-    const { pump } = this;
-    if (pump?.mayReadAhead) calls.readAhead(this.transport.fd, pump);
+    this.pump?.askAhead(calls);
   }
 
   onException(error: unknown): void {

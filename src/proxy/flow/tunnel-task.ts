@@ -1,4 +1,4 @@
-import { Epoll } from '../../splice/index.js';
+import { Epoll, type PumpOwner } from '../../splice/index.js';
 import type { CloseReason } from '../counters.js';
 import type { Task } from '../event-loop.js';
 import type { WorkerRoom } from '../room.js';
@@ -27,7 +27,7 @@ export interface TunnelOwner {
 }
 
 /** A tunnel in its worker's loop: moves what events and the run queue say can be moved, and ends its owner when it is over. */
-export class TunnelTask implements Task {
+export class TunnelTask implements Task, PumpOwner {
   private isDeferred = false;
 
   constructor(
@@ -36,7 +36,7 @@ export class TunnelTask implements Task {
     readonly tunnel: Tunnel,
   ) {
     const { calls } = room.clock;
-    if (calls !== undefined) tunnel.shareCalls(calls, () => this.defer());
+    if (calls !== undefined) tunnel.shareCalls(calls, this);
   }
 
   /** Moves what is there already. */
@@ -93,6 +93,10 @@ export class TunnelTask implements Task {
     const { tunnel } = this;
     this.after(tunnel.run());
     if (tunnel.hasYielded && this.owner.isTunnelling) this.defer();
+  }
+
+  onSinkFailed(): void {
+    this.defer();
   }
 
   private defer(): void {

@@ -2,6 +2,7 @@ import {
   Errno,
   type LateWrites,
   Pump,
+  type PumpOwner,
   PumpResult,
   type Transport,
   takeSocketError,
@@ -114,10 +115,10 @@ export class Tunnel {
     return isOver ? `${name}_reset` : undefined;
   }
 
-  /** Reads and writes may be made together with those of others. @param onSinkFailed see {@link Pump.shareCalls} */
-  shareCalls(writes: LateWrites, onSinkFailed: () => void): void {
-    this.up.shareCalls(writes, onSinkFailed);
-    this.down.shareCalls(writes, onSinkFailed);
+  /** Reads and writes may be made together with those of others. */
+  shareCalls(writes: LateWrites, owner: PumpOwner): void {
+    this.up.shareCalls(writes, owner);
+    this.down.shareCalls(writes, owner);
   }
 
   /** Makes the writes that were to be made later. */

@@ -1,4 +1,11 @@
-import { copyBytes, type NativeMemory, type Transport } from '../../splice/index.js';
+import {
+  copyBytes,
+  type NativeMemory,
+  PlainTransport,
+  type ReaderAhead,
+  type ReadsAhead,
+  type Transport,
+} from '../../splice/index.js';
 import type { HttpBuffers } from './http-buffers.js';
 
 /**
@@ -6,7 +13,7 @@ import type { HttpBuffers } from './http-buffers.js';
  * owns memory only while there is something: a quiet connection has none, and a few waiting bytes
  * lie in a small block.
  */
-export class Intake {
+export class Intake implements ReaderAhead {
   /** Where the bytes are; nothing while there are none. */
   buffer: NativeMemory | undefined;
   /** The bytes are `buffer.bytes[start, end)`. */
@@ -14,6 +21,10 @@ export class Intake {
   end = 0;
   /** How many of them a parser has seen and found to be no whole head. */
   seenBytes = 0;
+
+  /** What was read ahead, into memory that nothing else is in, and what that call answered. */
+  private ahead: NativeMemory | undefined;
+  private aheadResult = 0;
 
   constructor(private readonly buffers: HttpBuffers) {}
 
@@ -26,11 +37,31 @@ export class Intake {
    * @returns as `Transport.read`
    */
   fill(transport: Transport): number {
+    if (this.ahead !== undefined) return this.takeAhead(this.ahead, transport as PlainTransport);
     const buffer = this.makeRoom();
     const result = transport.read(buffer.at(this.end), buffer.end - this.end);
     if (result > 0) this.end += result;
     else if (this.start === this.end) this.release();
     return result;
+  }
+
+  /** There are bytes, and {@link fill} is about to be called: it may get them by a read that is made together with others. */
+  askAhead(reads: ReadsAhead, transport: Transport): void {
+    if (this.buffer !== undefined || !(transport instanceof PlainTransport)) return;
+    if (!transport.isTcp || transport.hasReadAll) return;
+    const buffer = this.buffers.takeBuffer();
+    const start = this.buffers.readStart(buffer);
+    reads.readAhead(transport.fd, buffer, buffer.at(start), buffer.end - start, this);
+  }
+
+  hasReadAhead(buffer: NativeMemory, result: number): void {
+    this.ahead = buffer;
+    this.aheadResult = result;
+  }
+
+  /** Bytes were read that nobody has looked at. */
+  get isAhead(): boolean {
+    return this.ahead !== undefined;
   }
 
   /** The first `count` bytes are used; where they were, they stay until {@link settle}. */
@@ -65,7 +96,9 @@ export class Intake {
   /** Drops what is there. */
   release(): void {
     if (this.buffer !== undefined) this.buffers.give(this.buffer);
+    if (this.ahead !== undefined) this.buffers.give(this.ahead);
     this.buffer = undefined;
+    this.ahead = undefined;
     this.start = 0;
     this.end = 0;
     this.seenBytes = 0;
@@ -79,6 +112,15 @@ export class Intake {
     this.end = 0;
     this.seenBytes = 0;
     return buffer;
+  }
+
+  private takeAhead(ahead: NativeMemory, transport: PlainTransport): number {
+    this.ahead = undefined;
+    const start = this.buffers.readStart(ahead);
+    const result = transport.hasRead(this.aheadResult, ahead.end - start);
+    if (result > 0) this.hold(ahead, start, result);
+    else this.buffers.give(ahead);
+    return result;
   }
 
   private makeRoom(): NativeMemory {

@@ -4,5 +4,6 @@
  */
 export type { CallBatch } from './call-batch.js';
 export type { LateWriter, LateWrites } from './late-writes.js';
+export type { ReaderAhead, ReadsAhead } from './reads-ahead.js';
 export { RingBatch } from './ring-batch.js';
 export { SerialBatch } from './serial-batch.js';

@@ -2,6 +2,8 @@
 export interface LateWriter {
   /** It has been made. @param result of send(2): bytes, or a negative error number */
   onWritten(result: number): void;
+  /** {@link onWritten} has thrown. */
+  onException(error: unknown): void;
 }
 
 /**
@@ -16,6 +18,9 @@ export interface LateWrites {
    * @returns a ticket, ≥ 0, for {@link withdraw}
    */
   add(fd: number, address: number, length: number, writer: LateWriter): number;
-  /** It is not to be made any more, and its writer will not be told. */
-  withdraw(ticket: number): void;
+  /**
+   * It is not to be made any more, and its writer will not be told.
+   * @returns the result where it has been made, and the writer was about to be told
+   */
+  withdraw(ticket: number): number | undefined;
 }

@@ -145,9 +145,10 @@ export class TestRoom implements WorkerRoom {
     this.clock = new EventLoop(this.kernel, this.counters, () => {}, {
       clock: () => this.nowMs,
       wallClock: () => Date.now() + this.wallAheadMs,
-      calls: options.sharesCalls
-        ? new TurnCalls(new SerialBatch(this.kernel, EVENTS_MAX), this.buffers, this.counters)
-        : undefined,
+      calls:
+        (options.sharesCalls ?? process.env.HG_SHARES === '1')
+          ? new TurnCalls(new SerialBatch(this.kernel, EVENTS_MAX), this.counters)
+          : undefined,
     });
     this.handshakes = new HandshakeTurns(this.kernel, this.clock, this.counters);
     for (const { name, result } of this.libc.trace) {

@@ -51,7 +51,7 @@ export function direction(
   return { bytes: bytesBefore + message.bytes, path: message.path, state: stateOf(message) };
 }
 
-function stateOf({ isHolding, body, bytes }: UpstreamRequest | ClientResponse): DirectionState {
-  if (isHolding) return 'blocked';
+function stateOf({ body, bytes }: UpstreamRequest | ClientResponse): DirectionState {
+  if (body.isHolding) return 'blocked';
   return bytes > 0 && body.isOver ? 'ended' : 'waiting';
 }

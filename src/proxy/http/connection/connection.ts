@@ -7,6 +7,7 @@ import type { Listener } from '../../listener.js';
 import type { WorkerRoom } from '../../room.js';
 import { silenceEndsMs } from '../../silence.js';
 import type { TlsSide } from '../../tls-side.js';
+import type { TurnCalls } from '../../turn-calls.js';
 import type { Exchange } from '../exchange/index.js';
 import type { HttpGate } from '../http-gate.js';
 import type { HttpRoom } from '../http-room.js';
@@ -145,6 +146,10 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
         return;
       default:
     }
+  }
+
+  readAhead(calls: TurnCalls): void {
+    if (this.state === ConnectionState.reading) this.intake.askAhead(calls, this.transport);
   }
 
   onTimer(): void {

@@ -3,33 +3,26 @@ import type { PathTaken } from '../../flow/index.js';
 import type { HttpPolicy } from '../http-policy.js';
 import type { HttpRoom } from '../http-room.js';
 import type { HttpRoute } from '../http-route.js';
-import { Intake } from '../intake.js';
-import { Framing, HttpRejection, Method, PARTIAL } from '../message/index.js';
+import type { Intake } from '../intake.js';
+import { Framing, HttpRejection, Method } from '../message/index.js';
 import { ConnectionLine, type ResponseNotes } from '../rewriting/index.js';
 import { BodyRelay, type RelaySide } from './body-relay.js';
 import type { BodySource, ReadyAnswer } from './body-source.js';
+import { LateSend, type LateSender } from './late-send.js';
 import { RelayResult } from './relay-result.js';
-
-/** What reading a response's head came to. */
-export const HeadResult = {
-  /** Not whole yet. */
-  NeedMore: 0,
-  /** `HttpRoom.response` has it, until something else is parsed. */
-  Whole: 1,
-  /** The connection ended or broke before the head was whole. */
-  Broken: 2,
-  /** It is no head; {@link ClientResponse.rejection} says why. */
-  Rejected: 3,
-} as const;
-export type HeadResult = (typeof HeadResult)[keyof typeof HeadResult];
+import { ResponseReader } from './response-reader.js';
 
 /** RFC 9110 §9.3.6: no framing of any kind; the tunnel begins behind it. */
 const ESTABLISHED = Buffer.from('HTTP/1.1 200 Connection established\r\n\r\n', 'latin1');
 
-/**
- * A response on its way from an endpoint to the client, or an answer of our own.
- */
-export class ClientResponse {
+/** Whose response it is. */
+export interface ResponseOwner {
+  afterResponse(result: RelayResult): void;
+  onException(error: unknown): void;
+}
+
+/** A response on its way from an endpoint to the client, or an answer of our own. */
+export class ClientResponse implements LateSender {
   readonly body: BodyRelay;
   /** 0 before there is one. */
   status = 0;
@@ -53,18 +46,30 @@ export class ClientResponse {
   /** Bytes that the client's socket took at once. */
   private directBytes = 0;
   private client!: Transport;
-  /** What came of the response and was not used yet. */
-  private readonly intake: Intake;
+  readonly reader: ResponseReader;
+  /** Who hears what came of a response that was sent late. */
+  owner!: ResponseOwner;
+  private readonly late: LateSend;
+  /** What is sent late. */
+  private lateMemory: NativeMemory | undefined;
+  private lateStart = 0;
 
   constructor(private readonly room: HttpRoom) {
-    this.intake = new Intake(room.buffers);
+    this.reader = new ResponseReader(room);
+    this.late = new LateSend(room, this);
     const { down, secureDown } = room.worker.counters;
     this.body = new BodyRelay(room, down, secureDown);
+  }
+
+  /** What came of the response and was not used yet. */
+  private get intake(): Intake {
+    return this.reader.intake;
   }
 
   /** Begins with another request, whose head was parsed last. */
   begin(): void {
     const { request } = this.room;
+    this.reader.begin();
     this.status = 0;
     this.headBytes = 0;
     this.endsClient = false;
@@ -106,48 +111,14 @@ export class ClientResponse {
     return this.source !== undefined;
   }
 
-  /** Some of it waits for the client. */
-  get isHolding(): boolean {
-    return this.body.isHolding;
-  }
-
   /** {@link push} may have something for the client that needs nobody else. */
   get isPending(): boolean {
     return this.body.isHolding || this.source !== undefined;
   }
 
-  /** Nothing has come yet. */
-  get isUntouched(): boolean {
-    return this.intake.length === 0;
-  }
-
   /** There are bytes behind the response. */
   get hasSurplus(): boolean {
-    return this.intake.length > 0 || this.body.hasSurplus;
-  }
-
-  /** Looks for a head in what is there, and in what comes. */
-  readHead(upstream: Transport): HeadResult {
-    const { intake, room, method } = this;
-    for (;;) {
-      if (intake.length > intake.seenBytes) {
-        const { bytes } = intake.buffer!;
-        const { start, end, seenBytes } = intake;
-        const result = room.response.parse(bytes, start, end, method, seenBytes);
-        if (result > 0) return HeadResult.Whole;
-        if (result < 0) {
-          this.rejection = -result as HttpRejection;
-          return HeadResult.Rejected;
-        }
-        if (result === PARTIAL) intake.seenBytes = end - start;
-      }
-      if (!upstream.readable) {
-        intake.settle();
-        return HeadResult.NeedMore;
-      }
-      const read = intake.fill(upstream);
-      if (read === Outcome.Eof || read === Outcome.Failed) return HeadResult.Broken;
-    }
+    return this.intake.length > 0 || this.intake.isAhead || this.body.hasSurplus;
   }
 
   /**
@@ -272,6 +243,7 @@ export class ClientResponse {
   /** Sends what can be sent now. */
   push(): RelayResult {
     const { body, source } = this;
+    if (this.late.isPending) return RelayResult.Waiting;
     if (source === undefined) return body.run();
     const result = body.isOver ? RelayResult.Ended : body.run();
     return result === RelayResult.Ended ? source.run(this.client) : result;
@@ -279,6 +251,8 @@ export class ClientResponse {
 
   /** Gives back what is held. */
   release(): void {
+    this.late.withdraw();
+    this.giveLate();
     this.source?.release();
     this.source = undefined;
     this.body.release();
@@ -322,6 +296,7 @@ export class ClientResponse {
     copyBytes(output.bytes, output.start, output.start + headBytes, buffer.bytes, start);
     const total = headBytes + bodyBytes;
     this.body.countCopied(total);
+    if (this.sendLate(client, start, total, isOpen)) return RelayResult.Waiting;
     const written = this.write(client, buffer.at(start), total, isOpen);
     if (written === Outcome.Failed) return RelayResult.SinkFailed;
     if (written === total) return this.sent();
@@ -329,6 +304,43 @@ export class ClientResponse {
     if (intake.length > 0) this.body.hasSurplus = true;
     this.body.hold(intake.surrender(), start + written, start + total, true, isOpen);
     return RelayResult.Waiting;
+  }
+
+  /**
+   * All of it is there, in the intake's buffer: it may go out with what others send.
+   * @returns false unless it will
+   */
+  private sendLate(client: Transport, start: number, length: number, isOpen: boolean): boolean {
+    const { intake, body, late } = this;
+    if (isOpen || !body.isRead || body.isHolding || intake.length > 0) return false;
+    if (this.room.response.framing === Framing.tunnel) return false;
+    if (!late.offer(client, intake.buffer!.at(start), length)) return false;
+    this.lateMemory = intake.surrender();
+    this.lateStart = start;
+    return true;
+  }
+
+  onSent(written: number): void {
+    const { body, lateMemory, lateStart, late } = this;
+    if (written > 0) this.directBytes += written;
+    if (written === late.length) {
+      this.giveLate();
+      body.isOver = true;
+      this.owner.afterResponse(RelayResult.Ended);
+      return;
+    }
+    this.lateMemory = undefined;
+    body.hold(lateMemory!, lateStart + Math.max(0, written), lateStart + late.length, true);
+    if (written === Outcome.Failed) this.owner.afterResponse(RelayResult.SinkFailed);
+  }
+
+  onException(error: unknown): void {
+    this.owner.onException(error);
+  }
+
+  private giveLate(): void {
+    if (this.lateMemory !== undefined) this.room.buffers.give(this.lateMemory);
+    this.lateMemory = undefined;
   }
 
   /** The head grew so much that there is no room for it before the body. */

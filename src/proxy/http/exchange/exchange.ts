@@ -1,5 +1,6 @@
 import type { CloseReason } from '../../counters.js';
 import type { Task } from '../../event-loop.js';
+import type { TurnCalls } from '../../turn-calls.js';
 import { type Attempts, processMs, type Upstream } from '../../upstream/index.js';
 import type { HttpConnection } from '../connection/index.js';
 import { Refusal } from '../guarding/index.js';
@@ -58,6 +59,8 @@ export class Exchange implements LinkOwner, Task {
     this.answer = new LocalAnswer(room, this);
     this.patience = new Patience(room.worker, this);
     this.forwarding = new Forwarding(room, this);
+    this.request.owner = this.forwarding;
+    this.response.owner = this;
     this.lookup = new TargetLookup(room, this);
   }
 
@@ -119,6 +122,12 @@ export class Exchange implements LinkOwner, Task {
     if (this.response.body.isHolding) this.link.connection?.ear.ignore(events);
     this.forwarding.progress();
     this.listenAgain();
+  }
+
+  readAhead(calls: TurnCalls): void {
+    const { response } = this;
+    if (this.state !== ExchangeState.awaiting || response.body.isHolding) return;
+    response.reader.askAhead(calls, this.link.transport);
   }
 
   runTask(): void {

@@ -1,10 +1,11 @@
 import { Refusal } from '../guarding/index.js';
 import type { HttpRoom } from '../http-room.js';
 import { Framing, type HttpRejection, type RequestHead } from '../message/index.js';
-import { HeadResult } from './client-response.js';
 import type { Exchange } from './exchange.js';
 import { ExchangeState } from './exchange-state.js';
 import { RelayResult } from './relay-result.js';
+import { HeadResult } from './response-reader.js';
+import type { RequestOwner } from './upstream-request.js';
 
 /** Of a response of which nothing was sent. */
 const REFUSED = RelayResult.Malformed;
@@ -15,7 +16,7 @@ const REFUSALS_FROM = 300;
  * The part of an exchange that goes by an endpoint, once there is a connection to it: the request goes
  * out, the response comes back, and either may fail.
  */
-export class Forwarding {
+export class Forwarding implements RequestOwner {
   /** The request asks for another protocol. */
   wantsUpgrade = false;
   /** The client waits for a 100 (Continue) with its body. */
@@ -105,7 +106,12 @@ export class Forwarding {
     this.pushSwitch();
   }
 
-  private afterRequest(result: RelayResult): void {
+  onException(error: unknown): void {
+    this.exchange.onException(error);
+  }
+
+  /** Draws the consequences of what was sent to the endpoint. */
+  afterRequest(result: RelayResult): void {
     const { exchange } = this;
     const { connection, request } = exchange;
     switch (result) {
@@ -150,14 +156,14 @@ export class Forwarding {
     const { transport } = exchange.link;
     for (;;) {
       if (response.body.isHolding && response.push() !== RelayResult.Ended) return;
-      switch (response.readHead(transport)) {
+      switch (response.reader.readHead(transport, response.method)) {
         case HeadResult.NeedMore:
           return;
         case HeadResult.Broken:
           this.upstreamBroke();
           return;
         case HeadResult.Rejected:
-          this.misanswered(response.rejection);
+          this.misanswered(response.reader.rejection);
           return;
         case HeadResult.Whole:
           if (!room.response.isInterim) {
@@ -224,7 +230,7 @@ export class Forwarding {
   private upstreamBroke(): void {
     const { exchange } = this;
     const { request, response, link, record } = exchange;
-    const isRepeatable = response.isUntouched && request.mayRepeat;
+    const isRepeatable = response.reader.isUntouched && request.mayRepeat;
     const { wasIdle } = link;
     if (!wasIdle) link.attempts!.endpoint!.answered(502);
     if (!isRepeatable || !(wasIdle || this.retriesLeft > 0)) {

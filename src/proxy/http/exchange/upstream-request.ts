@@ -12,6 +12,7 @@ import type { Intake } from '../intake.js';
 import { Framing, Method } from '../message/index.js';
 import type { RequestDelivery, RequestRewriter } from '../rewriting/index.js';
 import { BodyRelay, type RelaySide } from './body-relay.js';
+import { LateSend, type LateSender } from './late-send.js';
 import { RelayResult } from './relay-result.js';
 
 /** What a head may grow by at least: fields that are added. */
@@ -31,11 +32,17 @@ const idempotentBits =
   (1 << Method.OPTIONS) |
   (1 << Method.TRACE);
 
+/** Whose request it is. */
+export interface RequestOwner {
+  afterRequest(result: RelayResult): void;
+  onException(error: unknown): void;
+}
+
 /**
  * A request on its way to an endpoint. Its head, and as much of its body as came with it, are kept in
  * one block of memory until there is an answer: they go out in one piece, and can go out again.
  */
-export class UpstreamRequest {
+export class UpstreamRequest implements LateSender {
   /** The body, but for what is in the block. */
   readonly body: BodyRelay;
   /** Bytes of the head as it came. */
@@ -52,8 +59,12 @@ export class UpstreamRequest {
   /** Where in the intake's buffer the body begins, and how much of it is there. */
   private bodyStart = 0;
   private bodyTaken = 0;
+  /** Who hears what came of a request that was sent late. */
+  owner!: RequestOwner;
+  private readonly late: LateSend;
 
   constructor(private readonly room: HttpRoom) {
+    this.late = new LateSend(room, this);
     const { up, secureUp } = room.worker.counters;
     this.body = new BodyRelay(room, up, secureUp);
   }
@@ -143,7 +154,25 @@ export class UpstreamRequest {
     const block = this.block!;
     const { transport: upstream } = link;
     body.join(client, link);
-    const written = upstream.writable ? upstream.write(block.address, blockBytes) : Outcome.Blocked;
+    if (body.isRead && this.late.offer(upstream, block.address, blockBytes))
+      return RelayResult.Waiting;
+    return this.wrote(
+      upstream.writable ? upstream.write(block.address, blockBytes) : Outcome.Blocked,
+    );
+  }
+
+  onSent(written: number): void {
+    this.owner.afterRequest(this.wrote(written));
+  }
+
+  onException(error: unknown): void {
+    this.owner.onException(error);
+  }
+
+  /** @param written of the block, at once: bytes, Blocked or Failed */
+  private wrote(written: number): RelayResult {
+    const { body, blockBytes } = this;
+    const block = this.block!;
     this.wasSent = written > 0;
     if (written < 0 && written !== Outcome.Blocked) return RelayResult.SinkFailed;
     body.countCopied(blockBytes);
@@ -160,6 +189,7 @@ export class UpstreamRequest {
 
   /** Sends what can be sent now. */
   push(): RelayResult {
+    if (this.late.isPending) return RelayResult.Waiting;
     const result = this.body.run();
     if (result !== RelayResult.SinkFailed) this.wasSent = true;
     this.shrink();
@@ -168,6 +198,7 @@ export class UpstreamRequest {
 
   /** It goes out once more, from its beginning. */
   rewind(): void {
+    this.late.withdraw();
     this.body.rewind();
     this.wasSent = false;
     this.isAbandoned = false;
@@ -178,6 +209,7 @@ export class UpstreamRequest {
    * @returns whether it may have left an answer: an early one, mostly
    */
   abandon({ errno }: Transport): boolean {
+    this.late.withdraw();
     this.body.release();
     this.isAbandoned = true;
     return isPeerGone(errno);
@@ -255,6 +287,7 @@ export class UpstreamRequest {
 
   /** Nothing more of it goes out. */
   release(): void {
+    this.late.withdraw();
     this.body.release();
     if (this.block !== undefined) this.room.buffers.give(this.block);
     this.block = undefined;

@@ -2,11 +2,14 @@ import { Epoll, NativeMemory, Outcome, type Transport } from '../../../splice/in
 import { Ear } from '../../ear.js';
 import type { EventHandler, EventLoop } from '../../event-loop.js';
 import type { TlsSide } from '../../tls-side.js';
+import type { TurnCalls } from '../../turn-calls.js';
 import type { Endpoint } from '../../upstream/index.js';
 
 /** Whom a connection's events are for. */
 export interface UpstreamUser {
   onUpstreamEvents(events: number): void;
+  /** Bytes have come: they may be read together with those of others. */
+  readAhead?(calls: TurnCalls): void;
   onException(error: unknown): void;
 }
 
@@ -83,6 +86,10 @@ export class UpstreamConnection implements EventHandler {
     if ((events & END_EVENTS) !== 0) this.hasEnded = true;
     if (this.user !== undefined) this.user.onUpstreamEvents(events);
     else if ((events & UNASKED_EVENTS) !== 0 && !this.isSilent()) this.keeper.remove(this);
+  }
+
+  readAhead(calls: TurnCalls): void {
+    this.user?.readAhead?.(calls);
   }
 
   onException(error: unknown): void {
