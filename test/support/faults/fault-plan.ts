@@ -24,7 +24,8 @@ const CALLS = 2;
 const SEED = 3;
 const ONE_IN = 4;
 const RULE_COUNT = 5;
-const RULES = 6;
+const NAP_MS = 6;
+const RULES = 7;
 const RULE_INTS = 5;
 const RULES_MAX = 4;
 
@@ -55,6 +56,15 @@ export class FaultPlan {
   /** Calls made since then. */
   get calls(): number {
     return Atomics.load(this.ints, CALLS);
+  }
+
+  /** Milliseconds that pass before each wait for events: much happens in them, and turns are long. */
+  get napMs(): number {
+    return Atomics.load(this.ints, NAP_MS);
+  }
+
+  set napMs(ms: number) {
+    Atomics.store(this.ints, NAP_MS, ms);
   }
 
   countCall(): void {

@@ -31,6 +31,7 @@ const lengthArgument: Partial<Record<SyscallName, number>> = {
 
 /** `tcpi_state` after a FIN was received: TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING. */
 const statesAfterFin: readonly number[] = [6, 7, 8, 9, 11];
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
 const info = new NativeMemory(8);
 const infoLength = new NativeMemory(4);
 
@@ -70,6 +71,7 @@ export class FaultyLibc implements Libc {
 
   private call(name: SyscallName, args: number[]): number {
     this.plan.countCall();
+    if (name === 'epoll_wait' && this.plan.napMs > 0) Atomics.wait(sleeper, 0, 0, this.plan.napMs);
     const fault = this.nextFault(name, args);
     if (fault !== undefined) this.plan.countInjected();
     if (fault === undefined) return this.make(name, args);
