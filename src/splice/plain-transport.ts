@@ -127,8 +127,7 @@ export class PlainTransport implements Transport {
   sendFile(file: number, offset: number, length: number): number {
     if (this.nagle !== Nagle.off) this.beforeWrite(length);
     const result = sendfileAt(this.kernel, this.fd, file, offset, length);
-    // Unlike splice(2), no signal ends it early: the socket is full, or the file ends there.
-    if (result > 0 && result < length && this.isTcp) this.writable = false;
+    // Short says nothing here, as in spliceFrom: it goes by a pipe of the kernel's own.
     if (result >= 0) return result;
     if (!isSpliceRefusal(-result)) return this.writeEnded(result);
     this.errno = -result;

@@ -61,8 +61,7 @@ export interface Transport {
    * Sends up to `length` bytes of a file from the page cache.
    * @param file a regular one
    * @param offset bytes from its beginning
-   * @param length no more than the file has: a call that sends less may clear `writable`, although no event follows
-   *   where it was the file that ended
+   * @param length a call that sends less says nothing: only the next one tells whether the socket is full
    * @returns bytes sent; Eof at the file's end, wherever that is by now; Blocked, NotSpliceable, Failed
    */
   sendFile(file: number, offset: number, length: number): number;

@@ -364,6 +364,18 @@ socketTest(
     t.equal(transport.errno, Errno.EINVAL);
   },
 );
+
+socketTest('plain transport: a signal ends sendfile early, and nothing else', async (t, kit) => {
+  const { transport, libc } = ends(kit);
+  const path = join(t.testdir({}), 'file');
+  writeFileSync(path, payload(1, 200_000));
+  const file = kit.own(openSync(path, 'r'));
+  // Also a task that the kernel has the thread do, as when a ring of io_uring is closed.
+  libc.script('sendfile', (args, real) => real(...args.with(3, 65_536)));
+  t.equal(transport.sendFile(file, 0, 200_000), 65_536);
+  t.equal(transport.writable, true, 'no event would follow');
+});
+
 for (const family of ['inet', 'unix'] as const) {
   socketTest(`plain transport: what nobody wants is dropped (${family})`, async (t, kit) => {
     const { libc, transport, far } = ends(kit, family);
