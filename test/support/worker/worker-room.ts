@@ -68,7 +68,7 @@ export interface RoomOptions {
   readonly tls?: ListenerTls;
   /** Endpoints are spoken to by TLS; the context stays the caller's to release. */
   readonly upstreamTls?: UpstreamTls;
-  /** Reads and writes of one turn are made together, as in a worker that has io_uring. */
+  /** Reads and writes of one turn are made together; {@link TestRoom.sharesCalls} by default. */
   readonly sharesCalls?: boolean;
   /** Who may connect; everybody, by default. */
   readonly admission?: AdmissionSnapshot;
@@ -79,6 +79,8 @@ export interface RoomOptions {
  * flow and listens at the other, and may script every system call.
  */
 export class TestRoom implements WorkerRoom {
+  /** As where there is io_uring, which is most machines; without it, every call is made by itself. */
+  static sharesCalls = true;
   readonly libc = new ScriptedLibc();
   readonly counters = new Counters(new SharedArrayBuffer(COUNTER_REGION_BYTES));
   readonly kernel: Kernel = createKernel(this.libc, (syscall, errno) =>
@@ -146,7 +148,7 @@ export class TestRoom implements WorkerRoom {
       clock: () => this.nowMs,
       wallClock: () => Date.now() + this.wallAheadMs,
       calls:
-        (options.sharesCalls ?? process.env.HG_SHARES === '1')
+        (options.sharesCalls ?? TestRoom.sharesCalls)
           ? new TurnCalls(new SerialBatch(this.kernel, EVENTS_MAX), this.counters)
           : undefined,
     });
