@@ -13,7 +13,7 @@ import { Counter, type Counters } from './counters.js';
  * for all of them instead of two for each.
  *
  * ```
- *   epoll_wait ─▶ readAhead… ─▶ read ─▶ each event's handler, with its bytes ─▶ add… ─▶ write ─▶ tasks, timers
+ *   epoll_wait ─▶ readAhead… ─▶ read ─▶ handlers, with their bytes ─▶ add… ─▶ write ─▶ other handlers, tasks, timers
  * ```
  */
 export class TurnCalls implements LateWrites, ReadsAhead {
@@ -39,6 +39,11 @@ export class TurnCalls implements LateWrites, ReadsAhead {
     return this.batch.worthFrom;
   }
 
+  /** Calls that have been asked for and not been made. */
+  get size(): number {
+    return this.batch.size;
+  }
+
   get isOpen(): boolean {
     return this.isServing && this.batch.size < this.batch.capacity;
   }
@@ -55,16 +60,14 @@ export class TurnCalls implements LateWrites, ReadsAhead {
     this.buffersAhead[call] = buffer;
   }
 
-  /** Makes the reads, and hands out what came. From now on writes are welcome. */
+  /** Makes the reads, one at least, and hands out what came. From now on writes are welcome. */
   read(): void {
     const { batch, readers, buffersAhead } = this;
-    if (batch.size > 0) {
-      const count = this.run();
-      for (let call = 0; call < count; call++) {
-        readers[call]!.hasReadAhead(buffersAhead[call]!, batch.resultOf(call));
-        readers[call] = undefined;
-        buffersAhead[call] = undefined;
-      }
+    const count = this.run();
+    for (let call = 0; call < count; call++) {
+      readers[call]!.hasReadAhead(buffersAhead[call]!, batch.resultOf(call));
+      readers[call] = undefined;
+      buffersAhead[call] = undefined;
     }
     this.isServing = true;
   }
