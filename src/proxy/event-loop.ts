@@ -4,6 +4,7 @@ import {
   EventPoll,
   isReadable,
   type Kernel,
+  orThrow,
   SystemCallError,
   TimerFd,
 } from '../splice/index.js';
@@ -85,6 +86,7 @@ export class EventLoop implements Clock {
 
   /**
    * @param onTurn called at the end of each turn, before the loop may sleep
+   * @throws SystemCallError without descriptors, or memory for them
    */
   constructor(
     private readonly kernel: Kernel,
@@ -98,7 +100,9 @@ export class EventLoop implements Clock {
     this.poll = new EventPoll(kernel, EVENTS_MAX);
     this.busyPoll = new BusyPoll(this.poll, counters);
     this.alarm = TimerFd.open(kernel);
-    this.poll.add(this.alarm.fd, (Epoll.EPOLLIN | Epoll.EPOLLET) >>> 0, 0);
+    // A loop that nobody wakes for its timers would sleep on.
+    const events = (Epoll.EPOLLIN | Epoll.EPOLLET) >>> 0;
+    orThrow(this.poll.add(this.alarm.fd, events, 0), 'epoll_ctl');
     this.nowMs = clock();
     this.wheel = new TimerWheel(this.nowMs);
   }

@@ -7,6 +7,7 @@ import {
   errnoName,
   type Kernel,
   NativeMemory,
+  orThrow,
   PipePool,
 } from '../splice/index.js';
 import { offersKernelTls } from '../tls/index.js';
@@ -137,9 +138,9 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.send({ type: 'ended' });
   }
 
-  /** Accepts from now on, whenever the loop is turned. */
+  /** Accepts from now on, whenever the loop is turned. @throws SystemCallError where it could not be told anything */
   open(): void {
-    this.clock.register(this.bell.fd, Epoll.EPOLLIN, this);
+    orThrow(this.clock.register(this.bell.fd, Epoll.EPOLLIN, this), 'epoll_ctl');
     this.gates.open();
   }
 

@@ -163,6 +163,19 @@ socketTest('event loop: a registration that fails leaves nothing behind', async 
   t.same([...loop.registered()], []);
 });
 
+socketTest('event loop: without memory for its alarm there is no loop', async (t, kit) => {
+  const libc = new ScriptedLibc();
+  const counters = new Counters(new SharedArrayBuffer(COUNTER_REGION_BYTES));
+  libc.fail('epoll_ctl', Errno.ENOMEM);
+  // It would sleep on when a timer is due.
+  t.throws(() => new EventLoop(createKernel(libc), counters, () => {}), {
+    code: 'ENOMEM',
+    syscall: 'epoll_ctl',
+  });
+  for (const { name, result } of libc.trace)
+    if (name.endsWith('_create') || name === 'epoll_create1') kit.own(result);
+});
+
 socketTest('event loop: knows who is registered', async (t, kit) => {
   const { loop } = new Rig(kit);
   const [one, two] = [bell(kit), bell(kit)];
