@@ -10,6 +10,7 @@ import {
   withLedger,
 } from '../splice/index.js';
 import type { Counters } from './counters.js';
+import { EVENTS_MAX } from './event-loop.js';
 
 /** Bytes one read may copy: what a TCP sender hands over in one piece is not read in two. */
 const COPY_BUFFER_BYTES = 64 * 1024;
@@ -24,7 +25,8 @@ type NewBatch = (...args: Parameters<typeof RingBatch.open>) => CallBatch | numb
  */
 export class ThreadKernel {
   readonly kernel: Kernel;
-  readonly buffers = new BufferPool(COPY_BUFFER_BYTES);
+  /** All that a turn reads ahead has room in those that are kept: to make one costs more than the call it saves. */
+  readonly buffers = new BufferPool(COPY_BUFFER_BYTES, EVENTS_MAX);
   /** Of the worker of the moment, where calls that fail are counted. */
   counters: Counters | undefined;
   private readonly ledger: DescriptorLedger;

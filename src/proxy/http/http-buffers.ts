@@ -1,4 +1,5 @@
 import { BufferPool, NativeMemory } from '../../splice/index.js';
+import { EVENTS_MAX } from '../event-loop.js';
 
 /** Free bytes in front of what is read: a head that grew can be put right before its body. */
 const HEADROOM_BYTES = 8 * 1024;
@@ -11,9 +12,11 @@ const BODY_BYTES = 40 * 1024;
 const BLOCK_BYTES = 16 * 1024 + 5 * 64;
 /** Fields that are added to a head, at most. */
 const GROWTH_BYTES = 16 * 1024;
-/** Kept while nobody needs them. */
-const BUFFERS_IDLE_MAX = 64;
-const BLOCKS_IDLE_MAX = 256;
+/** Made in advance, in low memory: as many as are in use at once in most workers. */
+const BUFFERS_MADE = 64;
+/** Kept while nobody needs them: a turn may read ahead, and send late, once for each of its events. */
+const BUFFERS_IDLE_MAX = EVENTS_MAX;
+const BLOCKS_IDLE_MAX = EVENTS_MAX;
 
 /** Of a worker of this thread that has ended: low memory is never given back, so the next one has it. */
 let released: HttpBuffers | undefined;
@@ -35,11 +38,11 @@ export class HttpBuffers {
     const bufferBytes = HEADROOM_BYTES + this.roomBytes + BODY_BYTES;
     const [output, ...pools] = NativeMemory.neighbours([
       headBytes + GROWTH_BYTES,
-      ...new Array<number>(BUFFERS_IDLE_MAX).fill(bufferBytes),
+      ...new Array<number>(BUFFERS_MADE).fill(bufferBytes),
       ...new Array<number>(BLOCKS_IDLE_MAX).fill(BLOCK_BYTES),
     ]);
     this.output = output!;
-    const blocks = pools.splice(BUFFERS_IDLE_MAX);
+    const blocks = pools.splice(BUFFERS_MADE);
     this.buffers = new BufferPool(bufferBytes, BUFFERS_IDLE_MAX, pools);
     this.blocks = new BufferPool(BLOCK_BYTES, BLOCKS_IDLE_MAX, blocks);
   }
