@@ -3,7 +3,7 @@ import type { Test } from 'tap';
 import type { EventHandler } from '#src/proxy/event-loop.js';
 import type { Flow } from '#src/proxy/flow/flow.js';
 import { FlowState } from '#src/proxy/flow/flow-state.js';
-import { Epoll, Errno, EventFd } from '#src/splice/index.js';
+import { Epoll, Errno, EventFd, NativeMemory, Socket } from '#src/splice/index.js';
 import { payload } from '#test/support/random.js';
 import type { RawPeer } from '#test/support/sockets/raw-peer.js';
 import { pause, type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
@@ -23,12 +23,20 @@ function threeFlows(kit: SocketKit): Three {
   return { room, flows };
 }
 
-/** Something else that has an event in a turn, after those that were there before it. */
+/**
+ * Something else that has an event in a turn, after those that were there before it. It reads with the others, or it would be
+ * served when they have written.
+ */
 function interrupt(kit: SocketKit, room: TestRoom, act: () => void): void {
   const bell = EventFd.open(kit.kernel);
   kit.own(bell.fd);
+  const silent = kit.own(kit.kernel.socket(Socket.AF_UNIX, Socket.SOCK_DGRAM, 0));
+  const buffer = new NativeMemory(1);
   const handler: EventHandler = {
     generation: 0,
+    readAhead(calls) {
+      calls.readAhead(silent, buffer, buffer.address, 1, { hasReadAhead() {} });
+    },
     onEvents() {
       bell.hear();
       room.clock.deregister(bell.fd);
