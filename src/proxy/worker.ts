@@ -287,6 +287,9 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
       }
     }
     this.shadows.close();
+    // Whoever closes what the thread leaves knows of descriptors, not of what is mapped.
+    this.clock.calls?.close();
+    this.counters.values[Counter.batches_open] = 0;
   }
 
   private terminateFlows(reason: 'drain_timeout' | 'stopped'): void {
