@@ -194,6 +194,9 @@ socketTest('turn calls: below what is worth it each makes its own', async (t, ki
 socketTest('turn calls: only bytes are read ahead', async (t, kit) => {
   const rig = new Rig(kit);
   const [bytes, end, urgent, broken] = rig.parties(4) as Party[];
+  let madeBefore = '';
+  bytes!.serve = () => void bytes!.say('answer');
+  end!.serve = () => (madeBefore = rig.made);
   bytes!.far.send(Buffer.from('bytes'));
   end!.far.send(Buffer.from('last'));
   end!.far.end();
@@ -205,7 +208,8 @@ socketTest('turn calls: only bytes are read ahead', async (t, kit) => {
     [bytes, end, urgent, broken].map((party) => party!.heard),
     [['bytes'], [], [], []],
   );
-  t.equal(rig.made, 'recv');
+  t.equal(rig.made, 'recv send');
+  t.equal(madeBefore, 'recv send', 'who has something else to do keeps nobody waiting');
   t.ok([bytes, end, urgent, broken].every((party) => party!.events.length === 1));
 });
 
