@@ -94,11 +94,11 @@ const name = `many requests: ${CLIENTS} clients at once, whole and broken (SEED=
 t.test(name, { timeout: 60_000 }, async (t) => {
   const origin = createServer((request, response) => void answer(request, response));
   origin.keepAliveTimeout = 30_000;
-  await new Promise<void>((resolve) => origin.listen(0, '127.0.0.1', 512, resolve));
+  await new Promise<void>((resolve) => origin.listen(0, '127.0.0.1', 1024, resolve));
   const { port } = origin.address() as AddressInfo;
   const before = descriptors();
   const endpoints = [{ family: 'inet', host: '127.0.0.1', port }] as const;
-  const worker = new DataWorker({ endpoints, http: plainHttp });
+  const worker = new DataWorker({ endpoints, http: plainHttp, timeouts: { connectMs: 10_000 } });
   await worker.ready;
   const clients = Array.from({ length: CLIENTS }, async (_, client) => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });

@@ -80,7 +80,7 @@ export class DataWorker {
     const fd = openListener(
       this.kernel,
       new Sockaddr({ family: 'inet', host: '127.0.0.1', port: 0 }),
-      { backlog: 128, reusePort: false, ipv6Only: false },
+      { backlog: 1024, reusePort: false, ipv6Only: false },
     );
     this.address = localAddress(this.kernel, fd);
     const { snapshots, endpointTable } = plainUpstreams({
