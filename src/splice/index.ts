@@ -16,6 +16,8 @@ export {
 } from './address.js';
 export {
   type CallBatch,
+  type LateSender,
+  LateWrite,
   type LateWriter,
   type LateWrites,
   type ReaderAhead,

@@ -1,4 +1,10 @@
-import type { LateWriter, LateWrites, ReaderAhead, ReadsAhead } from './batch/index.js';
+import {
+  type LateSender,
+  LateWrite,
+  type LateWrites,
+  type ReaderAhead,
+  type ReadsAhead,
+} from './batch/index.js';
 import type { NativeMemory } from './memory.js';
 import type { Pipe } from './pipe.js';
 import { PlainTransport } from './plain-transport.js';
@@ -17,10 +23,6 @@ const FULL_READS_MAX = 2;
 const FULL_READ_BYTES = 32 * 1024;
 const SMALL_SPLICES_MAX = 8;
 const SMALL_SPLICE_BYTES = 16 * 1024;
-
-/** A longer write costs so much that the price of its call does not matter, and would keep others waiting. */
-const LATE_WRITE_BYTES_MAX = 16 * 1024;
-const NO_TICKET = -1;
 
 /** Whose pump makes calls together with others. */
 export interface PumpOwner {
@@ -54,7 +56,7 @@ export const TURN_READ_BYTES = 32 * 1024;
  *      └────────────────────────────────────────┘ (and never again)
  * ```
  */
-export class Pump implements LateWriter, ReaderAhead {
+export class Pump implements LateSender, ReaderAhead {
   /** Bytes moved by each path so far. */
   copiedBytes = 0;
   splicedBytes = 0;
@@ -81,16 +83,14 @@ export class Pump implements LateWriter, ReaderAhead {
   private streak = 0;
   /** Bytes of a read from which it counts as full. */
   private readonly fullReadBytes: number;
-  /** Both are there where reads and writes may be made together with those of others. */
+  /** The first four are there where reads and writes may be made together with those of others. */
   private plainSource: PlainTransport | undefined;
-  private plainSink: PlainTransport | undefined;
+  private late: LateWrite | undefined;
   private lateWrites: LateWrites | undefined;
   private owner: PumpOwner | undefined;
   /** What was read ahead, and what that call answered. */
   private ahead: NativeMemory | undefined;
   private aheadResult = 0;
-  /** Of a write that is made later in this turn. */
-  private ticket = NO_TICKET;
   private hasSinkFailed = false;
 
   constructor(
@@ -125,7 +125,7 @@ export class Pump implements LateWriter, ReaderAhead {
     if (!(source instanceof PlainTransport && source.isTcp)) return;
     if (!(sink instanceof PlainTransport && sink.isTcp)) return;
     this.plainSource = source;
-    this.plainSink = sink;
+    this.late = new LateWrite(this);
     this.lateWrites = writes;
     this.owner = owner;
   }
@@ -193,10 +193,17 @@ export class Pump implements LateWriter, ReaderAhead {
     }
   }
 
-  onWritten(result: number): void {
-    this.ticket = NO_TICKET;
+  onSent(written: number): void {
     const length = this.bufferEnd - this.bufferStart;
-    this.wroteLate(this.plainSink!.hasWritten(result, length), length);
+    if (written === length) {
+      this.giveBuffer();
+    } else if (written > 0 || written === Outcome.Blocked) {
+      if (written > 0) this.bufferStart += written;
+      this.meter[PumpSlot.SinkBlocked]!++;
+    } else {
+      this.hasSinkFailed = true;
+      this.owner!.onSinkFailed();
+    }
   }
 
   onException(error: unknown): void {
@@ -205,22 +212,13 @@ export class Pump implements LateWriter, ReaderAhead {
 
   /** A write that was to be made later is made now: the sink is about to be closed, or asked how it is. */
   settle(): void {
-    if (this.ticket === NO_TICKET) return;
-    const result = this.lateWrites!.withdraw(this.ticket);
-    this.ticket = NO_TICKET;
-    const length = this.bufferEnd - this.bufferStart;
-    const sink = this.plainSink!;
-    const address = this.buffer!.address + this.bufferStart;
-    const written =
-      result === undefined ? sink.write(address, length) : sink.hasWritten(result, length);
-    this.wroteLate(written, length);
+    this.late?.settle();
   }
 
   /** Gives back what the pump holds. A pump that was released must not run again. */
   release(): void {
-    if (this.ticket !== NO_TICKET) this.lateWrites!.withdraw(this.ticket);
+    this.late?.withdraw();
     if (this.ahead !== undefined) this.room.buffers.give(this.ahead);
-    this.ticket = NO_TICKET;
     this.ahead = undefined;
     this.plainSource = undefined;
     this.giveBuffer();
@@ -278,15 +276,15 @@ export class Pump implements LateWriter, ReaderAhead {
 
   /** @returns Eof when nothing is held any more, Blocked, or Failed */
   private deliver(): number {
-    if (this.ticket !== NO_TICKET) {
+    if (this.late?.isPending) {
       if (!this.source.readable) return Outcome.Blocked;
       // More has come meanwhile, and nobody would run this pump again when the write is made.
-      this.settle();
+      this.late.settle();
       if (!this.isHolding) return Outcome.Eof;
     }
     if (this.hasSinkFailed) return Outcome.Failed;
     if (!this.sink.writable) return Outcome.Blocked;
-    if (this.lateWrites?.isOpen && this.writeLate(this.lateWrites)) return Outcome.Blocked;
+    if (this.late !== undefined && this.writeLate(this.late)) return Outcome.Blocked;
     do {
       const outcome = this.pipe !== undefined ? this.emptyPipe(this.pipe) : this.emptyBuffer();
       if (outcome === Outcome.NotSpliceable) {
@@ -302,27 +300,12 @@ export class Pump implements LateWriter, ReaderAhead {
   }
 
   /** @returns false unless it is one write of little, after which there is nothing to do before the next event */
-  private writeLate(writes: LateWrites): boolean {
-    const length = this.bufferEnd - this.bufferStart;
-    if (this.pipe !== undefined || length > LATE_WRITE_BYTES_MAX) return false;
+  private writeLate(late: LateWrite): boolean {
+    const { buffer, sink, bufferStart } = this;
+    if (buffer === undefined || this.pipe !== undefined) return false;
     if (this.source.readable || this.remainingBytes === 0) return false;
-    const sink = this.plainSink!;
-    sink.expectWrite(length);
-    this.ticket = writes.add(sink.fd, this.buffer!.address + this.bufferStart, length, this);
-    return true;
-  }
-
-  /** @param written bytes, Blocked or Failed */
-  private wroteLate(written: number, length: number): void {
-    if (written === length) {
-      this.giveBuffer();
-    } else if (written > 0 || written === Outcome.Blocked) {
-      if (written > 0) this.bufferStart += written;
-      this.meter[PumpSlot.SinkBlocked]!++;
-    } else {
-      this.hasSinkFailed = true;
-      this.owner!.onSinkFailed();
-    }
+    const length = this.bufferEnd - bufferStart;
+    return late.offer(this.lateWrites, sink, buffer.address + bufferStart, length);
   }
 
   private emptyBuffer(): number {

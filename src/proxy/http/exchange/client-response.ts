@@ -1,4 +1,11 @@
-import { copyBytes, type NativeMemory, Outcome, type Transport } from '../../../splice/index.js';
+import {
+  copyBytes,
+  type LateSender,
+  LateWrite,
+  type NativeMemory,
+  Outcome,
+  type Transport,
+} from '../../../splice/index.js';
 import type { PathTaken } from '../../flow/index.js';
 import type { HttpPolicy } from '../http-policy.js';
 import type { HttpRoom } from '../http-room.js';
@@ -8,7 +15,6 @@ import { Framing, HttpRejection, Method } from '../message/index.js';
 import { ConnectionLine, type ResponseNotes } from '../rewriting/index.js';
 import { BodyRelay, type RelaySide } from './body-relay.js';
 import type { BodySource, ReadyAnswer } from './body-source.js';
-import { LateSend, type LateSender } from './late-send.js';
 import { RelayResult } from './relay-result.js';
 import { ResponseReader } from './response-reader.js';
 
@@ -49,14 +55,13 @@ export class ClientResponse implements LateSender {
   readonly reader: ResponseReader;
   /** Who hears what came of a response that was sent late. */
   owner!: ResponseOwner;
-  private readonly late: LateSend;
+  private readonly late: LateWrite = new LateWrite(this);
   /** What is sent late. */
   private lateMemory: NativeMemory | undefined;
   private lateStart = 0;
 
   constructor(private readonly room: HttpRoom) {
     this.reader = new ResponseReader(room);
-    this.late = new LateSend(room, this);
     const { down, secureDown } = room.worker.counters;
     this.body = new BodyRelay(room, down, secureDown);
   }
@@ -252,7 +257,8 @@ export class ClientResponse implements LateSender {
   /** Gives back what is held. */
   release(): void {
     this.late.withdraw();
-    this.giveLate();
+    if (this.lateMemory !== undefined) this.room.buffers.give(this.lateMemory);
+    this.lateMemory = undefined;
     this.source?.release();
     this.source = undefined;
     this.body.release();
@@ -306,15 +312,13 @@ export class ClientResponse implements LateSender {
     return RelayResult.Waiting;
   }
 
-  /**
-   * All of it is there, in the intake's buffer: it may go out with what others send.
-   * @returns false unless it will
-   */
+  /** All of it is there, in the intake's buffer: it may go out with what others send. @returns false unless it will */
   private sendLate(client: Transport, start: number, length: number, isOpen: boolean): boolean {
     const { intake, body, late } = this;
     if (isOpen || !body.isRead || body.isHolding || intake.length > 0) return false;
     if (this.room.response.framing === Framing.tunnel) return false;
-    if (!late.offer(client, intake.buffer!.at(start), length)) return false;
+    const { calls } = this.room.worker.clock;
+    if (!late.offer(calls, client, intake.buffer!.at(start), length)) return false;
     this.lateMemory = intake.surrender();
     this.lateStart = start;
     return true;
@@ -324,7 +328,8 @@ export class ClientResponse implements LateSender {
     const { body, lateMemory, lateStart, late } = this;
     if (written > 0) this.directBytes += written;
     if (written === late.length) {
-      this.giveLate();
+      this.room.buffers.give(lateMemory!);
+      this.lateMemory = undefined;
       body.isOver = true;
       this.owner.afterResponse(RelayResult.Ended);
       return;
@@ -336,11 +341,6 @@ export class ClientResponse implements LateSender {
 
   onException(error: unknown): void {
     this.owner.onException(error);
-  }
-
-  private giveLate(): void {
-    if (this.lateMemory !== undefined) this.room.buffers.give(this.lateMemory);
-    this.lateMemory = undefined;
   }
 
   /** The head grew so much that there is no room for it before the body. */

@@ -1,5 +1,7 @@
 import {
   copyBytes,
+  type LateSender,
+  LateWrite,
   type NativeMemory,
   Outcome,
   type PumpTap,
@@ -12,7 +14,6 @@ import type { Intake } from '../intake.js';
 import { Framing, Method } from '../message/index.js';
 import type { RequestDelivery, RequestRewriter } from '../rewriting/index.js';
 import { BodyRelay, type RelaySide } from './body-relay.js';
-import { LateSend, type LateSender } from './late-send.js';
 import { RelayResult } from './relay-result.js';
 
 /** What a head may grow by at least: fields that are added. */
@@ -61,10 +62,9 @@ export class UpstreamRequest implements LateSender {
   private bodyTaken = 0;
   /** Who hears what came of a request that was sent late. */
   owner!: RequestOwner;
-  private readonly late: LateSend;
+  private readonly late: LateWrite = new LateWrite(this);
 
   constructor(private readonly room: HttpRoom) {
-    this.late = new LateSend(room, this);
     const { up, secureUp } = room.worker.counters;
     this.body = new BodyRelay(room, up, secureUp);
   }
@@ -154,7 +154,10 @@ export class UpstreamRequest implements LateSender {
     const block = this.block!;
     const { transport: upstream } = link;
     body.join(client, link);
-    if (body.isRead && this.late.offer(upstream, block.address, blockBytes))
+    if (
+      body.isRead &&
+      this.late.offer(this.room.worker.clock.calls, upstream, block.address, blockBytes)
+    )
       return RelayResult.Waiting;
     return this.wrote(
       upstream.writable ? upstream.write(block.address, blockBytes) : Outcome.Blocked,
