@@ -22,6 +22,8 @@ export interface EventHandler {
   readonly session?: Session | undefined;
   /** @param events EPOLL… bits */
   onEvents(events: number): void;
+  /** Nobody uses what it stands for, but others are about to: what has become of it is heard before they are served. */
+  readonly isUnused?: boolean;
   /** Bytes have come, and {@link onEvents} is about to say so: they may be read with those of others. */
   readAhead?(calls: TurnCalls): void;
   /** Something threw while this handler was served: end what it stands for, and nothing else. */
@@ -219,14 +221,17 @@ export class EventLoop implements Clock {
 
   /**
    * Reads for all who want a buffer full, serves these, and writes for them. Whoever has something else comes after
-   * that: megabytes, a handshake, an end. Nobody's few bytes wait for those.
+   * that: megabytes, a handshake, an end. Nobody's few bytes wait for those. But a connection that nobody uses comes
+   * first: were its end heard only now, somebody would have had it already for a request that cannot be repeated.
    */
   private serveTogether(count: number, calls: TurnCalls): void {
-    const { readers, others } = this;
+    const { readers, others, poll } = this;
     let readerCount = 0;
     let otherCount = 0;
     for (let index = 0; index < count; index++) {
-      if (this.readsAhead(index, calls)) readers[readerCount++] = index;
+      const handler = this.handlerOf(index);
+      if (handler?.isUnused) this.dispatch(index);
+      else if (readsAhead(handler, poll.eventsAt(index), calls)) readers[readerCount++] = index;
       else others[otherCount++] = index;
     }
     if (readerCount > 0) {
@@ -237,16 +242,11 @@ export class EventLoop implements Clock {
     for (let position = 0; position < otherCount; position++) this.dispatch(others[position]!);
   }
 
-  /** @returns whether an event's handler reads with others */
-  private readsAhead(index: number, calls: TurnCalls): boolean {
+  /** Whom an event is for; nobody where it is stale. */
+  private handlerOf(index: number): EventHandler | undefined {
     const { poll } = this;
-    const events = poll.eventsAt(index);
-    if ((events & Epoll.EPOLLIN) === 0 || (events & ~BYTE_EVENTS) !== 0) return false;
     const handler = this.handlers[poll.fdAt(index)];
-    if (handler === undefined || handler.generation !== poll.generationAt(index)) return false;
-    const { size } = calls;
-    handler.readAhead?.(calls);
-    return calls.size > size;
+    return handler?.generation === poll.generationAt(index) ? handler : undefined;
   }
 
   private dispatchAll(count: number): void {
@@ -291,4 +291,12 @@ export class EventLoop implements Clock {
     }
     tasks.length = 0;
   }
+}
+
+/** @returns whether an event's handler reads with others */
+function readsAhead(handler: EventHandler | undefined, events: number, calls: TurnCalls): boolean {
+  if ((events & Epoll.EPOLLIN) === 0 || (events & ~BYTE_EVENTS) !== 0) return false;
+  const { size } = calls;
+  handler?.readAhead?.(calls);
+  return calls.size > size;
 }

@@ -88,6 +88,10 @@ export class UpstreamConnection implements EventHandler {
     else if ((events & UNASKED_EVENTS) !== 0 && !this.isSilent()) this.keeper.remove(this);
   }
 
+  get isUnused(): boolean {
+    return this.user === undefined;
+  }
+
   readAhead(calls: TurnCalls): void {
     this.user?.readAhead?.(calls);
   }
