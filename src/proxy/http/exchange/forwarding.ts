@@ -66,6 +66,8 @@ export class Forwarding implements RequestOwner {
     this.afterRequest(request.send(connection, link));
     if (exchange.state === ExchangeState.awaiting && request.body.isDue)
       this.afterRequest(request.push());
+    // An endpoint that spoke before it was asked has been heard already: no other event need follow.
+    if (exchange.state === ExchangeState.awaiting && link.transport.readable) this.readResponse();
   }
 
   /** Something may move, on whatever side. */

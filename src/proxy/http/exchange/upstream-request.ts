@@ -154,8 +154,10 @@ export class UpstreamRequest implements LateSender {
     const block = this.block!;
     const { transport: upstream } = link;
     body.join(client, link);
+    // What has spoken already is read behind the write, at once.
+    const mayWait = body.isRead && !upstream.readable;
     if (
-      body.isRead &&
+      mayWait &&
       this.late.offer(this.room.worker.clock.calls, upstream, block.address, blockBytes)
     )
       return RelayResult.Waiting;
