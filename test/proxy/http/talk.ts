@@ -29,8 +29,16 @@ export interface Moment {
   readonly bytes: number;
 }
 
+/** How a conversation is held, where it matters. */
+export interface TalkOptions {
+  readonly tls?: TalkTls | undefined;
+  /** Reads and writes of one turn are made together. */
+  readonly sharesCalls?: boolean;
+}
+
 export class Talk {
   readonly room: TestRoom;
+  private readonly tls: TalkTls | undefined;
   private readonly peers = new Map<string, Peer>();
   private readonly heard = new Map<Peer, number>();
   private clients = 0;
@@ -38,13 +46,14 @@ export class Talk {
 
   constructor(
     private readonly kit: SocketKit,
-    private readonly tls?: TalkTls,
+    { tls, sharesCalls = false }: TalkOptions = {},
   ) {
+    this.tls = tls;
     const secure = tls && {
       tls: { contexts: tls.server, kernel: 'off' as const },
       upstreamTls: { context: tls.client, kernel: 'off' as const },
     };
-    this.room = new TestRoom(kit, { http: plainHttp, ...secure });
+    this.room = new TestRoom(kit, { http: plainHttp, sharesCalls, ...secure });
   }
 
   /** @returns what is wrong, or undefined */

@@ -13,7 +13,7 @@ import { SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
 import { clientContext, serverContexts } from '#test/support/tls/tls-pair.js';
 import { nothingLeft } from '#test/support/worker/worker-room.js';
 import { readRequests } from './message/messages.js';
-import { type Moment, Talk, type TalkTls } from './talk.js';
+import { type Moment, Talk, type TalkOptions } from './talk.js';
 import { conversationFiles, readConversations, type Step } from './wire-case.js';
 
 const SEED = Random.seed();
@@ -89,9 +89,10 @@ function vanish(
   moment: Moment,
   side: Side,
   how: How,
-  tls?: TalkTls,
+  options: TalkOptions,
 ) {
-  const talk = new Talk(kit, tls);
+  const { tls } = options;
+  const talk = new Talk(kit, options);
   const { room } = talk;
   const problems: string[] = [];
   const problem = talk.runUntil(steps, moment);
@@ -151,10 +152,12 @@ function tryAll(t: Test, steps: readonly Step[], random: Random): void {
     for (const side of ['client', 'upstream'] as const) {
       const how = random.pick(hows);
       const isSecure = random.oneIn(4);
+      const sharesCalls = random.oneIn(2);
       const kit = new SocketKit();
       try {
-        const problems = vanish(kit, steps, moment, side, how, isSecure ? tls : undefined);
-        const where = `${isSecure ? 'TLS, ' : ''}the ${side} ${how} behind ${moment.bytes} bytes of step ${moment.steps + 1}`;
+        const options = { tls: isSecure ? tls : undefined, sharesCalls };
+        const problems = vanish(kit, steps, moment, side, how, options);
+        const where = `${isSecure ? 'TLS, ' : ''}${sharesCalls ? 'calls together, ' : ''}the ${side} ${how} behind ${moment.bytes} bytes of step ${moment.steps + 1}`;
         if (problems.length > 0) t.fail(where, { problems });
         tried++;
       } finally {

@@ -35,7 +35,7 @@ for (const file of conversationFiles()) {
     socketTest(`wire over TLS: ${file}: ${name}`, (t, kit) => {
       for (const [version, how, chop] of ways) {
         const client = trusting[version === TlsVersion.Tls12 ? 0 : 1]!;
-        const talk = new Talk(kit, { server: contexts, client });
+        const talk = new Talk(kit, { tls: { server: contexts, client } });
         const problem = talk.run(steps, chop);
         if (problem === undefined) t.pass(how);
         else t.fail(`TLS ${version}, ${how}: ${problem}`);

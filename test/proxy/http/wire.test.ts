@@ -1,4 +1,5 @@
-// Every golden conversation whole, byte by byte, and cut in two, over plain TCP.
+// Every golden conversation whole, byte by byte, and cut in two, over plain TCP; with each call by itself, and with
+// those of a turn together.
 import t, { type Test } from 'tap';
 import { Random } from '#test/support/random.js';
 import { SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
@@ -35,11 +36,19 @@ function* cuts(steps: readonly Step[]): Generator<Chop> {
   }
 }
 
-function converse(t: Test, kit: SocketKit, { steps }: Conversation, chop: Chop, how: string): void {
-  const talk = new Talk(kit);
+function converse(
+  t: Test,
+  kit: SocketKit,
+  { steps }: Conversation,
+  chop: Chop,
+  how: string,
+  sharesCalls = false,
+): void {
+  const talk = new Talk(kit, { sharesCalls });
   const problem = talk.run(steps, chop);
-  if (problem === undefined) t.pass(how);
-  else t.fail(`${how}: ${problem}`);
+  const name = sharesCalls ? `${how}, calls together` : how;
+  if (problem === undefined) t.pass(name);
+  else t.fail(`${name}: ${problem}`);
   talk.finish(t);
 }
 
@@ -60,8 +69,12 @@ for (const file of conversationFiles()) {
   for (const conversation of conversations) {
     socketTest(`wire: ${file}: ${conversation.name} (SEED=${SEED})`, (t, kit) => {
       converse(t, kit, conversation, whole, 'whole');
+      converse(t, kit, conversation, whole, 'whole', true);
       converse(t, kit, conversation, eachByte, 'byte by byte');
-      for (const chop of cuts(conversation.steps)) converse(t, kit, conversation, chop, 'cut');
+      let number = 0;
+      for (const chop of cuts(conversation.steps)) {
+        converse(t, kit, conversation, chop, 'cut', number++ % 4 >= 2);
+      }
     });
   }
 }
