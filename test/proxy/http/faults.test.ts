@@ -22,6 +22,10 @@ const unnoticed: readonly Fault[] = ['EAGAIN', 'EINTR', 'short'];
 const body = Buffer.alloc(300_000);
 for (let index = 0; index < body.length; index++) body[index] = (index * 31) >> 3;
 
+/** Of each length, what is asked with, and answered. What is short may wait for what others write in the same turn. */
+const bodies = { long: body, short: body.subarray(0, 700) };
+type Length = keyof typeof bodies;
+
 /** What the client of one request saw: a whole right answer, an honest refusal, or a broken connection. */
 type Outcome = 'whole' | 'refused' | 'broken' | 'wrong' | 'hung';
 
@@ -32,10 +36,11 @@ function serve() {
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('error', () => {});
     request.on('end', () => {
-      const answer = request.method === 'PUT' ? Buffer.concat(parts) : body;
-      if (request.url === '/length') response.setHeader('content-length', answer.length);
-      response.write(answer.subarray(0, 1000));
-      response.end(answer.subarray(1000));
+      const [, framing, length] = request.url!.split('/');
+      const answer = request.method === 'PUT' ? Buffer.concat(parts) : bodies[length as Length];
+      if (framing === 'length') response.setHeader('content-length', answer.length);
+      if (length === 'long') response.write(answer.subarray(0, 1000));
+      response.end(answer.subarray(length === 'long' ? 1000 : 0));
     });
   });
   return new Promise<typeof server>((resolve) => {
@@ -50,7 +55,8 @@ class Bench {
   private server!: Awaited<ReturnType<typeof serve>>;
   private quiet!: ReturnType<typeof descriptors>;
 
-  static async start(): Promise<Bench> {
+  /** @param sharesCalls reads and writes of a turn are made together */
+  static async start(sharesCalls = false): Promise<Bench> {
     const bench = new Bench();
     bench.server = await serve();
     const { port } = bench.server.address() as AddressInfo;
@@ -59,6 +65,7 @@ class Bench {
       timeouts: { connectMs: 1000, headMs: 2000, idleMs: 2500, keepAliveMs: 60_000 },
       http: plainHttp,
       plan: bench.plan,
+      sharesCalls,
     });
     await bench.worker.ready;
     bench.quiet = descriptors();
@@ -66,11 +73,16 @@ class Bench {
   }
 
   /** Makes a request with keep-alive. */
-  ask(method: 'GET' | 'PUT', framing: 'length' | 'chunked'): Promise<Outcome> {
+  ask(
+    method: 'GET' | 'PUT',
+    framing: 'length' | 'chunked',
+    length: Length = 'long',
+  ): Promise<Outcome> {
+    const body = bodies[length];
     const { address } = this.worker;
     const port = (address as { port: number }).port;
     return new Promise((resolve) => {
-      const path = `/${framing}`;
+      const path = `/${framing}/${length}`;
       const options = { host: '127.0.0.1', port, method, path, agent: this.agent };
       const timer = setTimeout(() => {
         resolve('hung');
@@ -96,8 +108,8 @@ class Bench {
         return;
       }
       if (framing === 'length') request.setHeader('content-length', body.length);
-      request.write(body.subarray(0, 70_000));
-      request.end(body.subarray(70_000));
+      if (length === 'long') request.write(body.subarray(0, 70_000));
+      request.end(body.subarray(length === 'long' ? 70_000 : 0));
     });
   }
 
@@ -140,7 +152,11 @@ class Bench {
 async function round(bench: Bench): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   for (const framing of ['length', 'chunked'] as const) {
-    for (const method of ['PUT', 'GET'] as const) outcomes.push(await bench.ask(method, framing));
+    for (const method of ['PUT', 'GET'] as const) {
+      for (const length of ['short', 'long'] as const) {
+        outcomes.push(await bench.ask(method, framing, length));
+      }
+    }
   }
   return outcomes;
 }
@@ -164,40 +180,53 @@ async function runCase(t: Test, bench: Bench, rule: Rule): Promise<number> {
 }
 
 const calls = ['recv', 'send', 'splice', 'connect', 'socket', 'epoll_ctl', 'accept4'];
+/** Those of heads and short bodies, which are made together with others'. */
+const sharedCalls = ['recv', 'send'];
+const ways = [
+  ...calls.map((call) => [call, false] as const),
+  ...sharedCalls.map((call) => [call, true] as const),
+];
 
-for (const [call, side, faults] of possibleFaults) {
-  if (!calls.includes(call)) continue;
-  t.test(`HTTP faults: ${call} ${side} may answer ${faults.join(', ')}`, async (t) => {
-    const bench = await Bench.start();
-    for (const fault of faults) {
-      let injected = 0;
-      for (const moment of [{ nth: 1 }, { nth: 2 }, { nth: 4 }, { nth: 9 }, { every: 5 }]) {
-        const isRare = ['connect', 'socket', 'accept4'].includes(call);
-        if (isRare && (moment.nth ?? 9) > 2) continue;
-        injected += await runCase(t, bench, { call, side, fault, ...moment });
+for (const [name, sharesCalls] of ways) {
+  for (const [call, side, faults] of possibleFaults) {
+    if (call !== name) continue;
+    const which = `${call}${sharesCalls ? ' of many' : ''} ${side}`;
+    t.test(`HTTP faults: ${which} may answer ${faults.join(', ')}`, async (t) => {
+      const bench = await Bench.start(sharesCalls);
+      for (const fault of faults) {
+        let injected = 0;
+        for (const moment of [{ nth: 1 }, { nth: 2 }, { nth: 4 }, { nth: 9 }, { every: 5 }]) {
+          const isRare = ['connect', 'socket', 'accept4'].includes(call);
+          if (isRare && (moment.nth ?? 9) > 2) continue;
+          injected += await runCase(t, bench, { call, side, fault, ...moment });
+        }
+        t.ok(injected > 0, `${fault}: ${injected} injected`);
       }
-      t.ok(injected > 0, `${fault}: ${injected} injected`);
+      t.equal(bench.worker.count('exceptions'), 0, 'no exception');
+      t.equal(bench.worker.count('batches') > 0, sharesCalls);
+      await bench.close();
+    });
+  }
+}
+
+const seed = Random.seed();
+for (const sharesCalls of [false, true]) {
+  const how = sharesCalls ? 'many calls together' : 'each call by itself';
+  t.test(`HTTP faults: random schedules, ${how} (SEED=${seed})`, async (t) => {
+    const bench = await Bench.start(sharesCalls);
+    for (let number = 0; number < 12; number++) {
+      const random = new Random(seed + number);
+      bench.plan.scatter(seed + number, random.pick([15, 50, 200]));
+      const outcomes = (await Promise.all([round(bench), round(bench), round(bench)])).flat();
+      bench.plan.follow([]);
+      const left = await bench.settle();
+      const after = await bench.ask('PUT', 'chunked');
+      const isWrong = outcomes.some((one) => one === 'wrong' || one === 'hung');
+      if (isWrong || left.length > 0 || after !== 'whole') {
+        t.fail(`SEED=${seed + number}`, { outcomes, left, after });
+      }
     }
     t.equal(bench.worker.count('exceptions'), 0, 'no exception');
     await bench.close();
   });
 }
-
-const seed = Random.seed();
-t.test(`HTTP faults: random schedules (SEED=${seed})`, async (t) => {
-  const bench = await Bench.start();
-  for (let number = 0; number < 12; number++) {
-    const random = new Random(seed + number);
-    bench.plan.scatter(seed + number, random.pick([15, 50, 200]));
-    const outcomes = (await Promise.all([round(bench), round(bench), round(bench)])).flat();
-    bench.plan.follow([]);
-    const left = await bench.settle();
-    const after = await bench.ask('PUT', 'chunked');
-    const isWrong = outcomes.some((one) => one === 'wrong' || one === 'hung');
-    if (isWrong || left.length > 0 || after !== 'whole') {
-      t.fail(`SEED=${seed + number}`, { outcomes, left, after });
-    }
-  }
-  t.equal(bench.worker.count('exceptions'), 0, 'no exception');
-  await bench.close();
-});
