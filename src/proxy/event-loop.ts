@@ -200,8 +200,7 @@ export class EventLoop implements Clock {
     values[Counter.loop_turns]!++;
     if (count > 0) values[Counter.events]! += count;
     const { calls } = this;
-    if (calls === undefined || count < calls.worthFrom) this.dispatchAll(count);
-    else this.serveTogether(count, calls);
+    this.serve(count, calls !== undefined && count >= calls.worthFrom ? calls : undefined);
     if (this.tasks.length > 0) this.runTasks();
     this.wheel.advance(this.nowMs);
     this.onTurn();
@@ -223,21 +222,24 @@ export class EventLoop implements Clock {
    * Reads for all who want a buffer full, serves these, and writes for them. Whoever has something else comes after
    * that: megabytes, a handshake, an end. Nobody's few bytes wait for those. But a connection that nobody uses comes
    * first: were its end heard only now, somebody would have had it already for a request that cannot be repeated.
+   *
+   * @param calls nothing where each handler makes its own
    */
-  private serveTogether(count: number, calls: TurnCalls): void {
+  private serve(count: number, calls: TurnCalls | undefined): void {
     const { readers, others, poll } = this;
     let readerCount = 0;
     let otherCount = 0;
     for (let index = 0; index < count; index++) {
       const handler = this.handlerOf(index);
       if (handler?.isUnused) this.dispatch(index);
-      else if (readsAhead(handler, poll.eventsAt(index), calls)) readers[readerCount++] = index;
+      else if (calls !== undefined && readsAhead(handler, poll.eventsAt(index), calls))
+        readers[readerCount++] = index;
       else others[otherCount++] = index;
     }
     if (readerCount > 0) {
-      calls.read();
+      calls!.read();
       for (let position = 0; position < readerCount; position++) this.dispatch(readers[position]!);
-      calls.write();
+      calls!.write();
     }
     for (let position = 0; position < otherCount; position++) this.dispatch(others[position]!);
   }
@@ -247,10 +249,6 @@ export class EventLoop implements Clock {
     const { poll } = this;
     const handler = this.handlers[poll.fdAt(index)];
     return handler?.generation === poll.generationAt(index) ? handler : undefined;
-  }
-
-  private dispatchAll(count: number): void {
-    for (let index = 0; index < count; index++) this.dispatch(index);
   }
 
   private dispatch(index: number): void {
