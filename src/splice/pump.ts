@@ -83,11 +83,12 @@ export class Pump implements LateSender, ReaderAhead {
   private streak = 0;
   /** Bytes of a read from which it counts as full. */
   private readonly fullReadBytes: number;
-  /** The first four are there where reads and writes may be made together with those of others. */
+  /** These three are there where reads and writes may be made together with those of others. */
   private plainSource: PlainTransport | undefined;
-  private late: LateWrite | undefined;
   private lateWrites: LateWrites | undefined;
   private owner: PumpOwner | undefined;
+  /** While a write waits for those of others. */
+  private late: LateWrite | undefined;
   /** What was read ahead, and what that call answered. */
   private ahead: NativeMemory | undefined;
   private aheadResult = 0;
@@ -125,7 +126,6 @@ export class Pump implements LateSender, ReaderAhead {
     if (!(source instanceof PlainTransport && source.isTcp)) return;
     if (!(sink instanceof PlainTransport && sink.isTcp)) return;
     this.plainSource = source;
-    this.late = new LateWrite(this);
     this.lateWrites = writes;
     this.owner = owner;
   }
@@ -194,6 +194,7 @@ export class Pump implements LateSender, ReaderAhead {
   }
 
   onSent(written: number): void {
+    this.forgetLate();
     const length = this.bufferEnd - this.bufferStart;
     if (written === length) {
       this.giveBuffer();
@@ -218,6 +219,7 @@ export class Pump implements LateSender, ReaderAhead {
   /** Gives back what the pump holds. A pump that was released must not run again. */
   release(): void {
     this.late?.withdraw();
+    this.forgetLate();
     if (this.ahead !== undefined) this.room.buffers.give(this.ahead);
     this.ahead = undefined;
     this.plainSource = undefined;
@@ -276,7 +278,7 @@ export class Pump implements LateSender, ReaderAhead {
 
   /** @returns Eof when nothing is held any more, Blocked, or Failed */
   private deliver(): number {
-    if (this.late?.isPending) {
+    if (this.late !== undefined) {
       if (!this.source.readable) return Outcome.Blocked;
       // More has come meanwhile, and nobody would run this pump again when the write is made.
       this.late.settle();
@@ -284,7 +286,7 @@ export class Pump implements LateSender, ReaderAhead {
     }
     if (this.hasSinkFailed) return Outcome.Failed;
     if (!this.sink.writable) return Outcome.Blocked;
-    if (this.late !== undefined && this.writeLate(this.late)) return Outcome.Blocked;
+    if (this.lateWrites?.isOpen && this.writeLate(this.lateWrites)) return Outcome.Blocked;
     do {
       const outcome = this.pipe !== undefined ? this.emptyPipe(this.pipe) : this.emptyBuffer();
       if (outcome === Outcome.NotSpliceable) {
@@ -300,12 +302,21 @@ export class Pump implements LateSender, ReaderAhead {
   }
 
   /** @returns false unless it is one write of little, after which there is nothing to do before the next event */
-  private writeLate(late: LateWrite): boolean {
+  private writeLate(writes: LateWrites): boolean {
     const { buffer, sink, bufferStart } = this;
     if (buffer === undefined || this.pipe !== undefined) return false;
     if (this.source.readable || this.remainingBytes === 0) return false;
     const length = this.bufferEnd - bufferStart;
-    return late.offer(this.lateWrites, sink, buffer.address + bufferStart, length);
+    const late = LateWrite.take(this);
+    this.late = late;
+    if (late.offer(writes, sink, buffer.address + bufferStart, length)) return true;
+    this.forgetLate();
+    return false;
+  }
+
+  private forgetLate(): void {
+    if (this.late !== undefined) LateWrite.give(this.late);
+    this.late = undefined;
   }
 
   private emptyBuffer(): number {

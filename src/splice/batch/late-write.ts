@@ -6,6 +6,10 @@ import type { LateWriter, LateWrites } from './late-writes.js';
 const BYTES_MAX = 16 * 1024;
 const NO_TICKET = -1;
 
+/** Of this thread: as many as one turn has. */
+const SPARE_MAX = 256;
+const spare: LateWrite[] = [];
+
 /** Whose bytes are written. */
 export interface LateSender {
   /** They were. @param written of them: bytes, Blocked or Failed, as `Transport.write` answers */
@@ -29,7 +33,20 @@ export class LateWrite implements LateWriter {
   /** Of the bytes offered last. */
   length = 0;
 
-  constructor(private readonly sender: LateSender) {}
+  constructor(private sender: LateSender) {}
+
+  /** One for a single write, to be given back: a connection that is quiet owns none. */
+  static take(sender: LateSender): LateWrite {
+    const late = spare.pop();
+    if (late === undefined) return new LateWrite(sender);
+    late.sender = sender;
+    return late;
+  }
+
+  /** It is not pending, and whoever took it has forgotten it. */
+  static give(late: LateWrite): void {
+    if (spare.length < SPARE_MAX) spare.push(late);
+  }
 
   get isPending(): boolean {
     return this.ticket !== NO_TICKET;
