@@ -3,6 +3,8 @@ import {
   type NativeMemory,
   Outcome,
   PumpSlot,
+  SocketOption,
+  setOption,
   type Transport,
 } from '../../splice/index.js';
 import { Counter } from '../counters.js';
@@ -21,6 +23,8 @@ const ADVISED_BYTES = 1024 * 1024;
 
 /** A piece of a body: a text, or a part of the file. */
 export type Stretch = { readonly text: Buffer } | ByteRange;
+
+const { IPPROTO_TCP, TCP_CORK } = SocketOption;
 
 const none: readonly Stretch[] = [];
 
@@ -70,6 +74,8 @@ export class FileBody implements BodySource {
   private isRead = false;
   /** It did not all go out in one go. */
   private hasPaused = false;
+  /** What fills no segment waits for more (TCP_CORK, tcp(7)): otherwise each turn would end with such a segment. */
+  private isCorked = false;
 
   constructor(private readonly keeper: BodyKeeper) {}
 
@@ -93,6 +99,7 @@ export class FileBody implements BodySource {
     this.hasChanged = false;
     this.isRead = false;
     this.hasPaused = false;
+    this.isCorked = false;
     if (end - start >= ADVISED_BYTES) this.advise();
     return this;
   }
@@ -139,10 +146,13 @@ export class FileBody implements BodySource {
     // Before anything is sent one look a turn is enough, for all who send this file.
     const isKnown = !mayEnd || this.file.isUnchanged(kernel, clock.nowMs);
     if (this.hasChanged || !isKnown) return this.changed();
+    if (!mayEnd && !this.isCorked && !this.isSecure) this.cork(client, true);
     let budget = TURN_BYTES;
     for (;;) {
       if (this.offset === this.end && !this.goOn()) {
-        return !this.hasPaused || this.isUnchanged() ? RelayResult.Ended : this.changed();
+        if (this.hasPaused && !this.isUnchanged()) return this.changed();
+        if (this.isCorked) this.cork(client, false);
+        return RelayResult.Ended;
       }
       if (!client.writable) return this.blocked();
       if (budget <= 0) return this.yielded();
@@ -239,6 +249,13 @@ export class FileBody implements BodySource {
   private yielded(): RelayResult {
     this.hasPaused = true;
     return RelayResult.Yielded;
+  }
+
+  /** Where that is refused (not TCP), there are no segments either. */
+  private cork(client: Transport, isCorked: boolean): void {
+    this.isCorked = isCorked;
+    const { kernel } = this.keeper.worker;
+    setOption(kernel, client.fd, IPPROTO_TCP, TCP_CORK, isCorked ? 1 : 0);
   }
 
   private isUnchanged(): boolean {

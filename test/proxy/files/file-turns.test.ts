@@ -1,7 +1,9 @@
 import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createKernel, getOption, SocketOption } from '#src/splice/index.js';
 import { fileHttp, filesTest } from '#test/support/http/files-rig.js';
 
+const { IPPROTO_TCP, TCP_CORK } = SocketOption;
 const SHARE_BYTES = 512 * 1024;
 const GIB = 1024 ** 3;
 
@@ -44,6 +46,50 @@ filesTest(
     t.equal(shares.size, downloads.length);
     rig.hangUp();
     for (const client of clients) client.close();
+    room.until(() => room.sessions().length === 0);
+    room.http.files.configure();
+  },
+);
+
+filesTest(
+  'turns: between the turns of a download no segment goes out that is not full, and the last one does not wait',
+  { large: 'x'.repeat(3 * SHARE_BYTES + 1), share: 'x'.repeat(SHARE_BYTES) },
+  (root) => fileHttp(root),
+  (rig, t) => {
+    const { room } = rig;
+    const { libc } = room;
+    const kernel = createKernel();
+    const calls: string[] = [];
+    libc.script('sendfile', (args, real) => {
+      const sent = real(...args);
+      if (sent > 0) calls.push('sendfile');
+      return sent;
+    });
+    libc.script('setsockopt', (args, real) => {
+      const result = real(...args);
+      const [fd, level, name] = args as [number, number, number];
+      if (level === IPPROTO_TCP && name === TCP_CORK) {
+        const isCorked = getOption(kernel, fd, level, name);
+        calls.push(isCorked === 0 ? 'uncork' : 'cork');
+      }
+      return result;
+    });
+    const client = room.client();
+    const download = (path: string, bytes: number) => {
+      calls.length = 0;
+      const had = client.receivedBytes;
+      client.send(Buffer.from(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`));
+      room.until(() => {
+        client.receive();
+        return client.receivedBytes - had > bytes;
+      });
+      room.settle();
+      return calls.join(' ');
+    };
+    t.match(download('/large', 3 * SHARE_BYTES + 1), /^cork( sendfile){4,} uncork$/);
+    t.match(download('/share', SHARE_BYTES), /^sendfile( sendfile)*$/);
+    rig.hangUp();
+    client.close();
     room.until(() => room.sessions().length === 0);
     room.http.files.configure();
   },
