@@ -32,6 +32,7 @@ export class TurnCalls implements LateWrites, ReadsAhead {
     this.readers = new Array(batch.capacity).fill(undefined);
     this.buffersAhead = new Array(batch.capacity).fill(undefined);
     this.writers = new Array(batch.capacity).fill(undefined);
+    counters.values[Counter.batches_open] = 1;
   }
 
   /** Events of a turn from which on it pays. */
@@ -103,6 +104,7 @@ export class TurnCalls implements LateWrites, ReadsAhead {
 
   close(): void {
     this.batch.close();
+    this.counters.values[Counter.batches_open] = 0;
   }
 
   private tell(writer: LateWriter, result: number): void {

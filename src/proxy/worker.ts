@@ -155,7 +155,6 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.gates.releaseMemory();
     this.clock.forget(this.bell.fd);
     this.clock.close();
-    this.counters.values[Counter.batches_open] = 0;
     // The lines of those that were ended just now.
     this.flushLogs();
   }
@@ -289,7 +288,6 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.shadows.close();
     // Whoever closes what the thread leaves knows of descriptors, not of what is mapped.
     this.clock.calls?.close();
-    this.counters.values[Counter.batches_open] = 0;
   }
 
   private terminateFlows(reason: 'drain_timeout' | 'stopped'): void {
@@ -312,7 +310,6 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
       this.ringErrno = -batch;
       return undefined;
     }
-    this.counters.values[Counter.batches_open] = 1;
     return new TurnCalls(batch, this.counters);
   }
 

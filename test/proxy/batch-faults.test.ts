@@ -2,7 +2,7 @@
 import t from 'tap';
 import { Random } from '#test/support/random.js';
 import type { Scenario } from '#test/support/worker/exchange.js';
-import { FaultBench, faultsOf } from '#test/support/worker/fault-bench.js';
+import { FaultBench } from '#test/support/worker/fault-bench.js';
 
 const FLOWS = 32;
 const ROUNDS = 30;
@@ -25,15 +25,8 @@ t.test(`batch faults: ${FLOWS} flows at once (SEED=${seed})`, { timeout: 60_000 
       ),
     );
     injected += bench.plan.injected;
-    const wrong = bench.spin(FLOWS);
-    // Faults of the past must not keep a flow of the present from ending.
-    bench.plan.follow([]);
-    wrong.push(...(await bench.settle()));
-    for (const client of clients) {
-      outcomes[client.how]++;
-      wrong.push(...faultsOf('a client', client, false));
-      wrong.push(...faultsOf('an origin', bench.atOrigin(client), false));
-    }
+    for (const { how } of clients) outcomes[how]++;
+    const wrong = await bench.aftermath(clients);
     if (wrong.length > 0) t.fail(`SEED=${seed + round}`, { wrong });
   }
   t.ok(injected > 200, `${injected} faults`);

@@ -146,15 +146,8 @@ async function randomSchedules(t: Test, sharesCalls: boolean): Promise<void> {
     );
     const clients = await Promise.all(flows);
     injected += bench.plan.injected;
-    const wrong = bench.spin(4);
-    // Faults of the past must not keep a flow of the present from ending.
-    bench.plan.follow([]);
-    wrong.push(...(await bench.settle()));
-    for (const client of clients) {
-      outcomes[client.how]++;
-      wrong.push(...faultsOf('a client', client, false));
-      wrong.push(...faultsOf('an origin', bench.atOrigin(client), false));
-    }
+    for (const { how } of clients) outcomes[how]++;
+    const wrong = await bench.aftermath(clients);
     wrong.push(...(await cleanFlow(bench, 'brief')));
     if (wrong.length > 0) t.fail(`SEED=${seed + round}`, { wrong });
   }

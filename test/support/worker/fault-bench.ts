@@ -82,6 +82,23 @@ export class FaultBench {
     return turns > most ? [`${turns} turns for ${operations} operations`] : [];
   }
 
+  /**
+   * Lets what flows with faults have begun come to its end, with no more faults.
+   * @param clients their side of all exchanges since {@link begin}
+   * @returns what is wrong with the worker, or with either side of an exchange
+   */
+  async aftermath(clients: readonly Outcome[]): Promise<string[]> {
+    const wrong = this.spin(clients.length);
+    // Faults of the past must not keep a flow of the present from ending.
+    this.plan.follow([]);
+    wrong.push(...(await this.settle()));
+    for (const client of clients) {
+      wrong.push(...faultsOf('a client', client, false));
+      wrong.push(...faultsOf('an origin', this.atOrigin(client), false));
+    }
+    return wrong;
+  }
+
   async close(): Promise<void> {
     this.plan.follow([]);
     const how = await this.worker.stop();

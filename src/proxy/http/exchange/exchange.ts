@@ -127,7 +127,7 @@ export class Exchange implements LinkOwner, Task {
   readAhead(calls: TurnCalls): void {
     const { response } = this;
     if (this.state !== ExchangeState.awaiting || response.body.isHolding) return;
-    response.reader.askAhead(calls, this.link.transport);
+    response.reader.intake.askAhead(calls, this.link.transport);
   }
 
   runTask(): void {

@@ -1,4 +1,4 @@
-import { Outcome, type ReadsAhead, type Transport } from '../../../splice/index.js';
+import { Outcome, type Transport } from '../../../splice/index.js';
 import type { HttpRoom } from '../http-room.js';
 import { Intake } from '../intake.js';
 import { type HttpRejection, type Method, PARTIAL } from '../message/index.js';
@@ -11,7 +11,7 @@ export const HeadResult = {
   Whole: 1,
   /** The connection ended or broke before the head was whole. */
   Broken: 2,
-  /** It is no head; {@link ClientResponse.rejection} says why. */
+  /** It is no head; {@link ResponseReader.rejection} says why. */
   Rejected: 3,
 } as const;
 export type HeadResult = (typeof HeadResult)[keyof typeof HeadResult];
@@ -35,11 +35,6 @@ export class ResponseReader {
   /** Nothing has come yet. */
   get isUntouched(): boolean {
     return this.intake.length === 0;
-  }
-
-  /** Bytes have come of the endpoint: if a head is waited for, they may be read together with those of others. */
-  askAhead(reads: ReadsAhead, upstream: Transport): void {
-    this.intake.askAhead(reads, upstream);
   }
 
   /**

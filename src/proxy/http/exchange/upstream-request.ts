@@ -79,11 +79,6 @@ export class UpstreamRequest implements LateSender {
     return this.body.path;
   }
 
-  /** Some of it waits for the endpoint. */
-  get isHolding(): boolean {
-    return this.body.isHolding;
-  }
-
   /** All of it has been handed over. */
   get isOver(): boolean {
     return this.body.isOver && !this.isAbandoned;
