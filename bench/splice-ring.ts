@@ -1,17 +1,17 @@
 // Splices asked for together and waited for, by io_uring(7). The package's own ring (src/splice/batch) is for calls that are
 // over at once; a splice is not: the kernel hands each to a thread of its own (docs/benchmarks.md).
+import { openRingMemory, type RingMemory } from '#src/splice/batch/ring-memory.js';
 import {
+  Errno,
   errnoName,
   IoUring,
   IoUringCqe,
   IoUringParams,
   IoUringSqe,
   type Kernel,
-  NativeMemory,
   orThrow,
   Splice,
 } from '#src/splice/index.js';
-import { mapShared } from '#src/splice/syscalls.js';
 
 // linux/io_uring.h, what only splices need of it.
 const IORING_OP_SPLICE = 30;
@@ -23,36 +23,29 @@ const FLAGS = Splice.SPLICE_F_MOVE | Splice.SPLICE_F_NONBLOCK;
 
 export class SpliceRing {
   private queued = 0;
+  /** Heads, tails, indices and answers, in words. */
+  private readonly queues: Int32Array;
+  private readonly entries: Int32Array;
 
   private constructor(
     private readonly kernel: Kernel,
-    private readonly fd: number,
-    private readonly said: (offset: number) => number,
-    /** Heads, tails, indices and answers, in words. */
-    private readonly queues: Int32Array,
-    private readonly entries: Int32Array,
-  ) {}
+    private readonly memory: RingMemory,
+  ) {
+    this.queues = new Int32Array(memory.queues.buffer);
+    this.entries = new Int32Array(memory.submissions.buffer);
+  }
 
-  /** @returns a ring, or why there is none: io_uring is often forbidden @throws Error */
+  /** @returns a ring, or why there is none: io_uring is often forbidden */
   static open(kernel: Kernel, capacity: number): SpliceRing | string {
-    const params = new NativeMemory(IoUringParams.size);
-    const fd = kernel.io_uring_setup(capacity, params.address);
-    if (fd < 0) return errnoName(-fd);
-    const said = (offset: number) => params.bytes.readUInt32LE(offset);
-    if ((said(IoUringParams.features) & IoUring.IORING_FEAT_SINGLE_MMAP) === 0) {
-      return 'a kernel before 5.4';
-    }
-    const { sqArray, sqEntries, cqes, cqEntries } = IoUringParams;
-    const submissionsEnd = said(sqArray) + said(sqEntries) * Int32Array.BYTES_PER_ELEMENT;
-    const completionsEnd = said(cqes) + said(cqEntries) * IoUringCqe.size;
-    const queues = map(fd, Math.max(submissionsEnd, completionsEnd), IoUring.IORING_OFF_SQ_RING);
-    const entries = map(fd, said(sqEntries) * IoUringSqe.size, IoUring.IORING_OFF_SQES);
-    return new SpliceRing(kernel, fd, said, queues, entries);
+    const memory = openRingMemory(kernel, capacity);
+    if (typeof memory !== 'number') return new SpliceRing(kernel, memory);
+    return memory === -Errno.EINVAL ? 'a kernel before 5.4' : errnoName(-memory);
   }
 
   /** Queues a splice(2) of what is there. @param isLinked the next one waits for it */
   splice(from: number, to: number, length: number, isLinked: boolean): void {
-    const { entries, queues, said } = this;
+    const { entries, queues } = this;
+    const { said } = this.memory;
     const tailAt = said(IoUringParams.sqTail) / 4;
     const tail = queues[tailAt]!;
     const index = tail & (said(IoUringParams.sqEntries) - 1);
@@ -74,7 +67,8 @@ export class SpliceRing {
 
   /** Submits what was queued and waits for all of it. @returns the results, in the order of the requests */
   run(): number[] {
-    const { kernel, fd, queues, queued, said } = this;
+    const { kernel, queues, queued } = this;
+    const { fd, said } = this.memory;
     const results = new Array<number>(queued);
     for (let left = queued; left > 0; ) {
       const entered = kernel.io_uring_enter(fd, left, queued, IoUring.IORING_ENTER_GETEVENTS);
@@ -94,10 +88,4 @@ export class SpliceRing {
     queues[headAt] = head;
     return results;
   }
-}
-
-function map(fd: number, byteLength: number, offset: number): Int32Array {
-  const memory = mapShared(fd, byteLength, offset);
-  if (memory === undefined) throw new Error('io_uring: its queues cannot be mapped');
-  return new Int32Array(memory.buffer);
 }

@@ -1,9 +1,8 @@
 import { IoUring } from '../constants.js';
-import { Errno, SystemCallError } from '../errno.js';
+import { SystemCallError } from '../errno.js';
 import type { Kernel } from '../kernel.js';
-import { NativeMemory } from '../memory.js';
 import { IoUringCqe, IoUringParams, IoUringSqe } from '../structs.js';
-import { type MappedMemory, mapShared, unmap } from '../syscalls.js';
+import { closeRingMemory, openRingMemory, type RingMemory } from './ring-memory.js';
 
 // In 32-bit words. The operation is the first byte of its word; flags and priority behind it are 0.
 const ENTRY_WORDS = IoUringSqe.size / 4;
@@ -36,6 +35,7 @@ export interface RingEntry {
  * nobody polls them meanwhile (IORING_SETUP_SQPOLL).
  */
 export class Ring {
+  private readonly fd: number;
   /** Heads, tails and completions, in words; words of the submissions. */
   private readonly words: Int32Array;
   private readonly entries: Int32Array;
@@ -51,11 +51,10 @@ export class Ring {
 
   private constructor(
     private readonly kernel: Kernel,
-    private readonly fd: number,
-    said: (offset: number) => number,
-    private readonly queues: MappedMemory,
-    private readonly submissions: MappedMemory,
+    private readonly memory: RingMemory,
   ) {
+    const { fd, said, queues, submissions } = memory;
+    this.fd = fd;
     this.words = new Int32Array(queues.buffer);
     this.entries = new Int32Array(submissions.buffer);
     this.mask = said(IoUringParams.sqEntries) - 1;
@@ -72,28 +71,11 @@ export class Ring {
 
   /**
    * @param capacity calls between two {@link submit}: a power of two, at most 32,768
-   * @returns a negative error number where there is none to be had: ENOSYS before Linux 5.1, EPERM where
-   *   kernel.io_uring_disabled or seccomp(2) says so, ENOMEM, EMFILE, ENFILE; EINVAL before Linux 5.4
+   * @returns a negative error number where there is none to be had: see {@link openRingMemory}
    */
   static open(kernel: Kernel, capacity: number): Ring | number {
-    const params = new NativeMemory(IoUringParams.size);
-    const fd = kernel.io_uring_setup(capacity, params.address);
-    if (fd < 0) return fd;
-    const said = (offset: number): number => params.bytes.readUInt32LE(offset);
-    const isOneMapping = (said(IoUringParams.features) & IoUring.IORING_FEAT_SINGLE_MMAP) !== 0;
-    const queueBytes = Math.max(
-      said(IoUringParams.sqArray) + said(IoUringParams.sqEntries) * Int32Array.BYTES_PER_ELEMENT,
-      said(IoUringParams.cqes) + said(IoUringParams.cqEntries) * IoUringCqe.size,
-    );
-    const entryBytes = said(IoUringParams.sqEntries) * IoUringSqe.size;
-    const queues = isOneMapping ? mapShared(fd, queueBytes, IoUring.IORING_OFF_SQ_RING) : undefined;
-    const submissions = queues && mapShared(fd, entryBytes, IoUring.IORING_OFF_SQES);
-    if (queues !== undefined && submissions !== undefined) {
-      return new Ring(kernel, fd, said, queues, submissions);
-    }
-    if (queues !== undefined) unmap(queues);
-    kernel.close(fd);
-    return isOneMapping ? -Errno.ENOMEM : -Errno.EINVAL;
+    const memory = openRingMemory(kernel, capacity);
+    return typeof memory === 'number' ? memory : new Ring(kernel, memory);
   }
 
   /**
@@ -160,9 +142,7 @@ export class Ring {
   }
 
   close(): void {
-    unmap(this.queues);
-    unmap(this.submissions);
-    this.kernel.close(this.fd);
+    closeRingMemory(this.kernel, this.memory);
   }
 
   /** It stops behind a call that it finds wrong, and where memory is short. @returns how many it took in all */
