@@ -3,9 +3,12 @@ import { orThrow } from './errno.js';
 import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
 import { EpollEvent } from './structs.js';
+import { requireWhole } from './whole-number.js';
 
 const EVENT_INTS = EpollEvent.size / 4;
 const DATA_INT = EpollEvent.data / 4;
+/** EP_MAX_EVENTS (fs/eventpoll.c). */
+const EVENTS_MAX = Math.floor(0x7fffffff / EpollEvent.size);
 
 /**
  * An epoll instance whose events carry a descriptor **and** the generation of its registration, so
@@ -13,7 +16,8 @@ const DATA_INT = EpollEvent.data / 4;
  * Events are read in place by index; nothing is allocated per event.
  */
 export class EventPoll {
-  readonly fd: number;
+  /** −1 once it is closed. */
+  fd: number;
   private readonly control = new NativeMemory(EpollEvent.size);
   private readonly controlInts: Int32Array;
   private readonly events: NativeMemory;
@@ -21,17 +25,19 @@ export class EventPoll {
 
   /**
    * @param eventsMax events fetched by one wait, ≥ 1
-   * @throws SystemCallError when the process has no descriptor left
+   * @throws SystemCallError when the process has no descriptor left; RangeError
    */
   constructor(
     private readonly kernel: Kernel,
     private readonly eventsMax: number,
   ) {
-    this.fd = orThrow(kernel.epoll_create1(Epoll.EPOLL_CLOEXEC), 'epoll_create1');
+    requireWhole('eventsMax', eventsMax, 1, EVENTS_MAX);
     this.events = NativeMemory.low(EpollEvent.size * eventsMax, 1)[0]!;
     this.controlInts = new Int32Array(this.control.bytes.buffer);
     const { buffer, byteOffset, byteLength } = this.events.bytes;
     this.eventInts = new Int32Array(buffer, byteOffset, byteLength / 4);
+    // Last: what is thrown before leaves no descriptor behind.
+    this.fd = orThrow(kernel.epoll_create1(Epoll.EPOLL_CLOEXEC), 'epoll_create1');
   }
 
   /** @returns 0, or a negative error number: ENOSPC (max_user_watches), ENOMEM */
@@ -51,7 +57,8 @@ export class EventPoll {
 
   /**
    * @param timeoutMs whole milliseconds; 0 looks only, −1 waits for ever
-   * @returns the number of events, which {@link eventsAt} and its siblings give by index
+   * @returns the number of events, which {@link eventsAt} and its siblings give by index, or a negative error number:
+   *   EBADF once it is closed, so that a loop can end
    */
   wait(timeoutMs: number): number {
     return this.kernel.epoll_wait(this.fd, this.events.address, this.eventsMax, timeoutMs);
@@ -69,8 +76,11 @@ export class EventPoll {
     return this.eventInts[index * EVENT_INTS + DATA_INT + 1]!;
   }
 
+  /** Once, however often it is called: its number may be somebody else's by then. */
   close(): void {
+    if (this.fd < 0) return;
     this.kernel.close(this.fd);
+    this.fd = -1;
   }
 
   private ctl(operation: number, fd: number, events: number, generation: number): number {

@@ -7,10 +7,10 @@ import { NativeMemory } from './memory.js';
 export class EventFd {
   private readonly value = new NativeMemory(8);
 
-  /** @param fd an eventfd; {@link EventFd.open} makes one */
+  /** @param fd an eventfd; {@link EventFd.open} makes one; −1 once it is closed */
   constructor(
     private readonly kernel: Kernel,
-    readonly fd: number,
+    public fd: number,
   ) {}
 
   /** @throws SystemCallError when the process has no descriptor left */
@@ -30,7 +30,10 @@ export class EventFd {
     this.kernel.read(this.fd, this.value.address, 8);
   }
 
+  /** Once, however often it is called: its number may be somebody else's by then. */
   close(): void {
+    if (this.fd < 0) return;
     this.kernel.close(this.fd);
+    this.fd = -1;
   }
 }

@@ -1,10 +1,13 @@
 import { Errno } from './errno.js';
+import { fileStatus } from './file-status.js';
 import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
+import { requireWhole } from './whole-number.js';
 
 /** Which way a file's bytes went, from the cheapest to the one that always works. */
 export type FileCopyPath = 'copy_file_range' | 'sendfile' | 'copy';
 
+/** What {@link copyFile} has done. */
 export interface FileCopied {
   /** Bytes copied; fewer than asked for where the source ended. */
   readonly bytes: number;
@@ -12,6 +15,7 @@ export interface FileCopied {
   readonly path: FileCopyPath;
 }
 
+/** Which part of a file {@link copyFile} takes, and where it goes. */
 export interface FileCopyOptions {
   /** Where to begin in either file; 0 unless told. */
   readonly fromOffset?: number;
@@ -32,7 +36,9 @@ const SEEK_SET = 0;
  *
  * @param from a regular file, open for reading
  * @param to a regular file, open for writing, not O_APPEND; its position is undefined afterwards
- * @returns what was copied, or a negative error number: ENOSPC, EIO, EBADF…
+ * @returns what was copied, or a negative error number: ENOSPC, EIO, EBADF (also for O_APPEND), EINVAL where both are
+ *   the same file and the parts overlap
+ * @throws RangeError when an offset or the length is no whole number ≥ 0
  */
 export function copyFile(
   kernel: Kernel,
@@ -40,7 +46,11 @@ export function copyFile(
   to: number,
   options: FileCopyOptions = {},
 ): FileCopied | number {
-  const { fromOffset = 0, toOffset = 0, length = Number.POSITIVE_INFINITY } = options;
+  const { fromOffset = 0, toOffset = 0 } = options;
+  requireWhole('fromOffset', fromOffset);
+  requireWhole('toOffset', toOffset);
+  const length = lengthOf(kernel, from, to, options);
+  if (length < 0) return length;
   const copy = new FileCopy(kernel, from, to);
   while (copy.bytes < length) {
     const wanted = Math.min(length - copy.bytes, CALL_BYTES_MAX);
@@ -50,6 +60,24 @@ export function copyFile(
     else if (!copy.fallBack(-moved)) return moved;
   }
   return { bytes: copy.bytes, path: copy.path };
+}
+
+/**
+ * Bytes to copy. Within one file it is decided now: a copy that is put behind its source would go on with what it
+ * has just written, for ever.
+ *
+ * @returns Infinity for all there are, or a negative error number
+ */
+function lengthOf(kernel: Kernel, from: number, to: number, options: FileCopyOptions): number {
+  const { fromOffset = 0, toOffset = 0, length = Number.POSITIVE_INFINITY } = options;
+  if (length !== Number.POSITIVE_INFINITY) requireWhole('length', length);
+  const source = fileStatus(kernel, from);
+  const target = fileStatus(kernel, to);
+  // Where they cannot be looked at, the copy itself says why.
+  if (typeof source === 'number' || typeof target === 'number') return length;
+  if (source.inode !== target.inode || source.device !== target.device) return length;
+  const there = Math.min(length, Math.max(0, source.size - fromOffset));
+  return Math.abs(fromOffset - toOffset) < there ? -Errno.EINVAL : there;
 }
 
 class FileCopy {
@@ -111,7 +139,6 @@ function isPathRefusal(errno: number): boolean {
     errno === Errno.EINVAL ||
     errno === Errno.ENOSYS ||
     errno === Errno.EOPNOTSUPP ||
-    errno === Errno.EPERM ||
-    errno === Errno.EBADF
+    errno === Errno.EPERM
   );
 }

@@ -4,6 +4,7 @@ import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
 import { isSpliceRefusal, type Pipe } from './pipe.js';
 import { Outcome } from './transport.js';
+import { requireWhole } from './whole-number.js';
 
 const offsetMemory = new NativeMemory(8);
 const FLAGS = Splice.SPLICE_F_MOVE | Splice.SPLICE_F_NONBLOCK;
@@ -13,7 +14,9 @@ const FLAGS = Splice.SPLICE_F_MOVE | Splice.SPLICE_F_NONBLOCK;
  * file before the pipe is read may be seen in the pipe. The file's own position stays.
  *
  * @param offset bytes from the file's beginning
+ * @param length bytes at most, ≥ 1
  * @returns bytes moved; Eof at the file's end; Blocked when the pipe is full; NotSpliceable, Failed
+ * @throws RangeError when offset or length is no such whole number
  */
 export function spliceFromFile(
   kernel: Kernel,
@@ -22,6 +25,8 @@ export function spliceFromFile(
   pipe: Pipe,
   length: number,
 ): number {
+  requireWhole('offset', offset);
+  requireWhole('length', length, 1);
   offsetMemory.bytes.writeBigInt64LE(BigInt(offset));
   const result = kernel.spliceFile(file, offsetMemory.address, pipe.writeEnd, 0, length, FLAGS);
   if (result > 0) pipe.bytes += result;
@@ -33,8 +38,9 @@ export function spliceFromFile(
  * event loop with other things to do.
  *
  * @param file a regular file, open for writing, not O_APPEND
- * @param length bytes at most, no more than the pipe holds
+ * @param length bytes at most, ≥ 1, no more than the pipe holds
  * @returns bytes moved; Blocked when the pipe is empty; NotSpliceable; Failed: a full disk, say
+ * @throws RangeError when offset or length is no such whole number
  */
 export function spliceToFile(
   kernel: Kernel,
@@ -43,6 +49,8 @@ export function spliceToFile(
   offset: number,
   length: number,
 ): number {
+  requireWhole('offset', offset);
+  requireWhole('length', length, 1);
   offsetMemory.bytes.writeBigInt64LE(BigInt(offset));
   const result = kernel.spliceFile(pipe.readEnd, 0, file, offsetMemory.address, length, FLAGS);
   if (result > 0) pipe.bytes -= result;

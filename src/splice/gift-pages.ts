@@ -5,6 +5,7 @@ import { NativeMemory } from './memory.js';
 import { isSpliceRefusal, type Pipe } from './pipe.js';
 import { Iovec } from './structs.js';
 import { Outcome } from './transport.js';
+import { requireWhole } from './whole-number.js';
 
 const iovec = new NativeMemory(Iovec.size);
 
@@ -41,6 +42,7 @@ function vmsplice(
  *
  * @param memory kept by the caller
  * @returns bytes lent, at most `length`; Blocked when the pipe is full; NotSpliceable, Failed
+ * @throws RangeError when the part is empty or not all inside `memory`
  */
 export function lendToPipe(
   kernel: Kernel,
@@ -49,7 +51,9 @@ export function lendToPipe(
   offset = 0,
   length = memory.byteLength - offset,
 ): number {
-  return vmsplice(kernel, pipe, memory.address + offset, length, 0);
+  const address = memory.addressOf(offset, length);
+  requireWhole('length', length, 1);
+  return vmsplice(kernel, pipe, address, length, 0);
 }
 
 /**
@@ -75,12 +79,14 @@ export class GiftPages {
   private isLost = false;
 
   /**
-   * @param byteLength rounded up to whole pages
+   * @param byteLength ≥ 1, rounded up to whole pages
+   * @throws RangeError
    */
   constructor(
     private readonly kernel: Kernel,
     byteLength: number,
   ) {
+    requireWhole('byteLength', byteLength, 1);
     const whole = Math.ceil(byteLength / PAGE_BYTES_MAX) * PAGE_BYTES_MAX;
     // Whole pages inside memory of Node's: private and anonymous, as MADV_DONTNEED needs it.
     this.memory = new NativeMemory(whole + PAGE_BYTES_MAX);
@@ -96,8 +102,10 @@ export class GiftPages {
    * @param length bytes, at least 1
    * @returns `length`; Blocked when the pipe holds something or is too small; NotSpliceable; Failed,
    *   after which the object is of no use any more
+   * @throws RangeError when the length is not a whole number ≥ 1
    */
   give(pipe: Pipe, length: number): number {
+    requireWhole('length', length, 1);
     if (this.isLost) return Outcome.Failed;
     if (pipe.bytes > 0 || length > pipe.capacityBytes || length > this.bytes.byteLength) {
       return Outcome.Blocked;

@@ -1,4 +1,5 @@
 import { addressOf, mapLowMemory } from './syscalls.js';
+import { requireWhole } from './whole-number.js';
 
 /**
  * Between blocks whose beginnings are used together. At a distance of a power of two they would all want the same few
@@ -24,6 +25,7 @@ export class NativeMemory {
    * @param byteLength size in bytes, ≥ 1; the content is zero
    * @param buffer where the bytes are, if they are somewhere already
    * @param shared all of `buffer`, if others use it as well
+   * @throws RangeError when the size is not a whole number ≥ 1, or more than there is
    */
   constructor(
     readonly byteLength: number,
@@ -33,6 +35,7 @@ export class NativeMemory {
     offset = 0,
     shared?: { readonly bytes: Buffer; readonly base: number },
   ) {
+    requireWhole('byteLength', byteLength, 1);
     this.bytes = shared?.bytes ?? Buffer.from(buffer, offset, byteLength);
     this.start = shared === undefined ? 0 : offset;
     this.end = this.start + byteLength;
@@ -45,6 +48,18 @@ export class NativeMemory {
     const memory = new NativeMemory(bytes.length);
     memory.bytes.set(bytes);
     return memory;
+  }
+
+  /**
+   * The address of a part of it.
+   *
+   * @param offset bytes from the beginning of this block
+   * @throws RangeError when the part is not all inside: what is around it is other people's memory
+   */
+  addressOf(offset: number, length: number): number {
+    requireWhole('offset', offset, 0, this.byteLength);
+    requireWhole('length', length, 0, this.byteLength - offset);
+    return this.address + offset;
   }
 
   /** The address of bytes[index]. */

@@ -45,6 +45,7 @@ export class PipePool {
   take(nowMs: number): Pipe | undefined {
     const pooled = this.idle.pop();
     if (pooled !== undefined) {
+      pooled.isPooled = false;
       this.gauges.pooled--;
       this.gauges.inUse++;
       return pooled;
@@ -75,10 +76,15 @@ export class PipePool {
     return (inUse + 1) * this.pipeBytes * 2 > this.memoryBytes ? undefined : this.take(nowMs);
   }
 
-  /** Takes a pipe back. One with bytes in it is closed: the next owner must find it empty. */
+  /**
+   * Takes a pipe back. One with bytes in it is closed: the next owner must find it empty.
+   * @throws Error when it was given back already: two owners would mix their bytes
+   */
   give(pipe: Pipe): void {
+    if (pipe.isPooled) throw new Error('this pipe was given back before');
     this.gauges.inUse--;
-    if (pipe.bytes === 0 && this.idle.length < this.idleMax) {
+    if (pipe.bytes === 0 && pipe.readEnd >= 0 && this.idle.length < this.idleMax) {
+      pipe.isPooled = true;
       this.gauges.pooled++;
       this.idle.push(pipe);
       return;

@@ -10,21 +10,28 @@ export class Pipe {
    * bytes, and with receive offload one slot can hold more than a page.
    */
   bytes = 0;
+  /** A pool has it, to give to somebody else. */
+  isPooled = false;
 
   /**
+   * @param readEnd −1 once it is closed; so is `writeEnd`
    * @param capacityBytes what F_GETPIPE_SZ said, not what was asked for
    */
   constructor(
     private readonly kernel: Kernel,
-    readonly readEnd: number,
-    readonly writeEnd: number,
+    public readEnd: number,
+    public writeEnd: number,
     readonly capacityBytes: number,
   ) {}
 
-  /** Gives both descriptors back; what is inside is lost. */
+  /** Gives both descriptors back, once, however often it is called; what is inside is lost. */
   close(): void {
+    if (this.readEnd < 0) return;
     this.kernel.close(this.readEnd);
     this.kernel.close(this.writeEnd);
+    // Their numbers may be somebody else's by the next call, which is to get EBADF.
+    this.readEnd = -1;
+    this.writeEnd = -1;
     this.bytes = 0;
   }
 }

@@ -51,6 +51,8 @@ export class PlainTransport implements Transport {
   private hasUrgentData = false;
   /** SO_OOBINLINE is set. */
   private keepsUrgentByte = false;
+  /** The descriptor for as long as it is ours; −1 afterwards, because its number may be somebody else's. */
+  private socket: number;
 
   /**
    * @param fd a connected (or connecting) non-blocking stream socket; this object closes it
@@ -63,7 +65,9 @@ export class PlainTransport implements Transport {
     readonly fd: number,
     readonly isTcp: boolean,
     private nagle: Nagle = Nagle.off,
-  ) {}
+  ) {
+    this.socket = fd;
+  }
 
   notice(events: number): void {
     if ((events & READ_EVENTS) !== 0) this.readable = true;
@@ -78,7 +82,7 @@ export class PlainTransport implements Transport {
 
   read(address: number, length: number): number {
     if (this.hasReadAll) return this.readEnded(0);
-    return this.hasRead(this.kernel.recv(this.fd, address, length, 0), length);
+    return this.hasRead(this.kernel.recv(this.socket, address, length, 0), length);
   }
 
   /**
@@ -100,7 +104,7 @@ export class PlainTransport implements Transport {
     // Only TCP drops bytes without copying them (MSG_TRUNC, tcp(7)).
     if (!this.isTcp) return readAndDrop(this, length);
     if (this.hasReadAll) return this.readEnded(0);
-    const result = this.kernel.recv(this.fd, 0, length, Socket.MSG_TRUNC);
+    const result = this.kernel.recv(this.socket, 0, length, Socket.MSG_TRUNC);
     if (result <= 0) return this.readEnded(result);
     if (result < length) this.readShort();
     return result;
@@ -109,7 +113,7 @@ export class PlainTransport implements Transport {
   write(address: number, length: number, more = false): number {
     if (this.nagle !== Nagle.off) this.beforeWrite(length);
     const flags = more ? Socket.MSG_NOSIGNAL | Socket.MSG_MORE : Socket.MSG_NOSIGNAL;
-    return this.hasWritten(this.kernel.send(this.fd, address, length, flags), length);
+    return this.hasWritten(this.kernel.send(this.socket, address, length, flags), length);
   }
 
   /** So many bytes are about to be written by somebody else, who will say what came of it: {@link hasWritten}. */
@@ -126,7 +130,7 @@ export class PlainTransport implements Transport {
 
   sendFile(file: number, offset: number, length: number): number {
     if (this.nagle !== Nagle.off) this.beforeWrite(length);
-    const result = sendfileAt(this.kernel, this.fd, file, offset, length);
+    const result = sendfileAt(this.kernel, this.socket, file, offset, length);
     // Short says nothing here, as in spliceFrom: it goes by a pipe of the kernel's own.
     if (result >= 0) return result;
     if (!isSpliceRefusal(-result)) return this.writeEnded(result);
@@ -141,7 +145,7 @@ export class PlainTransport implements Transport {
       return Outcome.NotSpliceable;
     }
     const flags = Splice.SPLICE_F_MOVE | Splice.SPLICE_F_NONBLOCK;
-    const result = this.kernel.splice(this.fd, pipe.writeEnd, length, flags);
+    const result = this.kernel.splice(this.socket, pipe.writeEnd, length, flags);
     if (result > 0) {
       pipe.bytes += result;
       if (result < length && !this.atEnd) this.splicedShort();
@@ -162,7 +166,7 @@ export class PlainTransport implements Transport {
     if (this.nagle !== Nagle.off) this.beforeWrite(pipe.bytes);
     const flags =
       Splice.SPLICE_F_MOVE | Splice.SPLICE_F_NONBLOCK | (more ? Splice.SPLICE_F_MORE : 0);
-    const result = this.kernel.splice(pipe.readEnd, this.fd, pipe.bytes, flags);
+    const result = this.kernel.splice(pipe.readEnd, this.socket, pipe.bytes, flags);
     if (result > 0) {
       pipe.bytes -= result;
       // Short says nothing here: a pending signal ends splice(2) early although there is room, and
@@ -178,18 +182,22 @@ export class PlainTransport implements Transport {
   }
 
   shutdownWrite(): number {
-    const result = this.kernel.shutdown(this.fd, Socket.SHUT_WR);
+    const result = this.kernel.shutdown(this.socket, Socket.SHUT_WR);
     if (result >= 0) return 0;
     this.errno = -result;
     return Outcome.Failed;
   }
 
   close(): void {
-    this.kernel.close(this.fd);
+    if (this.socket < 0) return;
+    this.kernel.close(this.socket);
+    this.socket = -1;
   }
 
   reset(): void {
-    resetSocket(this.kernel, this.fd);
+    if (this.socket < 0) return;
+    resetSocket(this.kernel, this.socket);
+    this.socket = -1;
   }
 
   /**
@@ -214,7 +222,7 @@ export class PlainTransport implements Transport {
   private isBeforeUrgentByte(): boolean {
     if (!this.isTcp) return false;
     if (!this.keepsUrgentByte) this.keepUrgentByte();
-    this.hasUrgentData = this.kernel.recv(this.fd, count.address, 1, Socket.MSG_PEEK) > 0;
+    this.hasUrgentData = this.kernel.recv(this.socket, count.address, 1, Socket.MSG_PEEK) > 0;
     return this.hasUrgentData;
   }
 
@@ -226,7 +234,7 @@ export class PlainTransport implements Transport {
   private keepUrgentByte(): void {
     this.keepsUrgentByte = true;
     if (!this.isTcp) return;
-    setOption(this.kernel, this.fd, SocketOption.SOL_SOCKET, SocketOption.SO_OOBINLINE, 1);
+    setOption(this.kernel, this.socket, SocketOption.SOL_SOCKET, SocketOption.SO_OOBINLINE, 1);
   }
 
   private beforeWrite(length: number): void {
@@ -235,12 +243,12 @@ export class PlainTransport implements Transport {
       return;
     }
     this.nagle = Nagle.off;
-    setOption(this.kernel, this.fd, SocketOption.IPPROTO_TCP, SocketOption.TCP_NODELAY, 1);
+    setOption(this.kernel, this.socket, SocketOption.IPPROTO_TCP, SocketOption.TCP_NODELAY, 1);
   }
 
   /** Bytes in the receive queue (SIOCINQ, tcp(7)); unknown counts as some. */
   private queuedBytes(): number {
-    const result = this.kernel.ioctl(this.fd, Misc.FIONREAD, count.address);
+    const result = this.kernel.ioctl(this.socket, Misc.FIONREAD, count.address);
     return result < 0 ? 1 : countView[0]!;
   }
 

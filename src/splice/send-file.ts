@@ -3,6 +3,7 @@ import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
 import { isSpliceRefusal } from './pipe.js';
 import { Outcome } from './transport.js';
+import { requireWhole } from './whole-number.js';
 
 const offsetMemory = new NativeMemory(8);
 /** The low half first. */
@@ -16,10 +17,11 @@ const TWO_TO_32 = 2 ** 32;
  *
  * @param to a non-blocking stream socket, a pipe or a file
  * @param from a file that can be mapped: a regular one
- * @param offset bytes from the file's beginning, up to 2⁵³
+ * @param offset bytes from the file's beginning, below 2⁵³
  * @param length bytes at most; the kernel stops a page short of 2 GiB
  * @returns bytes sent; Eof at the file's end, wherever that is by now; Blocked; NotSpliceable where
  *   the kernel refuses the pair: read and write; Failed
+ * @throws RangeError when offset or length is no whole number ≥ 0
  */
 export function sendFile(
   kernel: Kernel,
@@ -34,6 +36,7 @@ export function sendFile(
 /**
  * sendfile(2) from an offset that is a number.
  * @returns what the kernel answers: bytes, 0 at the file's end, or a negative error number
+ * @throws RangeError as {@link sendFile}
  */
 export function sendfileAt(
   kernel: Kernel,
@@ -42,6 +45,8 @@ export function sendfileAt(
   offset: number,
   length: number,
 ): number {
+  requireWhole('offset', offset);
+  requireWhole('length', length);
   // What is stored is taken modulo 2³², exactly.
   offsetWords[0] = offset;
   offsetWords[1] = offset / TWO_TO_32;
@@ -65,8 +70,13 @@ export class FileSender {
 
   constructor(private readonly kernel: Kernel) {}
 
-  /** Sets out anew: the same object serves one file after another. */
+  /**
+   * Sets out anew: the same object serves one file after another.
+   * @throws RangeError when offset or length is no whole number ≥ 0
+   */
   begin(offset: number, length: number): void {
+    requireWhole('offset', offset);
+    requireWhole('length', length);
     this.offset = offset;
     this.remainingBytes = length;
     this.errno = 0;
@@ -75,11 +85,13 @@ export class FileSender {
   /**
    * Sends as much as one call takes.
    *
-   * @param most bytes at most in this call, so that one download does not starve the rest
+   * @param most bytes at most in this call, ≥ 1, so that one download does not starve the rest
    * @returns bytes sent; Eof when all has been sent, or the file ended before (`remainingBytes` > 0:
    *   it was truncated); Blocked, NotSpliceable, Failed
+   * @throws RangeError when `most` is no whole number ≥ 1: nothing sent would look like a file's end
    */
   send(to: number, from: number, most: number): number {
+    requireWhole('most', most, 1);
     const wanted = Math.min(most, this.remainingBytes);
     if (wanted === 0) return Outcome.Eof;
     const result = sendfileAt(this.kernel, to, from, this.offset, wanted);

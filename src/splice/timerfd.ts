@@ -15,7 +15,7 @@ export class TimerFd {
   /** @param fd a timerfd; {@link TimerFd.open} makes one */
   constructor(
     private readonly kernel: Kernel,
-    readonly fd: number,
+    public fd: number,
   ) {}
 
   /** @throws SystemCallError when the process has no descriptor left */
@@ -39,7 +39,10 @@ export class TimerFd {
     this.kernel.timerfd_settime(this.fd, 0, this.value.address);
   }
 
+  /** Once, however often it is called: its number may be somebody else's by then. */
   close(): void {
+    if (this.fd < 0) return;
     this.kernel.close(this.fd);
+    this.fd = -1;
   }
 }

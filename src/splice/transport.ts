@@ -84,7 +84,7 @@ export interface Transport {
   shutdownWrite(): number;
   /** Takes over what epoll reported for the descriptor. */
   notice(events: number): void;
-  /** Closes in good order: what was written is still delivered. */
+  /** Closes in good order: what was written is still delivered. Once, like `reset`, however often they are called. */
   close(): void;
   /** Closes with a reset: the peer sees ECONNRESET, unsent bytes are dropped. */
   reset(): void;

@@ -5,6 +5,7 @@ import { NativeMemory } from './memory.js';
 import { setOption } from './stream-options.js';
 import { Cmsghdr, Msghdr, SockExtendedErr } from './structs.js';
 import { Outcome } from './transport.js';
+import { requireWhole } from './whole-number.js';
 
 /**
  * Told that sends need their memory no longer.
@@ -24,10 +25,13 @@ const CONTROL_BYTES = 128;
 const control = new NativeMemory(CONTROL_BYTES);
 const message = new NativeMemory(Msghdr.size);
 
+/** Senders whose memory the kernel still reads: nobody else may have kept them. */
+const holders = new Set<ZeroCopySender>();
+
 /**
  * Sends memory without copying it into the kernel (MSG_ZEROCOPY, Documentation/networking/msg_zerocopy.rst).
  * The memory must not change until its send has completed; it is kept from the garbage collector for
- * so long. Completions come by the socket's error queue: EPOLLERR says that some are there, then
+ * so long, and so is the sender. Completions come by the socket's error queue: EPOLLERR says that some are there, then
  * {@link reap} is called. Pinning pages costs, so it pays for about 10 KiB a send and up.
  *
  * One sender a socket, for all of its zero-copy sends: the kernel numbers them.
@@ -40,6 +44,7 @@ export class ZeroCopySender {
   refused = 0;
   /** Error number of the last Failed or NotSpliceable, positive; 0 before any. */
   errno = 0;
+  private isEnabled = false;
   private next = 0;
   private readonly held = new Map<number, NativeMemory>();
 
@@ -62,11 +67,15 @@ export class ZeroCopySender {
     return this.next - 1;
   }
 
-  /** @returns 0, or NotSpliceable: a kernel or a kind of socket without it */
+  /**
+   * Once, before the first send; without it sends are ordinary ones.
+   * @returns 0, or NotSpliceable: a kernel or a kind of socket without it
+   */
   enable(): number {
     const { SOL_SOCKET, SO_ZEROCOPY } = SocketOption;
     const result = setOption(this.kernel, this.fd, SOL_SOCKET, SO_ZEROCOPY, 1);
-    if (result >= 0) return 0;
+    this.isEnabled = result >= 0;
+    if (this.isEnabled) return 0;
     this.errno = -result;
     return Outcome.NotSpliceable;
   }
@@ -76,14 +85,19 @@ export class ZeroCopySender {
    * RLIMIT_MEMLOCK), else by an ordinary copy, which needs no completion.
    *
    * @returns bytes sent, or Blocked, Failed
+   * @throws RangeError when the part is empty or not all inside `memory`
    */
   send(memory: NativeMemory, offset = 0, length = memory.byteLength - offset): number {
     const { kernel, fd } = this;
-    const address = memory.address + offset;
-    const flags = Socket.MSG_NOSIGNAL | Socket.MSG_ZEROCOPY;
+    const address = memory.addressOf(offset, length);
+    requireWhole('length', length, 1);
+    // Without SO_ZEROCOPY the kernel overlooks MSG_ZEROCOPY: nothing would ever complete.
+    const flags = this.isEnabled ? Socket.MSG_NOSIGNAL | Socket.MSG_ZEROCOPY : Socket.MSG_NOSIGNAL;
     let result = kernel.send(fd, address, length, flags);
     if (result > 0) {
+      if (!this.isEnabled) return result;
       this.held.set(this.next, memory);
+      holders.add(this);
       this.next = (this.next + 1) >>> 0;
       return result;
     }
@@ -128,6 +142,7 @@ export class ZeroCopySender {
   private complete(first: number, last: number, isCopied: boolean): number {
     const count = ((last - first) >>> 0) + 1;
     for (let index = 0; index < count; index++) this.held.delete((first + index) >>> 0);
+    if (this.held.size === 0) holders.delete(this);
     this.completed += count;
     if (isCopied) this.copied += count;
     this.onCompleted?.(first, last, isCopied);

@@ -42,7 +42,7 @@ type Happening = (transport: PlainTransport, far: RawPeer) => void;
 
 /** All that a transport knows, but for where it is connected to. */
 function knowledge({ transport, libc }: End): Record<string, unknown> {
-  const { fd, kernel, ...rest } = transport as unknown as Record<string, unknown>;
+  const { fd, socket, kernel, ...rest } = transport as unknown as Record<string, unknown>;
   const options = libc.trace.filter(({ name }) => name === 'setsockopt');
   return { ...rest, options: options.map(({ args }) => args.slice(1, 3)) };
 }

@@ -248,8 +248,9 @@ for (const family of ['inet', 'inet6'] as const) {
 }
 
 t.test('zero-copy sender: without memory for it, an ordinary send', async (t) => {
-  const libc = new ScriptedLibc({ send: () => -Errno.ENOBUFS });
+  const libc = new ScriptedLibc({ send: () => -Errno.ENOBUFS, setsockopt: () => 0 });
   const sender = new ZeroCopySender(createKernel(libc), -1);
+  t.equal(sender.enable(), 0);
   const answers = [-Errno.ENOBUFS, 10, -Errno.ENOBUFS, -Errno.EAGAIN, -Errno.EPIPE];
   libc.script('send', () => answers.shift()!);
   const memory = new NativeMemory(10);
@@ -262,12 +263,16 @@ t.test('zero-copy sender: without memory for it, an ordinary send', async (t) =>
 });
 
 t.test('zero-copy sender: ranges, other messages of the queue, a queue that fails', async (t) => {
-  const libc = new ScriptedLibc({ send: () => 4, setsockopt: () => -Errno.ENOPROTOOPT });
+  const answers = [-Errno.ENOPROTOOPT, 0];
+  const libc = new ScriptedLibc({ send: () => 4, setsockopt: () => answers.shift()! });
   const said: unknown[] = [];
   const sender = new ZeroCopySender(createKernel(libc), -1, (...range) => said.push(range));
   t.equal(sender.enable(), Outcome.NotSpliceable);
   t.equal(sender.errno, Errno.ENOPROTOOPT);
   const memory = new NativeMemory(4);
+  t.equal(sender.send(memory), 4);
+  t.equal(sender.pending, 0, 'an ordinary send, which nothing will complete');
+  t.equal(sender.enable(), 0);
   for (let count = 0; count < 4; count++) t.equal(sender.send(memory), 4);
   const memoryAt = new NativeMemory(8);
   /** The kernel's message, written where the sender asks for it. */
