@@ -225,8 +225,10 @@ export class ChunkScanner {
       case State.valueLf:
         return this.takeTrailer(byte);
       case State.endLf:
+        // What is rejected is never over: behind it there would be another message.
+        if (byte !== LF) return -HttpRejection.bare_cr;
         this.state = State.done;
-        return byte === LF ? 0 : -HttpRejection.bare_cr;
+        return 0;
       case State.data:
       case State.done:
         return 0;

@@ -224,6 +224,7 @@ const bounded = {
 for (const [what, framing, status] of [
   ['is longer than may be', 'Content-Length: 1000000', 413],
   ['has bad chunks', 'Transfer-Encoding: chunked\r\n\r\nxyz', 400],
+  ['has bad chunks at its end', 'Transfer-Encoding: chunked\r\n\r\n0\r\n\rX', 400],
   ['is framed in an unknown way', 'Transfer-Encoding: gzip', 501],
 ] as const) {
   exchangeTest(

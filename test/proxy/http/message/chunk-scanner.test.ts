@@ -15,7 +15,7 @@ function scan(bytes: Buffer, lengths: readonly number[]): string {
     const piece = exact(bytes.subarray(start, length));
     for (let at = 0; at < piece.length && !scanner.isDone; ) {
       const consumed = scanner.step(piece, at, piece.length);
-      if (consumed < 0) return describeAnswer(consumed);
+      if (consumed < 0) return scanner.isDone ? 'done and rejected' : describeAnswer(consumed);
       if (scanner.wasData) data.push(piece.subarray(at, at + consumed));
       at += consumed;
       start += consumed;
