@@ -3,7 +3,8 @@ import { main } from './cli/index.js';
 
 main(process.argv.slice(2)).then(
   (exitCode) => {
-    process.exitCode = exitCode;
+    // What was printed may have been lost.
+    process.exitCode ||= exitCode;
   },
   (error) => {
     // Every expected failure is an exit code and a line of its own; this is a bug.

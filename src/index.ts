@@ -1,4 +1,5 @@
 /** The programmatic entry: a proxy inside a Node program. */
+/// <reference types="node" preserve="true" />
 import { type Config, formatProblem, loadConfig } from './config/index.js';
 import {
   type ListeningAddress,
@@ -7,7 +8,24 @@ import {
   Supervisor,
 } from './control/index.js';
 
-export { loadConfig, readConfig } from './config/index.js';
+export {
+  formatProblem,
+  type Loaded,
+  type LoadOptions,
+  loadConfig,
+  type Problem,
+  readConfig,
+} from './config/index.js';
+export type {
+  CaptureStatistics,
+  DirectionStatistics,
+  EndpointStatistics,
+  HistogramStatistics,
+  ListenerStatistics,
+  RouteStatistics,
+  UpstreamStatistics,
+  Validity,
+} from './control/index.js';
 export type { Config, ListeningAddress, ReloadResult, Statistics };
 
 /** A running proxy. */

@@ -63,8 +63,11 @@ async function toStandardOutput(bytes: Generator<Buffer>): Promise<number> {
     await pipeline(Readable.from(bytes), process.stdout, { end: false });
     return 0;
   } catch (error) {
+    const { code, syscall } = error as NodeJS.ErrnoException;
     // Who reads has enough.
-    if ((error as NodeJS.ErrnoException).code === 'EPIPE') return 0;
+    if (code === 'EPIPE') return 0;
+    // It has been told already (output.ts).
+    if (syscall === 'write') return 1;
     throw error;
   }
 }

@@ -35,11 +35,6 @@ const commands = { list: captureList, show: captureShow, export: captureExport }
 
 export async function capture(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
-  // Who reads, `head` say, has enough.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(0);
-  });
   if (args.includes('--help') || args.includes('-h')) {
     process.stdout.write(usage);
     return 0;

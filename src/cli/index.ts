@@ -7,6 +7,7 @@ import { check } from './check.js';
 import { doctor } from './doctor.js';
 import { http } from './http.js';
 import { UsageError } from './options.js';
+import { watchOutput } from './output.js';
 import { password } from './password.js';
 import { run } from './run.js';
 import { schema } from './schema.js';
@@ -36,6 +37,7 @@ const usage = `headgate: a zero-copy reverse proxy for Linux
  */
 export async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
+  watchOutput();
   if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     (name === undefined ? process.stderr : process.stdout).write(usage);
     return name === undefined ? 2 : 0;

@@ -1,5 +1,6 @@
 import type { Config, Loaded } from '../config/index.js';
 import { bindErrorText, ServiceManager, Supervisor } from '../control/index.js';
+import { outliveOutput } from './output.js';
 
 /** How long the end may take after a bug of the control thread. */
 const FAILING_MS = 5_000;
@@ -17,8 +18,7 @@ export async function serve(
   source?: () => Loaded,
   onListening: (supervisor: Supervisor) => void = () => {},
 ): Promise<number> {
-  // Who reads them may have gone away, or have no room; that must not end a proxy.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  outliveOutput();
   let supervisor: Supervisor;
   try {
     supervisor = await Supervisor.start(config, source && { source });

@@ -12,6 +12,7 @@ export type {
 } from './admin/index.js';
 export {
   type CaptureChunk,
+  type CaptureStatistics,
   captureChecks,
   capturePath,
   chunksOf,
@@ -36,7 +37,9 @@ export type {
   DirectionStatistics,
   HistogramStatistics,
   ListenerStatistics,
+  RouteStatistics,
   Statistics,
 } from './statistics/index.js';
 export { type ListeningAddress, Supervisor } from './supervisor.js';
-export { validityChecks } from './tls/index.js';
+export { type Validity, validityChecks } from './tls/index.js';
+export type { EndpointStatistics, UpstreamStatistics } from './upstreams/index.js';

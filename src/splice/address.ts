@@ -146,7 +146,10 @@ export function hostOffset(sockaddr: Buffer): number {
   }
 }
 
-/** @param offset what {@link hostOffset} answered, ≥ 0 */
+/**
+ * How many bytes the address of a host has.
+ * @param offset what {@link hostOffset} answered, ≥ 0
+ */
 export function hostLength(offset: number): 4 | 16 {
   return offset === SockaddrIn6.address ? 16 : 4;
 }

@@ -4,6 +4,7 @@
  * are few and by splice(2) while they are many. It knows nothing of proxies, configuration or
  * threads, and is the public package entry `headgate/splice`.
  */
+/// <reference types="node" preserve="true" />
 export {
   decodeAddress,
   formatAddress,

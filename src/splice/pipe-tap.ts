@@ -16,6 +16,7 @@ export const cutReasons = [
   /** tee(2) or write(2) failed. */
   'failed',
 ] as const;
+/** Why a tap has been cut: one of {@link cutReasons}. */
 export type CutReason = (typeof cutReasons)[number];
 
 /**

@@ -19,4 +19,5 @@ export const PumpSlot = {
 
 /** One number for each {@link PumpSlot}; shared memory, where another thread reads along. */
 export type PumpMeter = Float64Array;
+/** How many numbers a {@link PumpMeter} has. */
 export const PUMP_SLOTS = 10;

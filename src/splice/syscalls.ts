@@ -64,6 +64,7 @@ const prototypes: Readonly<Record<SyscallName, string>> = {
 /** Every call of {@link Kernel}, in a fixed order: counters are indexed by position here. */
 export const syscallNames = Object.keys(prototypes) as readonly SyscallName[];
 
+/** The version of koffi, by which the calls are made. */
 export const koffiVersion: string = koffi.version;
 
 let libc: Libc | undefined;
