@@ -100,10 +100,15 @@ export class CaptureStore {
     this.totalBytes = 0;
     for (const [id, { bytes, endedMs }] of inOrder) {
       // What grows here was counted block by block, those not written yet included.
-      const kept = mine(id) ? known.get(id)! : { bytes, endedMs };
-      this.flows.set(id, kept);
-      this.totalBytes += kept.bytes;
+      this.keep(id, mine(id) ? known.get(id)! : { bytes, endedMs });
     }
+    // Unlinked by somebody, and still written to: it takes up room for as long as it is open.
+    for (const [id, kept] of known) if (mine(id) && !found.has(id)) this.keep(id, kept);
+  }
+
+  private keep(id: string, kept: Kept): void {
+    this.flows.set(id, kept);
+    this.totalBytes += kept.bytes;
   }
 
   /** A flow begins. @returns false when there is no room for its files */
@@ -137,6 +142,12 @@ export class CaptureStore {
   end(id: string): void {
     const flow = this.flows.get(id);
     if (flow !== undefined) flow.endedMs = Date.now();
+  }
+
+  /** A flow whose record could not be written: no file of it stays. */
+  withdraw(id: string): void {
+    this.unlink(id);
+    this.forget(id);
   }
 
   /** A flow that could not be begun. */
@@ -194,8 +205,9 @@ export class CaptureStore {
     const { process } = capture.head;
     if (process !== own && isRunning(process)) return undefined;
     truncateSync(path, capture.wholeBytes);
+    const record = { path, bytes: capture.wholeBytes };
     this.writer.appendText(
-      { path, bytes: capture.wholeBytes },
+      record,
       endLine({
         end: new Date(mtimeMs).toISOString(),
         duration_us: capture.lastUs,
@@ -204,6 +216,7 @@ export class CaptureStore {
         incomplete: 'interrupted',
       }),
     );
+    this.writer.files.close(record);
     return mtimeMs;
   }
 }

@@ -75,6 +75,18 @@ export class FlowWriter {
     this.record = record;
     this.lines = headLine({ format: RECORD_FORMAT, ...note, process });
     this.flush();
+    if (this.lines !== '') this.withdraw(record);
+  }
+
+  /**
+   * The record has no head. It goes, instead of waiting for room: a disk that is full for hours would gather an empty file, and
+   * a writer in memory, for every connection.
+   */
+  private withdraw(record: CaptureFile): void {
+    this.record = undefined;
+    this.lines = '';
+    this.writer.files.close(record);
+    this.store.withdraw(this.id);
   }
 
   /** Small messages wait for {@link settle}, or for as much as is worth a system call. */

@@ -6,6 +6,7 @@ import {
   readFileSync,
   statSync,
   symlinkSync,
+  unlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -170,7 +171,10 @@ t.test('capture store: what a killed process has left is given an end, and count
     [MIB, MIB, MIB, 4],
   );
   rig.live.clear();
+  rig.writer.files.closeAll();
+  const descriptors = readdirSync('/proc/self/fd').length;
   const store = rig.open({});
+  t.equal(readdirSync('/proc/self/fd').length, descriptors, 'the record is closed again');
   const after = readCapture(rig.directory, 'a-1')!;
   t.match(after.end, { incomplete: 'interrupted', client_bytes: 3 * MIB + 4, duration_us: 7000 });
   t.equal(store.totalBytes, rig.onDisk());
@@ -230,6 +234,41 @@ t.test('capture store: a file that is there already is not written to', async (t
   t.equal(flow.incomplete, 'directory');
   rig.end(flow);
   t.equal(readFileSync(target, 'utf8'), 'secret');
+});
+
+t.test('capture store: a flow whose files somebody deletes goes on', async (t) => {
+  const rig = new StoreRig(t);
+  const flow = rig.begin('a-1');
+  rig.write(flow, 10);
+  flow.flush();
+  for (const name of readdirSync(rig.directory)) unlinkSync(`${rig.directory}/${name}`);
+  rig.store.scan((id) => rig.live.has(id));
+  rig.write(flow, MIB);
+  t.equal(flow.incomplete, 'none');
+  rig.end(flow);
+  t.equal(rig.store.size, 1);
+  rig.store.scan((id) => rig.live.has(id));
+  t.equal(rig.store.size, 0, 'then it is gone');
+  t.equal(rig.store.totalBytes, 0);
+});
+
+t.test('capture store: on a full disk nothing gathers', async (t) => {
+  const libc = new ScriptedLibc();
+  const rig = new StoreRig(t, {}, new DiskWriter(libc));
+  const ENOSPC = 28;
+  const before = readdirSync('/proc/self/fd').length;
+  for (let at = 0; at < 50; at++) {
+    libc.fail('pwrite', ENOSPC);
+    const flow = rig.begin(`a-${at}`);
+    t.equal(flow.incomplete, 'disk_full');
+    t.ok(flow.end({ client_bytes: 0, upstream_bytes: 0 }, 2), 'there is nothing to try again');
+  }
+  t.same(readdirSync(rig.directory), [], 'no empty files');
+  t.equal(rig.store.size, 0);
+  t.equal(rig.store.totalBytes, 0);
+  t.equal(readdirSync('/proc/self/fd').length, before, 'nor descriptors');
+  const flow = rig.flow('a-100', 100);
+  t.equal(flow.incomplete, 'none', 'there is room again');
 });
 
 t.test('capture store: many flows at a time have few files open', async (t) => {
