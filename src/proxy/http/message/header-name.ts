@@ -20,6 +20,7 @@ export const HeaderName = {
   proxy_authenticate: 11,
   proxy_authorization: 12,
   via: 13,
+  // Whom a message comes from, up to x_real_ip: MessageHead.isHopByHop counts on them being in a row.
   forwarded: 14,
   x_forwarded_for: 15,
   x_forwarded_proto: 16,

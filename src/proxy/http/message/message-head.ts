@@ -130,12 +130,17 @@ export abstract class MessageHead {
    * {@link HeaderName.other} when it is none.
    */
   imitates(index: number): HeaderName {
+    const name = this.hyphened(index);
+    if (name === undefined) return HeaderName.other;
+    return Math.max(headerNames.indexOf(name), HeaderName.other) as HeaderName;
+  }
+
+  /** The name with hyphens for its underscores, in lower case; undefined when it has none. */
+  hyphened(index: number): string | undefined {
     const end = this.nameEnd(index);
     let at = this.lineStart(index);
     while (at < end && this.bytes[at] !== UNDERSCORE) at++;
-    if (at === end) return HeaderName.other;
-    const known = headerNames.indexOf(this.name(index).replaceAll('_', '-').toLowerCase());
-    return Math.max(known, HeaderName.other) as HeaderName;
+    return at === end ? undefined : this.name(index).replaceAll('_', '-').toLowerCase();
   }
 
   id(index: number): HeaderName {
@@ -184,11 +189,12 @@ export abstract class MessageHead {
    * Whether the field is for this connection only and must not be passed on (RFC 9110 §7.6.1): Connection,
    * Keep-Alive, Proxy-Connection, TE, Upgrade, those for proxies, and what Connection names.
    *
-   * What says how the message is framed and whom it is for is never one, whatever Connection names: it
-   * would let a client take away what others rely on.
+   * What says how the message is framed, whom it is for and whom it comes from is never one, whatever Connection
+   * names: it would let a client take away what others rely on. Proxies in front may pass its Connection on.
    */
   isHopByHop(index: number): boolean {
-    switch (this.id(index)) {
+    const id = this.id(index);
+    switch (id) {
       case HeaderName.connection:
       case HeaderName.keep_alive:
       case HeaderName.proxy_connection:
@@ -203,6 +209,7 @@ export abstract class MessageHead {
       case HeaderName.expect:
         return false;
       default:
+        if (id >= HeaderName.forwarded && id <= HeaderName.x_real_ip) return false;
         return this.connection.namedCount > 0 && this.isNamedByConnection(index);
     }
   }
@@ -313,6 +320,10 @@ export abstract class MessageHead {
         if (this.isChunked) return -HttpRejection.transfer_coding_not_final;
         const fault = readTransferEncoding(bytes, start, end);
         this.isChunked = fault === 0;
+        // As above: to nginx, for one, that is another coding than chunked.
+        if (this.isChunked && hasTabAround(bytes, start, end)) {
+          return -HttpRejection.transfer_encoding_malformed;
+        }
         return fault;
       }
       case HeaderName.connection:

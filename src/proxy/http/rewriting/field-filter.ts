@@ -21,9 +21,15 @@ export class FieldFilter {
   private readonly prefixes: readonly string[];
   private readonly asksOthers: boolean;
 
-  /** @param always names that are left out whatever the route says, lower case */
-  constructor({ set, remove }: HeaderEditsSnapshot, always: readonly string[] = []) {
-    const names = [...always, ...set.map(({ name }) => name.toLowerCase()), ...remove];
+  /**
+   * @param sparesNone other spellings are left out as well: `X_User` is X-User where fields become variables, as in CGI
+   *   and WSGI, and would get around who sets that field
+   */
+  constructor(
+    { set, remove }: HeaderEditsSnapshot,
+    private readonly sparesNone = false,
+  ) {
+    const names = [...set.map(({ name }) => name.toLowerCase()), ...remove];
     this.prefixes = names.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1));
     const isDropped = (name: string, id: number) =>
       names.includes(name) ||
@@ -42,11 +48,15 @@ export class FieldFilter {
     return this.asksOthers && this.dropsOther(head, index);
   }
 
-  private dropsOther(head: MessageHead, index: number): boolean {
-    for (const name of this.names) if (head.isNamed(index, name)) return true;
-    if (this.prefixes.length === 0) return false;
-    const name = head.name(index).toLowerCase();
+  private hasPrefix(name: string): boolean {
     for (const prefix of this.prefixes) if (name.startsWith(prefix)) return true;
     return false;
+  }
+
+  private dropsOther(head: MessageHead, index: number): boolean {
+    for (const name of this.names) if (head.isNamed(index, name)) return true;
+    if (this.prefixes.length > 0 && this.hasPrefix(head.name(index).toLowerCase())) return true;
+    const meant = this.sparesNone ? head.hyphened(index) : undefined;
+    return meant !== undefined && (this.names.includes(meant) || this.hasPrefix(meant));
   }
 }

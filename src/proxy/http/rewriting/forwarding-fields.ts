@@ -51,6 +51,8 @@ export class ForwardingFields {
         out.literal(FOR);
         let index = head.find(HeaderName.x_forwarded_for);
         for (; index >= 0; index = head.find(HeaderName.x_forwarded_for, index + 1)) {
+          // RFC 9110 §5.6.1: no list is sent with an element that is empty.
+          if (head.valueStart(index) === head.valueEnd(index)) continue;
           out.copy(head.bytes, head.valueStart(index), head.valueEnd(index));
           out.literal(LIST_COMMA);
         }

@@ -60,7 +60,7 @@ export class RequestRewriter {
   constructor(http: Omit<HttpSnapshot, 'routes'>, route: HttpRouteSnapshot) {
     const { host, requestHeaders, prefix } = route;
     const { set, add } = requestHeaders;
-    this.filter = new FieldFilter(requestHeaders);
+    this.filter = new FieldFilter(requestHeaders, true);
     this.forwarding = new ForwardingFields(http);
     this.target = new TargetRewriter(prefix);
     this.host = typeof host === 'string' ? host : new CompiledTemplate(host);

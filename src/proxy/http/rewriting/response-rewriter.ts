@@ -8,6 +8,7 @@ import type { RequestRewriter } from './request-rewriter.js';
 import { FieldLines } from './template.js';
 
 const CRLF = Buffer.from('\r\n', 'latin1');
+const UPGRADE_REQUIRED = 426;
 const VERSION = Buffer.from('HTTP/1.1', 'latin1');
 
 const hopByHop = [
@@ -147,6 +148,7 @@ export class ResponseRewriter {
     if (!head.isInterim) {
       if (this.addsDate && !head.has(HeaderName.date)) out.literal(dateLine(Date.now()));
       out.literal(connectionLines[delivery.connection]!);
+      if (advisesUpgrade(head)) out.literal(connectionLines[ConnectionLine.upgrade]!);
       out.literal(notes.added);
     }
     out.literal(CRLF);
@@ -190,7 +192,7 @@ function dropsKnown(
 ): boolean {
   switch (id) {
     case HeaderName.upgrade:
-      return connection !== ConnectionLine.upgrade;
+      return connection !== ConnectionLine.upgrade && !advisesUpgrade(head);
     // RFC 9112 §6.1, RFC 9110 §8.6: neither is sent where no body can be. Not everybody knows that there is none.
     case HeaderName.transfer_encoding:
       return dropsChunked || isBodiless(head.status);
@@ -199,6 +201,11 @@ function dropsKnown(
     default:
       return head.isHopByHop(index);
   }
+}
+
+/** RFC 9110 §15.5.22: a 426 has to say what to upgrade to, and clients can do so through us. */
+function advisesUpgrade(head: ResponseHead): boolean {
+  return head.status === UPGRADE_REQUIRED && head.has(HeaderName.upgrade);
 }
 
 function isBodiless(status: number): boolean {

@@ -242,6 +242,42 @@ t.test('request: what CGI would take for a field of ours is taken out as well', 
   t.equal(requestOut({ xForwarded: true }, request), expected);
 });
 
+t.test('request: nor does another spelling get around what a route sets or removes', async (t) => {
+  const request = lines(
+    'GET / HTTP/1.1',
+    'Host: a',
+    'X_User: admin',
+    'x_auth-token: 1',
+    'X_Other: 2',
+    'X_Gone: 3',
+  );
+  const requestHeaders = edits({
+    set: fields({ 'X-User': 'guest' }),
+    remove: ['x-gone', 'x-auth-*'],
+  });
+  t.equal(
+    requestOut({ route: { requestHeaders } }, request),
+    lines('GET / HTTP/1.1', 'Host: a', 'X_Other: 2', 'X-User: guest'),
+  );
+});
+
+t.test('request: Connection takes nothing of a trusted proxy’s away', async (t) => {
+  const told = [
+    'X-Forwarded-Proto: https',
+    'X-Forwarded-Host: b',
+    'X-Forwarded-Port: 443',
+    'X-Real-IP: 10.0.0.1',
+    'Forwarded: for=10.0.0.1',
+  ];
+  const names = told.map((line) => line.split(':')[0]).join(', ');
+  const request = lines('GET / HTTP/1.1', 'Host: a', `Connection: ${names}`, ...told);
+  const trustedProxies = networks('192.0.2.0/24');
+  t.equal(
+    requestOut({ xForwarded: true, trustedProxies }, request),
+    lines('GET / HTTP/1.1', 'Host: a', ...told, 'X-Forwarded-For: 192.0.2.1'),
+  );
+});
+
 t.test('request: what a trusted proxy says is passed on, and it is added itself', async (t) => {
   const trustedProxies = networks('192.0.2.0/24');
   const request = lines(
@@ -266,7 +302,7 @@ t.test('request: what a trusted proxy says is passed on, and it is added itself'
     ),
   );
   t.equal(
-    requestOut({ xForwarded: true, trustedProxies }, 'GET / HTTP/1.1\nHost: a'),
+    requestOut({ xForwarded: true, trustedProxies }, 'GET / HTTP/1.1\nHost: a\nX-Forwarded-For:'),
     lines(
       'GET / HTTP/1.1',
       'Host: a',

@@ -37,6 +37,17 @@ t.test(
   },
 );
 
+t.test(
+  'response: a 426 says what to upgrade to, besides what becomes of the connection',
+  async (t) => {
+    const kept = ['HTTP/1.1 426 Upgrade Required', 'Upgrade: websocket', 'Content-Length: 0'];
+    const response = lines(...kept, 'Connection: upgrade');
+    const out = (connection: ConnectionLine) => responseOut({}, response, { connection });
+    t.equal(out(ConnectionLine.none), lines(...kept, 'Connection: upgrade'));
+    t.equal(out(ConnectionLine.close), lines(...kept, 'Connection: close', 'Connection: upgrade'));
+  },
+);
+
 t.test('response: HTTP/1.0 becomes HTTP/1.1, and chunks may end here', async (t) => {
   t.equal(
     responseOut({}, lines('HTTP/1.0 200 OK', 'Content-Length: 1')),
