@@ -8,6 +8,7 @@ import { sendfileAt } from './send-file.js';
 import { resetSocket } from './socket.js';
 import { setOption } from './stream-options.js';
 import { Outcome, type Transport } from './transport.js';
+import { requireLength } from './whole-number.js';
 
 const READ_EVENTS =
   Epoll.EPOLLIN | Epoll.EPOLLPRI | Epoll.EPOLLRDHUP | Epoll.EPOLLHUP | Epoll.EPOLLERR;
@@ -81,6 +82,7 @@ export class PlainTransport implements Transport {
   }
 
   read(address: number, length: number): number {
+    requireLength(length);
     if (this.hasReadAll) return this.readEnded(0);
     return this.hasRead(this.kernel.recv(this.socket, address, length, 0), length);
   }
@@ -101,6 +103,7 @@ export class PlainTransport implements Transport {
   }
 
   discard(length: number): number {
+    requireLength(length);
     // Only TCP drops bytes without copying them (MSG_TRUNC, tcp(7)).
     if (!this.isTcp) return readAndDrop(this, length);
     if (this.hasReadAll) return this.readEnded(0);
@@ -111,6 +114,7 @@ export class PlainTransport implements Transport {
   }
 
   write(address: number, length: number, more = false): number {
+    requireLength(length);
     if (this.nagle !== Nagle.off) this.beforeWrite(length);
     const flags = more ? Socket.MSG_NOSIGNAL | Socket.MSG_MORE : Socket.MSG_NOSIGNAL;
     return this.hasWritten(this.kernel.send(this.socket, address, length, flags), length);
@@ -139,6 +143,7 @@ export class PlainTransport implements Transport {
   }
 
   spliceTo(pipe: Pipe, length: number): number {
+    requireLength(length);
     if (this.hasReadAll) return this.readEnded(0);
     if (this.hasUrgentData) {
       this.errno = Errno.EINVAL;

@@ -13,6 +13,7 @@ import { PumpResult } from './pump-result.js';
 import type { PumpRoom } from './pump-room.js';
 import type { PumpTap } from './pump-tap.js';
 import { Outcome, type Transport } from './transport.js';
+import { requireWhole } from './whole-number.js';
 
 // Full reads, in a row, before a pump begins to splice: two tell a bulk transfer from a long message. Full is
 // FULL_READ_BYTES, or what fills the buffer, or as much as the source ever gives at once: less than the 64 KiB that a sender's
@@ -62,7 +63,7 @@ export class Pump implements LateSender, ReaderAhead {
   splicedBytes = 0;
   /** The source's stream has ended; some of it may still be held for the sink. */
   sourceEnded = false;
-  /** Bytes that may still be read; a framed body sets it, a tunnel leaves it without limit. */
+  /** Bytes that may still be read; a framed body sets it, a tunnel leaves it without limit. `run` throws when it is less than 0. */
   remainingBytes = Number.POSITIVE_INFINITY;
   /**
    * The sink will be shut down in the very turn in which this pump says that the source has ended: the last
@@ -168,6 +169,7 @@ export class Pump implements LateSender, ReaderAhead {
         }
       }
       if (this.sourceEnded || this.remainingBytes === 0) return PumpResult.Ended;
+      if (!(this.remainingBytes > 0)) requireWhole('remainingBytes', this.remainingBytes);
       if (!this.source.readable) return PumpResult.Waiting;
       if (budget <= 0) return PumpResult.Yielded;
 

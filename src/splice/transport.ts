@@ -22,6 +22,9 @@ export const Outcome = {
  * `readable` and `writable` remember readiness between edge-triggered events: an event sets them,
  * and the call that finds nothing left clears them. While one is false the call is not worth
  * making; while it is true it must be made, because no further event is promised.
+ *
+ * What is at an address is the caller's affair. A length that is negative or no number, such as the outcome of a read
+ * that nobody looked at, is a RangeError of {@link PlainTransport}.
  */
 export interface Transport {
   readonly fd: number;

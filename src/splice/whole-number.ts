@@ -18,3 +18,13 @@ export function requireWhole(
     `${name} is ${inspect(value)}, expected a whole number from ${least} to ${most}`,
   );
 }
+
+/**
+ * The same for the length of a call of every event, by two comparisons. Below 0 it is mostly the outcome of another call,
+ * which the kernel would take for all the memory there is.
+ *
+ * @throws RangeError
+ */
+export function requireLength(length: number): void {
+  if (!(length >= 0 && length <= Number.MAX_SAFE_INTEGER)) requireWhole('length', length);
+}

@@ -14,11 +14,14 @@ import {
   GiftPages,
   lendToPipe,
   NativeMemory,
+  Outcome,
   openPipe,
   PairResult,
   type Pipe,
   PipePool,
   PlainTransport,
+  PUMP_SLOTS,
+  Pump,
   PumpPair,
   sendFile,
   spliceFromFile,
@@ -101,6 +104,31 @@ socketTest('misuse: of memory only what is in it goes out', async (t, kit) => {
     refuses(t, `${wrong}`, () => new EventPoll(kernel, wrong));
   }
   pipe.close();
+});
+
+socketTest('misuse: an outcome that nobody looked at is not a length', async (t, kit) => {
+  const { near, far } = kit.pair();
+  const transport = new PlainTransport(kernel, near, true);
+  const memory = new NativeMemory(64);
+  far.send(Buffer.from('a frame'));
+  const pipe = piped();
+  for (const wrong of [Outcome.Blocked, Outcome.Failed, Number.NaN, Number.POSITIVE_INFINITY]) {
+    refuses(t, `write ${wrong}`, () => transport.write(memory.address, wrong));
+    refuses(t, `read ${wrong}`, () => transport.read(memory.address, wrong));
+    refuses(t, `discard ${wrong}`, () => transport.discard(wrong));
+    refuses(t, `splice ${wrong}`, () => transport.spliceTo(pipe, wrong));
+  }
+  pipe.close();
+  const room = createPumpRoom(kernel);
+  const pump = new Pump(room, new Float64Array(PUMP_SLOTS), transport, transport);
+  transport.readable = true;
+  for (const wrong of [-1, Number.NaN]) {
+    pump.remainingBytes = wrong;
+    refuses(t, `a frame of ${wrong}`, () => pump.run());
+  }
+  pump.release();
+  t.equal(transport.read(memory.address, 64), 7, 'and what has come is still there');
+  t.equal(far.receive(), 0, 'nothing went out');
 });
 
 socketTest("misuse: what was closed is nobody's, whoever has its number now", async (t, kit) => {
