@@ -250,13 +250,17 @@ export class Dial implements Waiter {
     this.connectStartedMs = room.clock.nowMs;
     owner.schedule(this.connectStartedMs + owner.connectTimeoutMs);
     room.counters.values[Counter.connect_attempts]!++;
-    const fd = openEndpointSocket(room.kernel, room.pipes, endpoint, this.clientFd);
+    const { isTcp } = endpoint;
+    // In a handshake of TLS the endpoint's next segments may wait for an acknowledgement, and nothing is sent between them.
+    const delaysAcks = isTcp && this.attempts.upstream.tls === undefined;
+    const { kernel, pipes } = room;
+    const fd = openEndpointSocket(kernel, pipes, endpoint, delaysAcks, this.clientFd);
     if (fd < 0) {
       this.failed(-fd);
       return;
     }
-    const { isTcp } = endpoint;
-    this.transport = new PlainTransport(room.kernel, fd, isTcp, isTcp ? Nagle.unused : Nagle.off);
+    const nagle = isTcp ? Nagle.unused : Nagle.off;
+    this.transport = new PlainTransport(kernel, fd, isTcp, nagle, delaysAcks);
     this.state = DialState.connecting;
     if (owner.watch(this.transport) < 0) owner.onDialFailed('error');
   }
@@ -267,8 +271,16 @@ export class Dial implements Waiter {
     room.counters.countConnected(this.connectMs);
     const failure = owner.greet();
     if (failure !== undefined) owner.onDialFailed(failure);
-    else if (attempts.upstream.tls === undefined) this.done();
+    else if (attempts.upstream.tls === undefined) this.doneInTheClear();
     else this.secure(attempts.upstream.tls);
+  }
+
+  private doneInTheClear(): void {
+    const { transport } = this;
+    this.done();
+    // The endpoint may be the one to speak first, and it has not even heard that it is connected.
+    const isOurs = this.state === DialState.connected && this.transport === transport;
+    if (isOurs) (transport as PlainTransport).acknowledgeUnlessSent();
   }
 
   private secure({ context, kernel }: UpstreamTls): void {

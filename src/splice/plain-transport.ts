@@ -5,7 +5,7 @@ import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
 import { isSpliceRefusal, type Pipe } from './pipe.js';
 import { sendfileAt } from './send-file.js';
-import { resetSocket } from './socket.js';
+import { acknowledge, resetSocket } from './socket.js';
 import { setOption } from './stream-options.js';
 import { Outcome, type Transport } from './transport.js';
 import { requireLength } from './whole-number.js';
@@ -41,7 +41,6 @@ export class PlainTransport implements Transport {
   readable = false;
   writable = false;
   errno = 0;
-  readonly bulkReadBytes = Number.POSITIVE_INFINITY;
   readonly isClosing = false;
   hasReadAll = false;
   /** The end of the peer's stream is in the queue: after the bytes before it, there is no more. */
@@ -60,14 +59,26 @@ export class PlainTransport implements Transport {
    * @param isTcp what is short is final: a read shorter than asked for has emptied the socket, and a
    *   write that took less has filled it; either way the next change raises an edge. A unix socket
    *   ends a read early after a message with descriptors.
+   * @param delaysAcks acknowledgements wait for what is sent ({@link openConnection}): for the time it takes to know
+   *   whether that may take long
    */
   constructor(
     private readonly kernel: Kernel,
     readonly fd: number,
     readonly isTcp: boolean,
     private nagle: Nagle = Nagle.off,
+    private delaysAcks = false,
   ) {
     this.socket = fd;
+  }
+
+  get bulkReadBytes(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** Nothing has been sent over a connection that is new: its peer hears now that it is made. */
+  acknowledgeUnlessSent(): void {
+    if (this.nagle === Nagle.unused) acknowledge(this.kernel, this.socket);
   }
 
   notice(events: number): void {
@@ -95,6 +106,7 @@ export class PlainTransport implements Transport {
    */
   hasRead(result: number, length: number): number {
     if (result > 0) {
+      if (this.delaysAcks) this.acknowledgeUnlessLast();
       if (result < length) this.readShort();
       else if (!this.keepsUrgentByte) this.keepUrgentByte();
       return result;
@@ -109,6 +121,7 @@ export class PlainTransport implements Transport {
     if (this.hasReadAll) return this.readEnded(0);
     const result = this.kernel.recv(this.socket, 0, length, Socket.MSG_TRUNC);
     if (result <= 0) return this.readEnded(result);
+    if (this.delaysAcks) this.acknowledgeUnlessLast();
     if (result < length) this.readShort();
     return result;
   }
@@ -152,6 +165,7 @@ export class PlainTransport implements Transport {
     const flags = Splice.SPLICE_F_MOVE | Splice.SPLICE_F_NONBLOCK;
     const result = this.kernel.splice(this.socket, pipe.writeEnd, length, flags);
     if (result > 0) {
+      if (this.delaysAcks) this.acknowledgeUnlessLast();
       pipe.bytes += result;
       if (result < length && !this.atEnd) this.splicedShort();
       return result;
@@ -240,6 +254,12 @@ export class PlainTransport implements Transport {
     this.keepsUrgentByte = true;
     if (!this.isTcp) return;
     setOption(this.kernel, this.socket, SocketOption.SOL_SOCKET, SocketOption.SO_OOBINLINE, 1);
+  }
+
+  /** A peer with Nagle's algorithm may wait for that with what it has to say next; one that has said all does not. */
+  private acknowledgeUnlessLast(): void {
+    this.delaysAcks = false;
+    if (!this.atEnd) acknowledge(this.kernel, this.socket);
   }
 
   private beforeWrite(length: number): void {

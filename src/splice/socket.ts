@@ -160,6 +160,9 @@ export function changeListenOptions(
  *
  * @param plan options of the connection, where there are any
  * @param disguise whose address to connect with, instead of this machine's
+ * @param delaysAcks TCP: the peer hears that the connection is made, and later that its bytes have come, with the
+ *   first bytes that are sent, or after 200 and 40 ms (TCP_QUICKACK, tcp(7)); {@link acknowledge} ends that. A peer that
+ *   has to do with a new connection only when there are bytes is woken once, and a segment is saved
  * @returns a non-blocking descriptor, connected or connecting, or a negative error number
  */
 export function openConnection(
@@ -167,9 +170,11 @@ export function openConnection(
   address: Sockaddr,
   plan?: ConnectPlan,
   disguise?: TransparentSource,
+  delaysAcks = false,
 ): number {
   const fd = kernel.socket(address.domain, STREAM, 0);
   if (fd < 0) return fd;
+  if (delaysAcks) setOption(kernel, fd, SocketOption.IPPROTO_TCP, SocketOption.TCP_QUICKACK, 0);
   let result = plan?.prepare(kernel, fd, address.domain) ?? 0;
   result ||= disguise?.prepare(kernel, fd, address.domain) ?? 0;
   result ||= kernel.connect(fd, address.memory.address, address.byteLength);

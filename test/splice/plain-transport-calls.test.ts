@@ -26,11 +26,18 @@ interface End {
 }
 
 /** Two transports to which the same has happened. */
-function twins(kit: SocketKit, family: 'inet' | 'unix', nagle: Nagle, happen: Happening): End[] {
+function twins(
+  kit: SocketKit,
+  family: 'inet' | 'unix',
+  nagle: Nagle,
+  happen: Happening,
+  delaysAcks = false,
+): End[] {
   return [0, 1].map(() => {
     const libc = new ScriptedLibc();
     const { near, far } = kit.pair(family);
-    const transport = new PlainTransport(createKernel(libc), near, family === 'inet', nagle);
+    const isTcp = family === 'inet';
+    const transport = new PlainTransport(createKernel(libc), near, isTcp, nagle, delaysAcks);
     transport.notice(EPOLLOUT);
     happen(transport, far);
     libc.trace.length = 0;
@@ -162,7 +169,7 @@ for (const family of ['inet', 'unix'] as const) {
   socketTest(`plain transport: what was read for it is its own (${family})`, async (t, kit) => {
     const met = new Set<unknown>();
     for (const [name, length, happen] of reads) {
-      const both = twins(kit, family, Nagle.off, happen);
+      const both = twins(kit, family, Nagle.off, happen, family === 'inet');
       for (let turn = 0; turn < 3; turn++) {
         met.add(compare(t, `${name}, read ${turn}`, both, 'read', length));
         // After the end a read is not made any more.

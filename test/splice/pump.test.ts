@@ -79,7 +79,9 @@ for (const family of families) {
 socketTest('pump: of a source with records, whole ones begin splicing', async (t, kit) => {
   const rig = new PumpRig(kit, {
     transport: (kernel, fd, isTcp) =>
-      Object.assign(new PlainTransport(kernel, fd, isTcp), { bulkReadBytes: BUFFER / 2 }),
+      Object.defineProperty(new PlainTransport(kernel, fd, isTcp), 'bulkReadBytes', {
+        value: BUFFER / 2,
+      }),
   });
   const send = (bytes: number): void => {
     rig.transfer(payload(bytes, bytes), rig.receiver.receivedBytes + bytes);

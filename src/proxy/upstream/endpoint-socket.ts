@@ -12,6 +12,7 @@ import type { Endpoint } from './endpoint.js';
  * Begins to connect to an endpoint.
  *
  * @param pipes where descriptors may be had when there are no others
+ * @param delaysAcks as for {@link openConnection}
  * @param clientFd the client whose address the endpoint is to see; nothing for that of this machine
  * @returns a non-blocking socket, connected or connecting, or a negative error number
  */
@@ -19,14 +20,16 @@ export function openEndpointSocket(
   kernel: Kernel,
   pipes: PipePool,
   endpoint: Endpoint,
+  delaysAcks: boolean,
   clientFd?: number,
 ): number {
   const disguise = clientFd === undefined ? undefined : addressOf(kernel, clientFd);
   const { sockaddr, plan } = endpoint;
-  const fd = openConnection(kernel, sockaddr, plan, disguise);
+  const open = () => openConnection(kernel, sockaddr, plan, disguise, delaysAcks);
+  const fd = open();
   if (fd !== -Errno.EMFILE && fd !== -Errno.ENFILE) return fd;
   // Pipes nobody uses are descriptors, too.
-  return pipes.releaseIdle() > 0 ? openConnection(kernel, sockaddr, plan, disguise) : fd;
+  return pipes.releaseIdle() > 0 ? open() : fd;
 }
 
 /** Of a client that has an address, and still has it. */

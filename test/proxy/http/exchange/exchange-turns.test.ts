@@ -3,7 +3,7 @@ import type { Test } from 'tap';
 import type { HttpConnection } from '#src/proxy/http/connection/connection.js';
 import { ExchangeState } from '#src/proxy/http/exchange/exchange-state.js';
 import type { NativeMemory } from '#src/splice/index.js';
-import { Socket } from '#src/splice/index.js';
+import { Socket, SocketOption } from '#src/splice/index.js';
 import { ExchangeRig, exchangeTest, GET, OK } from '#test/support/http/exchange-rig.js';
 import { plainHttp } from '#test/support/http/http-snapshot.js';
 import type { RawPeer } from '#test/support/sockets/raw-peer.js';
@@ -209,6 +209,11 @@ for (const body of [
     for (const byte of body[1].slice(20)) rig.say(client, byte);
     upstream.receive();
     t.equal(`${upstream.received}`, head + body[1]);
+    // In a handshake acknowledgements must not wait for what is sent: for a while nothing is.
+    const { trace } = rig.room.libc;
+    const [fd] = trace.find(({ name }) => name === 'connect')!.args;
+    const options = trace.filter(({ name, args }) => name === 'setsockopt' && args[0] === fd);
+    t.ok(options.every(({ args }) => args[2] !== SocketOption.TCP_QUICKACK));
     upstream.send(Buffer.from(OK));
     rig.hear(client, OK);
     rig.finish();
