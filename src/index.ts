@@ -61,7 +61,7 @@ export interface Headgate {
  *   when an address cannot be bound
  */
 export async function start(config: Config | string): Promise<Headgate> {
-  const supervisor = await Supervisor.start(typeof config === 'string' ? load(config) : config);
+  const supervisor = await Supervisor.start(configOf(config));
   return {
     get addresses() {
       return supervisor.addresses;
@@ -69,10 +69,19 @@ export async function start(config: Config | string): Promise<Headgate> {
     adminAddress: supervisor.adminAddress,
     stopped: supervisor.stopped,
     stats: () => supervisor.statistics(),
-    reload: async (next) => supervisor.reload(typeof next === 'string' ? load(next) : next),
+    reload: async (next) => supervisor.reload(configOf(next)),
     drain: (timeoutMs) => supervisor.drain(timeoutMs),
     close: () => supervisor.close(),
   };
+}
+
+/** @throws TypeError for what only TypeScript would have refused: keys of a file as an object, all that loadConfig answers */
+function configOf(config: Config | string): Config {
+  if (typeof config === 'string') return load(config);
+  if (Array.isArray(config?.listeners)) return config;
+  throw new TypeError(
+    'expected the text of a configuration, or the `config` that loadConfig made of it',
+  );
 }
 
 function load(text: string): Config {
