@@ -99,17 +99,15 @@ export class GiftPages {
    * Gives the first bytes away. All or nothing: they go into an empty pipe with a slot for every
    * page, or not at all.
    *
-   * @param length bytes, at least 1
+   * @param length bytes, from 1 to all there are
    * @returns `length`; Blocked when the pipe holds something or is too small; NotSpliceable; Failed,
    *   after which the object is of no use any more
-   * @throws RangeError when the length is not a whole number ≥ 1
+   * @throws RangeError for another length
    */
   give(pipe: Pipe, length: number): number {
-    requireWhole('length', length, 1);
+    requireWhole('length', length, 1, this.bytes.byteLength);
     if (this.isLost) return Outcome.Failed;
-    if (pipe.bytes > 0 || length > pipe.capacityBytes || length > this.bytes.byteLength) {
-      return Outcome.Blocked;
-    }
+    if (pipe.bytes > 0 || length > pipe.capacityBytes) return Outcome.Blocked;
     const given = vmsplice(this.kernel, pipe, this.address, length, Splice.SPLICE_F_GIFT);
     if (given <= 0) return given;
     const { byteLength } = this.bytes;

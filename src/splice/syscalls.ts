@@ -1,5 +1,6 @@
 import koffi from 'koffi';
 import type { Kernel } from './kernel.js';
+import { requireLength } from './whole-number.js';
 
 /** The name of a call in {@link Kernel}, for counters and log lines. */
 export type SyscallName = Exclude<keyof Kernel, 'monotonicMs' | 'spliceFile'>;
@@ -143,8 +144,13 @@ export function unmap({ address, buffer }: MappedMemory): void {
 
 let memcpy: ((to: number, from: number, length: number) => number) | undefined;
 
-/** Copies bytes from one address to another (memcpy(3)); the two must not overlap. About 40 ns and the bytes. */
+/**
+ * Copies bytes from one address to another (memcpy(3)); the two must not overlap. About 40 ns and the bytes. An
+ * address where nothing is ends the process, as in C.
+ * @throws RangeError when the length is negative or no number
+ */
 export function copyMemory(to: number, from: number, length: number): void {
+  requireLength(length);
   memcpy ??= koffi.load(null).func('uintptr_t memcpy(uintptr_t, uintptr_t, size_t)');
   memcpy(to, from, length);
 }

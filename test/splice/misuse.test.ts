@@ -5,6 +5,7 @@ import { runInNewContext } from 'node:vm';
 import t, { type Test } from 'tap';
 import {
   copyFile,
+  copyMemory,
   createKernel,
   createPumpRoom,
   Errno,
@@ -99,6 +100,8 @@ socketTest('misuse: of memory only what is in it goes out', async (t, kit) => {
     refuses(t, `${wrong}`, () => gift.give(pipe, wrong));
     refuses(t, `${wrong}`, () => new GiftPages(kernel, wrong));
   }
+  refuses(t, 'more than there is', () => gift.give(pipe, gift.bytes.byteLength + 1));
+  refuses(t, 'copied', () => copyMemory(memory.address, scratch.address, Outcome.Blocked));
   for (const wrong of [0, Number.NaN, undefined, '3'] as number[]) {
     refuses(t, `${wrong}`, () => new NativeMemory(wrong));
     refuses(t, `${wrong}`, () => new EventPoll(kernel, wrong));
