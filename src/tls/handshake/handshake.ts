@@ -78,6 +78,8 @@ export class Handshake implements Caller {
   private isWritable = true;
   private wantsToWrite = false;
   private hasEnded = false;
+  /** The handshake is done, and the connection was reset meanwhile. */
+  private isPeerGone = false;
   /** Bytes written before the ticket. */
   private writtenBefore = 0;
 
@@ -181,7 +183,10 @@ export class Handshake implements Caller {
     const asked = this.sessionSlot === undefined ? undefined : this;
     const readsAhead = !this.contexts.forKernel;
     const { room, openssl, fd } = this;
-    return new UserlandTlsTransport(room, openssl, ssl, fd, this.isTcp, readsAhead, asked);
+    const { isTcp } = this;
+    const transport = new UserlandTlsTransport(room, openssl, ssl, fd, isTcp, readsAhead, asked);
+    transport.isPeerGone = this.isPeerGone;
+    return transport;
   }
 
   /** After Done: gives up OpenSSL's connection, the caller's to free, and gives back all else. */
@@ -268,7 +273,7 @@ export class Handshake implements Caller {
     if (!(this.wantsToWrite ? this.isWritable : this.isReadable)) return HandshakeResult.Waiting;
     const { openssl, ssl } = this;
     const result = shakeHands(openssl, ssl, this);
-    if (result === 1) return this.agree();
+    if (result === 1) return this.agree(lastErrno());
     switch (openssl.SSL_get_error(ssl, result)) {
       case SslError.SSL_ERROR_WANT_READ:
         this.isReadable = false;
@@ -289,7 +294,9 @@ export class Handshake implements Caller {
     }
   }
 
-  private agree(): HandshakeResult {
+  /** @param errno what the last system call under OpenSSL has left */
+  private agree(errno: number): HandshakeResult {
+    if (errno === Errno.ECONNRESET) this.reset();
     this.session = describeSession(this.openssl, this.ssl);
     const { server, contexts } = this;
     if (server !== undefined && contexts.forKernel && this.session.version === TlsVersion.Tls13) {
@@ -299,6 +306,15 @@ export class Handshake implements Caller {
     this.keepRenewedTicket();
     this.state = HandshakeState.done;
     return HandshakeResult.Done;
+  }
+
+  /**
+   * The ticket met a reset. OpenSSL takes it off the socket and says nothing, so that what the client sent can be
+   * read (ossl_statem_server_post_work); the end behind that would look like a FIN. EPIPE would mean that there was one.
+   */
+  private reset(): void {
+    this.isPeerGone = true;
+    this.kernelTls = KernelTlsRefusal.Closed;
   }
 
   /** OpenSSL reports new sessions; that a resumed one of TLS 1.2 got another ticket it does not. */

@@ -64,6 +64,8 @@ export class UserlandTlsTransport implements TlsTransport {
   readonly hasReadAll = false;
   /** After Eof: the stream just stopped, without close_notify. What was read may not be all. */
   isTruncated = false;
+  /** The connection was reset, and the socket says so no more: an end without close_notify is no FIN. */
+  isPeerGone = false;
   /** After Failed with EPROTO: what went wrong between the two TLS ends, in the words that kernel TLS has for it. */
   failure: string | undefined;
   readonly ticketOutcome = TicketOutcome.NotAwaited;
@@ -312,6 +314,7 @@ export class UserlandTlsTransport implements TlsTransport {
       case SslError.SSL_ERROR_ZERO_RETURN:
         if (this.messages < 0 || isOverdrawn()) return this.flooded();
         this.isTruncated = openssl.BIO_ctrl(this.bio, Misc.BIO_CTRL_EOF, 0, 0) === 1;
+        if (this.isTruncated && this.isPeerGone) return this.socketFailed(Errno.ECONNRESET);
         return Outcome.Eof;
       case SslError.SSL_ERROR_SYSCALL:
         return this.socketFailed(lastErrno());
@@ -333,6 +336,8 @@ export class UserlandTlsTransport implements TlsTransport {
         this.pendingBytes = chunk;
         this.writeWantsRead = true;
         return Outcome.Blocked;
+      // How OpenSSL calls every failure once the peer's stream has ended.
+      case SslError.SSL_ERROR_ZERO_RETURN:
       case SslError.SSL_ERROR_SYSCALL:
         return this.socketFailed(lastErrno());
       default:

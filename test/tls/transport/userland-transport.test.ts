@@ -1,9 +1,16 @@
 import { Epoll, Errno, NativeMemory, Outcome, Socket } from '#src/splice/index.js';
-import { loadOpenSsl, type OpenSsl, TlsVersion } from '#src/tls/index.js';
+import {
+  HandshakeResult,
+  loadOpenSsl,
+  type OpenSsl,
+  TlsEnding,
+  TlsVersion,
+} from '#src/tls/index.js';
 import { payload, Random } from '#test/support/random.js';
 import { Relay } from '#test/support/sockets/relay.js';
 import { pause, type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
 import { TlsEnds } from '#test/support/tls/tls-ends.js';
+import { clientContext, serverContexts, TlsPair } from '#test/support/tls/tls-pair.js';
 
 const { Tls12, Tls13 } = TlsVersion;
 /** openssl/ssl.h */
@@ -39,6 +46,45 @@ for (const version of versions) {
     ends.close();
   });
 }
+
+socketTest('userland TLS: a reset that the ticket met is no FIN', async (t, kit) => {
+  const contexts = serverContexts({ ticketKeys: [Buffer.alloc(80, 1)] });
+  const context = clientContext();
+  const pair = new TlsPair(kit, contexts, context);
+  contexts.release();
+  context.release();
+  while (pair.client.advance(0) === HandshakeResult.Waiting) {
+    pair.server.advance(0);
+    pause(1);
+  }
+  kit.disown(pair.far);
+  const client = pair.client.takeOver();
+  memory.bytes.fill('a', 0, 100);
+  t.equal(client.write(memory.address, 100), 100);
+  client.reset();
+  pause(2);
+  t.equal(pair.server.advance(0), HandshakeResult.Done, 'OpenSSL does not mind');
+  kit.disown(pair.near);
+  const server = pair.server.takeOver();
+  t.equal(server.read(memory.address, 1000), 100, 'what had come is there');
+  t.equal(server.read(memory.address, 1000), Outcome.Failed);
+  t.equal(server.errno, Errno.ECONNRESET);
+  t.equal(server.ending, TlsEnding.Broken);
+  server.reset();
+});
+
+socketTest('userland TLS: a write after the end that fails is no bad record', async (t, kit) => {
+  const ends = new TlsEnds(kit);
+  const { server, client } = ends;
+  kit.kernel.shutdown(client.fd, Socket.SHUT_WR);
+  t.equal(ends.readAll(server).last, Outcome.Eof);
+  client.reset();
+  pause(2);
+  t.equal(server.write(memory.address, 100), Outcome.Failed);
+  t.equal(server.errno, Errno.EPIPE);
+  t.equal(server.failure, undefined);
+  server.reset();
+});
 
 socketTest('userland TLS: what OpenSSL holds is readable without an event', async (t, kit) => {
   const ends = new TlsEnds(kit);
