@@ -3,7 +3,7 @@ import type { CloseReason } from '../../counters.js';
 import type { HttpGate } from '../http-gate.js';
 import { Intake } from '../intake.js';
 import { type Refused, refusedLine } from '../logging/index.js';
-import { type HttpRejection, PARTIAL } from '../message/index.js';
+import { type HttpRejection, Method, PARTIAL } from '../message/index.js';
 import type { HttpConnection } from './connection.js';
 import { ConnectionState } from './connection-state.js';
 
@@ -149,7 +149,9 @@ export class RequestReader {
     const { buffers, errors: ours } = gate.room;
     const { output } = buffers;
     const errors = gate.service?.errors ?? ours;
-    const answer = errors.render({ status }, Date.now());
+    // RFC 9110 §9.3.2: whatever is wrong with a HEAD, who has sent it reads no body. What is not whole says nothing yet.
+    const isHead = rejection !== undefined && gate.room.request.method === Method.HEAD;
+    const answer = errors.render({ status, isHead }, Date.now());
     answer.copy(output.bytes, output.start);
     // Nothing else is on its way: the socket takes so little, or is dead.
     const written = transport.writable ? transport.write(output.address, answer.length) : 0;

@@ -26,6 +26,7 @@ const EMPTY_LINES_MAX = 4;
  * One object per worker: its fields hold until the next {@link parse}, and only as long as the bytes do.
  */
 export class RequestHead extends MessageHead {
+  /** Also of a head that was rejected behind it. */
   method: Method = Method.other;
   methodStart = 0;
   methodEnd = 0;
@@ -62,6 +63,7 @@ export class RequestHead extends MessageHead {
     const limit = isCut ? start + this.bytesMax : end;
     if (seenBytes > 0 && !isCut && !mayEnd(bytes, start, start + seenBytes, limit)) return PARTIAL;
     this.clear(bytes, start);
+    this.method = Method.other;
     this.authority = undefined;
     this.expectsContinue = false;
     this.wantsUpgrade = false;
