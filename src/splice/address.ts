@@ -17,7 +17,7 @@ export class Sockaddr {
 
   /**
    * @throws RangeError when the host is not a numeric address of the family, the port is outside
-   *   0–65535, or a unix name is empty or longer than 107 bytes
+   *   0–65535, or a unix name is empty, longer than 107 bytes or a path with a NUL byte
    */
   constructor(readonly address: SocketAddress) {
     const encoded = address.family === 'unix' ? encodeUnix(address.path) : encodeInet(address);
@@ -36,6 +36,7 @@ function encodeUnix(path: string): Buffer {
   const isAbstract = path.startsWith('@');
   // A path ends with a NUL that counts; an abstract name begins with one and ends where the length
   // says.
+  if (!isAbstract && path.includes('\0')) throw new RangeError('unix path with a NUL byte');
   const name = Buffer.from(isAbstract ? `\0${path.slice(1)}` : `${path}\0`);
   if (name.length < 2 || name.length > SockaddrUn.pathBytes) {
     throw new RangeError(

@@ -49,9 +49,10 @@ for (const [name, value] of [...Object.entries(Errno), ...Object.entries(constan
   if (!names.has(value)) names.set(value, name);
 }
 
-/** The kernel's name of an error number, `E<number>` for one that has none here. */
+/** The kernel's name of an error number, `E<number>` for one that has none here; a {@link Kernel} result will do, too. */
 export function errnoName(errno: number): string {
-  return names.get(errno) ?? `E${errno}`;
+  const number = Math.abs(errno);
+  return names.get(number) ?? `E${number}`;
 }
 
 /**

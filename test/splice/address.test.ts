@@ -140,6 +140,7 @@ const wrong: readonly SocketAddress[] = [
   { family: 'unix', path: '' },
   { family: 'unix', path: 'p'.repeat(108) },
   { family: 'unix', path: 'ä'.repeat(54) },
+  { family: 'unix', path: 'a\0b' },
 ];
 
 t.test('address: what is no address is a RangeError', async (t) => {

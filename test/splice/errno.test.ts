@@ -16,6 +16,10 @@ t.test('errno: where two names share a number, ours wins', async (t) => {
   t.equal(errnoName(95), 'EOPNOTSUPP', 'not ENOTSUP');
 });
 
+t.test('errno: what a call has answered has the name of its number', async (t) => {
+  t.equal(errnoName(-11), 'EAGAIN');
+});
+
 t.test('errno: a number without a name says so', async (t) => {
   t.equal(errnoName(4000), 'E4000');
 });
