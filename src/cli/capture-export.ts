@@ -1,4 +1,4 @@
-import { closeSync, createWriteStream, openSync, unlinkSync } from 'node:fs';
+import { closeSync, createWriteStream, lstatSync, openSync, unlinkSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isatty } from 'node:tty';
@@ -92,8 +92,8 @@ async function toFile(
     }
     return 0;
   } catch (error) {
-    // A part of it is worse than nothing.
-    unlinkSync(path);
+    // A part of it is worse than nothing; a device, or a link to one, is not ours to delete.
+    if (lstatSync(path, { throwIfNoEntry: false })?.isFile()) unlinkSync(path);
     process.stderr.write(`headgate capture export: ${(error as Error).message}\n`);
     return 1;
   } finally {

@@ -1,5 +1,5 @@
 // `headgate capture`: what it says of captures, and what it makes of them.
-import { readFileSync, statSync } from 'node:fs';
+import { lstatSync, readFileSync, statSync, symlinkSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { capture as captureCommand } from '#src/cli/capture.js';
 import { ByteStream } from '#test/support/bytes.js';
@@ -85,6 +85,10 @@ t.test('capture: list, show and export', timeout, async (t) => {
   t.equal(readFileSync(file).length, large!.captured.client);
   t.equal(statSync(file).mode & 0o777, 0o600);
   await capture(...exports, '-o', file, '--force');
+  const full = `${home}/full`;
+  symlinkSync('/dev/full', full);
+  await t.rejects(capture(...exports, '-o', full, '--force'), /ENOSPC/);
+  t.ok(lstatSync(full).isSymbolicLink(), 'a link to a device stays');
   // In this process: a program takes half a second to start.
   for (const [args, problem] of [
     [['show', '../../etc/passwd', '-d', directory], /is not the id of a capture/],
