@@ -41,6 +41,8 @@ export class CaptureStore {
   totalBytes = 0;
   /** Flows that were deleted to keep the limits. */
   deleted = 0;
+  /** Flows of this process that were given an end, because an earlier capture thread never did. */
+  interrupted = 0;
   private readonly flows = new Map<string, Kept>();
   /** The directory is there, and known. */
   isOpen = false;
@@ -203,7 +205,8 @@ export class CaptureStore {
     const capture = readCapture(this.directory, id);
     if (capture === undefined || capture.end !== undefined) return mtimeMs;
     const { process } = capture.head;
-    if (process !== own && isRunning(process)) return undefined;
+    if (process === own) this.interrupted++;
+    else if (isRunning(process)) return undefined;
     truncateSync(path, capture.wholeBytes);
     const record = { path, bytes: capture.wholeBytes };
     this.writer.appendText(

@@ -211,7 +211,8 @@ export class Recorder implements RecordingRoom {
 
   private updateCounters(): void {
     const { counters, writer } = this;
-    const { DiskBytes, Deleted, StoredBytes, StoredFlows } = RecorderSlot;
+    const { DiskBytes, Deleted, StoredBytes, StoredFlows, Incomplete } = RecorderSlot;
+    const interrupted = Incomplete + incompleteReasons.indexOf('interrupted');
     counters[DiskBytes]! += writer.written;
     writer.written = 0;
     counters[StoredBytes] = 0;
@@ -221,6 +222,8 @@ export class Recorder implements RecordingRoom {
       counters[StoredFlows] += store.size;
       counters[Deleted]! += store.deleted;
       store.deleted = 0;
+      counters[interrupted]! += store.interrupted;
+      store.interrupted = 0;
     }
   }
 

@@ -239,6 +239,7 @@ t.test('captures: the capture thread dies and another goes on', timeout, async (
   );
   const [first] = await rig.ended(1);
   t.equal(first!.end!.incomplete, 'interrupted');
+  await until(10_000, 'it is counted', () => rig.statistics.incomplete.interrupted === 1);
   verifyCapture(first!, 'client', stream);
   verifyCapture(first!, 'upstream', stream);
   await exchange(6 * MIB, 3 * MIB);
