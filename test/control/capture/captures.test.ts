@@ -114,6 +114,7 @@ for (const [call, errno, reason] of [
     await Promise.all([peer.sendStream(stream, 5000), peer.receiveStream(stream, 5000)]);
     const has5000 = () => rig.supervisor.statistics().totals.capture_copy_bytes >= 10_000;
     await until(5000, 'the beginning is captured', has5000);
+    await until(5000, 'its record has begun', () => rig.stored().length === 1);
     rig.order(`fail ${call} ${errno}`);
     let sent = 5000;
     for (let round = 0; round < 50 && !rig.isObeyed; round++) {
