@@ -78,7 +78,7 @@ export const httpProxying = Type.Object(
         {
           title: 'via',
           description:
-            'What this proxy calls itself in the `Via` of requests (RFC 9110 §7.6.3); `false` leaves it out.',
+            'What this proxy calls itself in the `Via` of requests, and of the responses of routes with `forward` (RFC 9110 §7.6.3); `false` leaves it out.',
           default: 'headgate',
           examples: ['edge-1', false],
         } satisfies Description,

@@ -11,6 +11,7 @@ import { ForwardingFields } from './forwarding-fields.js';
 import { keptRequestId, maxForwards, type RequestContext } from './request-context.js';
 import { TargetRewriter } from './target-rewriter.js';
 import { CompiledTemplate, FieldLines } from './template.js';
+import { viaLines } from './via-lines.js';
 
 const SPACE = 0x20;
 
@@ -68,7 +69,7 @@ export class RequestRewriter {
     // What a route sets by itself is not made as well.
     const isSet = (name: string) => set.some((field) => field.name.toLowerCase() === name);
     this.requestId = isSet('x-request-id') ? 'off' : http.requestId;
-    this.vias = [viaLine(http.via, '1.0'), viaLine(http.via, '1.1')];
+    this.vias = viaLines(http.via);
     this.drops = this.dropsFor(false);
     this.trustedDrops = this.dropsFor(true);
   }
@@ -162,10 +163,6 @@ export class RequestRewriter {
     if (this.requestId === 'make') drops[HeaderName.x_request_id] = 1;
     return drops;
   }
-}
-
-function viaLine(name: string | null, version: string): Buffer {
-  return Buffer.from(name === null ? '' : `Via: ${version} ${name}\r\n`, 'latin1');
 }
 
 function writeMaxForwards(head: RequestHead, out: HeadWriter): void {

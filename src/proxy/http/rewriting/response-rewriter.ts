@@ -6,6 +6,7 @@ import { LocationRewriter, type Origins } from './location-rewriter.js';
 import type { RequestContext } from './request-context.js';
 import type { RequestRewriter } from './request-rewriter.js';
 import { FieldLines } from './template.js';
+import { viaLines } from './via-lines.js';
 
 const CRLF = Buffer.from('\r\n', 'latin1');
 const UPGRADE_REQUIRED = 426;
@@ -69,6 +70,8 @@ export class ResponseRewriter {
   private readonly addsDate: boolean;
   private readonly location: LocationRewriter | undefined;
   private readonly cookies: CookieDomains | undefined;
+  /** By version of the endpoint. Responses have to have one only where clients have chosen the proxy: a gateway's need not. */
+  private readonly vias: readonly [Buffer, Buffer];
   private readonly sticky: StickySnapshot | null | undefined;
   /** What is noted where nothing depends on the request: by plain HTTP and by HTTPS. */
   private readonly notes: ResponseNotes | undefined;
@@ -77,11 +80,12 @@ export class ResponseRewriter {
   /** @param request of the same route */
   constructor(
     route: HttpRouteSnapshot,
-    { hsts, date = false }: HttpSnapshot,
+    { hsts, via, date = false }: HttpSnapshot,
     request: RequestRewriter,
   ) {
     const { responseHeaders, rewrite, prefix, sticky } = route;
     this.sticky = sticky;
+    this.vias = viaLines(route.action.kind === 'outbound' ? via : null);
     this.filter = new FieldFilter(responseHeaders);
     this.drops = this.filter.known.slice();
     this.addsDate = date && this.drops[HeaderName.date] !== 1;
@@ -145,6 +149,7 @@ export class ResponseRewriter {
       if (isRewritten) this.rewriteLine(head, index, notes, out);
     }
     if (head.fieldsEnd > from) out.copy(bytes, from, head.fieldsEnd);
+    out.literal(this.vias[head.minorVersion as 0 | 1]);
     if (!head.isInterim) {
       if (this.addsDate && !head.has(HeaderName.date)) out.literal(dateLine(Date.now()));
       out.literal(connectionLines[delivery.connection]!);

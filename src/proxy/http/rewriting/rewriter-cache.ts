@@ -17,9 +17,10 @@ export class RewriterCache {
   private readonly made = new Map<string, Rewriters>();
 
   of(http: HttpSnapshot, route: HttpRouteSnapshot): Rewriters {
-    const { host, requestHeaders, responseHeaders, prefix, rewrite, sticky } = route;
+    const { action, host, requestHeaders, responseHeaders, prefix, rewrite, sticky } = route;
     // All that the two look at of a route: plain data.
-    const key = JSON.stringify([host, requestHeaders, responseHeaders, prefix, rewrite, sticky]);
+    const edits = [requestHeaders, responseHeaders, prefix, rewrite, sticky];
+    const key = JSON.stringify([action.kind, host, ...edits]);
     return keptOrMade(this.made, key, () => {
       const request = new RequestRewriter(http, route);
       return { request, response: new ResponseRewriter(route, http, request) };

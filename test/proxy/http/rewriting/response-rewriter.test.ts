@@ -211,6 +211,24 @@ t.test(
   },
 );
 
+t.test(
+  'response: a proxy that clients have chosen says so in Via, a gateway does not',
+  async (t) => {
+    const action = { kind: 'outbound', names: [], wildcards: [], networks: [] } as const;
+    const listener = { via: 'edge' };
+    const out = (response: string) => responseOut({ ...listener, route: { action } }, response);
+    const lengthy = lines('HTTP/1.1 200 OK', 'Via: 1.1 other', 'Content-Length: 5');
+    t.equal(out(lengthy), lines(lengthy, 'Via: 1.1 edge'));
+    t.equal(
+      out(lines('HTTP/1.0 200 OK', 'Content-Length: 5')),
+      lines('HTTP/1.1 200 OK', 'Content-Length: 5', 'Via: 1.0 edge'),
+    );
+    const hints = lines('HTTP/1.1 103 Early Hints', 'Link: </a>');
+    t.equal(out(hints), lines(hints, 'Via: 1.1 edge'));
+    t.equal(responseOut(listener, lengthy), lengthy);
+  },
+);
+
 t.test('response: a date is added where there is none, and the listener wants one', async (t) => {
   const bare = lines('HTTP/1.1 200 OK', 'Content-Length: 5');
   const dated = lines(bare, 'Date: Sun, 06 Nov 1994 08:49:37 GMT');
