@@ -7,6 +7,8 @@ import { requireWhole } from './whole-number.js';
 
 const EVENT_INTS = EpollEvent.size / 4;
 const DATA_INT = EpollEvent.data / 4;
+/** epoll_wait(2) takes an `int`. */
+const TIMEOUT_MS_MAX = 0x7fffffff;
 /** EP_MAX_EVENTS (fs/eventpoll.c). */
 const EVENTS_MAX = Math.floor(0x7fffffff / EpollEvent.size);
 
@@ -56,11 +58,14 @@ export class EventPoll {
   }
 
   /**
-   * @param timeoutMs whole milliseconds; 0 looks only, −1 waits for ever
+   * @param timeoutMs whole milliseconds; 0 looks only, −1 waits for ever, which nothing of Node's ends: an EventFd does
    * @returns the number of events, which {@link eventsAt} and its siblings give by index, or a negative error number:
    *   EBADF once it is closed, so that a loop can end
+   * @throws RangeError when the time is no number, or above 2³¹ − 1
    */
   wait(timeoutMs: number): number {
+    // Infinity would be no time at all.
+    if (!(timeoutMs <= TIMEOUT_MS_MAX)) requireWhole('timeoutMs', timeoutMs, -1, TIMEOUT_MS_MAX);
     return this.kernel.epoll_wait(this.fd, this.events.address, this.eventsMax, timeoutMs);
   }
 

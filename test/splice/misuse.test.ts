@@ -263,6 +263,9 @@ socketTest(
 
 t.test('misuse: a wait that cannot be says so', async (t) => {
   const poll = new EventPoll(kernel, 4);
+  for (const wrong of [Number.POSITIVE_INFINITY, Number.NaN, 2 ** 31]) {
+    refuses(t, `${wrong} ms`, () => poll.wait(wrong));
+  }
   poll.close();
   t.equal(poll.wait(0), -Errno.EBADF);
   t.equal(poll.add(0, 1, 0), -Errno.EBADF);
