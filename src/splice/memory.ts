@@ -9,7 +9,8 @@ const STAGGER_BYTES = 320;
 
 /**
  * A block of memory that system calls can be given by address. The address stays the same for as
- * long as the object lives, because the bytes are outside V8's heap.
+ * long as the object lives, because the bytes are outside V8's heap. Another thread may be shown a copy of `bytes`, but
+ * not be given its buffer (postMessage's transfer list): the address would go with it.
  */
 export class NativeMemory {
   /** The memory is bytes[start, end), for JavaScript; neighbours have the same `bytes`. */
@@ -43,8 +44,12 @@ export class NativeMemory {
     this.address = this.base + this.start;
   }
 
-  /** A block of its own with the same bytes, ≥ 1. */
+  /**
+   * A block of its own with the same bytes, ≥ 1.
+   * @throws TypeError for a string: Buffer.from says in which encoding
+   */
   static copyOf(bytes: Uint8Array): NativeMemory {
+    if (!(bytes instanceof Uint8Array)) throw new TypeError('bytes is no Uint8Array');
     const memory = new NativeMemory(bytes.length);
     memory.bytes.set(bytes);
     return memory;

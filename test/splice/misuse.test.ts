@@ -87,6 +87,7 @@ socketTest('misuse: of memory only what is in it goes out', async (t, kit) => {
   const memory = NativeMemory.copyOf(Buffer.from('12345678'));
   const sender = new ZeroCopySender(kernel, near);
   t.equal(sender.enable(), 0);
+  t.throws(() => NativeMemory.copyOf('12345678' as unknown as Buffer), TypeError);
   const wrongs = [[0, 9], [4, 5], [-4, 4], [9], [Number.NaN, 3], [0, Number.NaN], [0, -1], [0, 0]];
   for (const [offset, length] of wrongs) {
     refuses(t, `${offset}, ${length}`, () => sender.send(memory, offset, length));
