@@ -93,7 +93,8 @@ export class Pump implements LateSender, ReaderAhead {
   /** What was read ahead, and what that call answered. */
   private ahead: NativeMemory | undefined;
   private aheadResult = 0;
-  private hasSinkFailed = false;
+  /** A late write found the sink broken, and took the error off its socket: run this pump before the sink is read. */
+  hasSinkFailed = false;
 
   constructor(
     private readonly room: PumpRoom,

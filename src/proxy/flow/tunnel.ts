@@ -87,6 +87,11 @@ export class Tunnel {
   run(): CloseReason | undefined {
     this.hasYielded = false;
     if (this.isUpOver && this.isDownOver) return this.over();
+    // What is read of a client after a write to it has failed ends as with a FIN, which it is not.
+    if (this.down.hasSinkFailed && !this.isDownOver) {
+      const over = this.after(this.down.run(), 'upstream', this.down);
+      if (over !== undefined) return over;
+    }
     if (!this.isUpOver && this.up.isDue) {
       const over = this.after(this.up.run(), 'client', this.up);
       if (over !== undefined) return over;

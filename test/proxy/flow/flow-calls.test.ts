@@ -196,6 +196,21 @@ for (const errno of [Errno.EPIPE, Errno.ENOMEM]) {
   );
 }
 
+socketTest('flow calls: a late write that meets a reset makes no FIN of it', async (t, kit) => {
+  const { room, flows } = threeFlows(kit);
+  const [{ client, upstream }] = flows as [Three['flows'][number]];
+  // The answer's event comes first. Its write is made when the client is found broken, and takes the error off the socket.
+  upstream.send(payload(2, 500));
+  client.send(payload(1, 1000));
+  client.reset();
+  room.until(() => room.flowsEnded === 1);
+  t.equal(room.closed('client_reset'), 1);
+  pause(1);
+  upstream.receive();
+  t.same([upstream.isEnded, upstream.errno], [false, Errno.ECONNRESET]);
+  t.same(room.finish(), nothingLeft);
+});
+
 socketTest('flow calls: an exception of one leaves the others’ bytes alone', async (t, kit) => {
   const { room, flows } = threeFlows(kit);
   const { tunnel } = flows[1]!.flow;
