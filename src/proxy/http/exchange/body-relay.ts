@@ -142,9 +142,10 @@ export class BodyRelay {
     return this.framing === Framing.chunked && this.scanner.bodyBytes > this.bytesMax;
   }
 
-  /** The body's bytes have all been read; some may wait for the sink. */
+  /** The body's bytes have all been read; some may wait for the sink. Not of one that was rejected: with it went what was behind. */
   get isRead(): boolean {
-    return this.framing === Framing.chunked ? this.scanner.isDone : this.stretch === 0;
+    if (this.framing !== Framing.chunked) return this.stretch === 0;
+    return this.scanner.isDone && this.rejection === undefined;
   }
 
   /**
@@ -161,8 +162,11 @@ export class BodyRelay {
       taken = this.isUnchunked
         ? this.takeApart(bytes, start, end)
         : this.scanner.scan(bytes, start, end);
-      if (taken < 0) return taken;
-      if (this.isTooLong) return -HttpRejection.content_length_too_large;
+      if (taken >= 0 && this.isTooLong) taken = -HttpRejection.content_length_too_large;
+      if (taken < 0) {
+        this.rejection = -taken as HttpRejection;
+        return taken;
+      }
       if (!this.isUnchunked) this.admitted = taken;
       const { dataBytes } = this.scanner;
       this.stretch = this.wasFull && dataBytes >= LONG_STRETCH_BYTES ? dataBytes : 0;
@@ -240,7 +244,7 @@ export class BodyRelay {
       if (!this.source.readable) return RelayResult.Waiting;
       if (budget <= 0) return RelayResult.Yielded;
       const read = this.readChunks();
-      if (read < 0) return this.readFailed(read);
+      if (read < 0) return read === FAILED ? RelayResult.SourceFailed : RelayResult.Malformed;
       if (read === 0) return RelayResult.Waiting;
       budget -= read < TURN_READ_BYTES ? TURN_READ_BYTES : read;
     }
@@ -357,12 +361,6 @@ export class BodyRelay {
     if (this.admitted > 0) this.hold(buffer, start, start + this.admitted, true);
     else buffers.give(buffer);
     return read;
-  }
-
-  private readFailed(result: number): RelayResult {
-    if (result === FAILED) return RelayResult.SourceFailed;
-    this.rejection = -result as HttpRejection;
-    return RelayResult.Malformed;
   }
 
   private putAside(bytes: Buffer, start: number, end: number): void {

@@ -226,6 +226,29 @@ const bounded = {
   routes: [{ ...plainHttp.routes[0]!, guard: { ...plainHttp.routes[0]!.guard, bodyMax: 100 } }],
 };
 
+exchangeTest(
+  'what comes behind a body that turns out too long at its end is no request',
+  (rig, t) => {
+    const client = rig.room.client();
+    const head = 'PUT /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n';
+    rig.say(client, head);
+    const upstream = rig.upstream();
+    rig.hear(upstream, head);
+    // The limit, the end of the body and a part of the next request, all in one piece.
+    rig.say(client, `ff\r\n${'x'.repeat(0xff)}\r\n0\r\n\r\nPUT /b HTTP/1.1\r\nHo`);
+    rig.hearStatus(client, 413);
+    t.match(`${client.received}`, 'Connection: close');
+    rig.say(client, 'st: x\r\nContent-Length: 29\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n');
+    rig.expectEnd(client);
+    rig.expectReset(upstream);
+    client.end();
+    rig.room.settle();
+    t.same(rig.room.sessions(), []);
+    t.equal(rig.room.count('connect_attempts'), 1);
+  },
+  { http: bounded },
+);
+
 for (const [what, framing, status] of [
   ['is longer than may be', 'Content-Length: 1000000', 413],
   ['has bad chunks', 'Transfer-Encoding: chunked\r\n\r\nxyz', 400],
