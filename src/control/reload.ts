@@ -68,8 +68,8 @@ export async function reload(site: Site, old: Config, wanted: Config): Promise<R
   for (const one of change.removed) removeListenerFile(one);
   if (opened !== undefined) access.use(opened);
   await site.tellWorkers(config);
-  // By now workers have handed over what they had for it.
-  if (opened === undefined) access.use(undefined);
+  // By now workers have handed over what they had for it; that is written first.
+  if (opened === undefined) await access.close();
   const adminChanges = await admin.adopt(adminChange);
   site.sink.logger.level = config.log.level;
   const changes = [...describe(old, config, change), ...adminChanges, ...notes];

@@ -72,12 +72,8 @@ export class AccessFile {
     }
   }
 
-  /** From now on lines go there; to nowhere without a file. */
-  use(file: OpenedFile | undefined): void {
-    if (file === undefined) {
-      this.forget();
-      return;
-    }
+  /** From now on lines go there. */
+  use(file: OpenedFile): void {
     this.discard(this.next);
     this.next = file;
     const isIdle = this.queue.length === 0 || this.retry !== undefined;
@@ -118,7 +114,7 @@ export class AccessFile {
   }
 
   /**
-   * Writes what is left, and closes.
+   * Writes what is left, and closes: from now on lines go nowhere.
    * @param timeoutMs a file that takes longer is not waited for
    */
   async close(timeoutMs = 500): Promise<void> {
@@ -130,6 +126,7 @@ export class AccessFile {
           resolve();
         };
       });
+      this.onQuiet = undefined;
     }
     this.forget();
   }

@@ -12,7 +12,10 @@ import {
 } from 'node:fs';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
+import { loadConfig } from '#src/config/index.js';
 import { AccessFile } from '#src/control/logging/access-file.js';
+import { LogSink } from '#src/control/logging/log-sink.js';
+import { Supervisor } from '#src/control/supervisor.js';
 import { until } from '#test/support/deadline.js';
 import { temporaryDirectory } from '#test/support/programs/rig.js';
 
@@ -205,6 +208,37 @@ t.test(
     t.equal(rig.file.linesLost, 0);
   },
 );
+
+t.test('access file: a reload that ends it loses no line', timeout, async (t) => {
+  const directory = temporaryDirectory(t);
+  const path = `${directory}/access.log`;
+  const read = fifo(t, path);
+  const configOf = (access: unknown) => {
+    const loaded = loadConfig(`
+      workers: 1
+      log: { access: ${JSON.stringify(access)}, format: json }
+      listeners: { a: { bind: "127.0.0.1:0", tcp: { upstream: u } } }
+      upstreams: { u: { endpoints: ["127.0.0.1:9"] } }
+    `);
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+    return loaded.config;
+  };
+  const config = configOf({ file: path });
+  const sink = new LogSink(config.log, openSync(`${directory}/log`, 'w'));
+  const supervisor = await Supervisor.start(config, { sink });
+  t.teardown(() => supervisor.close().catch(() => {}));
+  // Twice what a pipe holds: its reader goes on when the reload waits for that.
+  sink.access.write(numbered(0, 1300));
+  const reloaded = supervisor.reload(configOf(true));
+  let text = '';
+  await until(5000, 'all are read', () => {
+    text += read();
+    return text.length === 130_000;
+  });
+  t.ok((await reloaded).ok);
+  t.same(numbersOf(text), upTo(1300));
+  t.equal(sink.access.linesLost, 0);
+});
 
 t.test('access file: what cannot be opened is said with its name', timeout, async (t) => {
   const rig = new FileRig(t);
