@@ -1,4 +1,5 @@
 import type { DirectoryEntry } from '../../splice/index.js';
+import { datable } from './http-time.js';
 
 /** What a listing says of one entry. */
 interface Item {
@@ -42,7 +43,7 @@ export class DirectoryListing {
           url: `./${encode(name)}${slash}`,
           isDirectory,
           size,
-          modified: new Date(modifiedSec * 1000).toISOString().replace('.000Z', 'Z'),
+          modified: new Date(datable(modifiedSec) * 1000).toISOString().replace('.000Z', 'Z'),
         };
       });
   }

@@ -3,6 +3,7 @@ import type { HeaderEditsSnapshot } from '../http/index.js';
 import { ContentTypes } from './content-types.js';
 import { type Encoding, suffixes } from './encodings.js';
 import type { FilesSnapshot } from './files-snapshot.js';
+import { datable } from './http-time.js';
 import type { FileFacts } from './open-file.js';
 import { type PathPattern, spellPath } from './path-pattern.js';
 
@@ -46,7 +47,7 @@ export class FactSheet {
   ): FileFacts {
     const { size, modifiedSec: writtenSec } = status;
     // RFC 9110 §8.8.2.1: not later than the answer's Date.
-    const modifiedSec = Math.min(writtenSec, Math.floor(nowMs / SECOND_MS));
+    const modifiedSec = Math.min(datable(writtenSec), Math.floor(nowMs / SECOND_MS));
     const modified = new Date(modifiedSec * SECOND_MS).toUTCString();
     const isYoung = nowMs - writtenSec * SECOND_MS < YOUNG_MS;
     const tag = this.tagOf(status, encoding, isYoung);

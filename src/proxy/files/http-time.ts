@@ -11,6 +11,20 @@ const forms = [
 
 const CENTURY = 100;
 
+/** The first and the last second of years of four digits, the only ones that dates have: 0001-01-01 and 9999-12-31. */
+const FIRST_SEC = -62_135_596_800;
+const LAST_SEC = 253_402_300_799;
+
+/**
+ * A time that can be written as a date: that, or the nearest that can. Filesystems keep what they are told, which may be
+ * anything (utimensat(2)).
+ *
+ * @param sec seconds since 1970
+ */
+export function datable(sec: number): number {
+  return Math.min(LAST_SEC, Math.max(FIRST_SEC, sec));
+}
+
 /**
  * Reads an HTTP-date.
  *

@@ -214,7 +214,8 @@ export class Exchange implements LinkOwner, Task {
     this.record.end(response.status, this.room.worker.clock.nowMs);
     if (this.isEntered) this.route!.guard.leave();
     this.isEntered = false;
-    this.enter(ExchangeState.idle);
+    // An exception may have come before there was anything to wait for.
+    if (this.state !== ExchangeState.idle) this.enter(ExchangeState.idle);
   }
 
   /** It is known where the name leads that was asked for. */
