@@ -1,4 +1,4 @@
-import { readIPv4, readIPv6 } from '../../../splice/index.js';
+import { isMapped, MAPPED_OFFSET, readIPv4, readIPv6 } from '../../../splice/index.js';
 import { HeaderName, type RequestHead } from '../message/index.js';
 
 /** An address as text and as bytes. */
@@ -31,7 +31,10 @@ export function forwardedHosts(head: RequestHead): HostAddress[] {
   return hosts;
 }
 
-/** An address without port, zone or brackets around it, or undefined. */
+/**
+ * An address without port, zone or brackets around it, or undefined. An IPv4 address inside an IPv6 one, as proxies with a
+ * dual-stack socket write it, is the IPv4 address that rules are about.
+ */
 export function readHost(text: string): HostAddress | undefined {
   const [, inner, plain] =
     /^\[([0-9A-Fa-f:.]+)\](?::\d+)?$/.exec(text) ??
@@ -42,7 +45,10 @@ export function readHost(text: string): HostAddress | undefined {
   if (host === undefined) return undefined;
   if (host.includes(':')) {
     const bytes = Buffer.alloc(16);
-    return readIPv6(host, bytes, 0) ? { text: host, bytes } : undefined;
+    if (!readIPv6(host, bytes, 0)) return undefined;
+    if (!isMapped(bytes, 0)) return { text: host, bytes };
+    const inet = bytes.subarray(MAPPED_OFFSET);
+    return { text: inet.join('.'), bytes: inet };
   }
   const bytes = Buffer.alloc(4);
   return readIPv4(host, bytes, 0) ? { text: host, bytes } : undefined;

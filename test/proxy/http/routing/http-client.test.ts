@@ -22,6 +22,19 @@ t.test('client: the last address that is no trusted proxy', async (t) => {
   t.equal(clientOf('X-Forwarded-For: [2001:db9::1]:80'), '2001:db9::1');
 });
 
+t.test('client: an IPv4 address inside an IPv6 one is the IPv4 address', async (t) => {
+  t.equal(clientOf('X-Forwarded-For: ::ffff:192.0.2.7'), '192.0.2.7');
+  t.equal(clientOf('X-Forwarded-For: 192.0.2.7, ::ffff:10.0.0.9'), '192.0.2.7', 'also of a proxy');
+  t.equal(clientOf('Forwarded: for="[::FFFF:c000:207]:80"'), '192.0.2.7');
+  const client = clientAt('10.0.0.1', {}, trusted);
+  client.identify(headOf('GET /\nX-Forwarded-For: [::ffff:192.0.2.7]:80'));
+  t.ok(client.isWithin(new NetworkSet(networks('192.0.2.7'))), 'nobody gets past a rule so');
+  t.equal(client.address?.length, 4, 'limits count it as what it is');
+  const told = { family: 'inet6', host: '::ffff:192.0.2.7', port: 80 } as const;
+  const peer = clientAt('', { source: told });
+  t.ok(peer.isWithin(new NetworkSet(networks('192.0.2.0/24'))), 'nor does a PROXY header');
+});
+
 t.test('client: behind what is no address nobody is believed', async (t) => {
   t.equal(clientOf('X-Forwarded-For: 192.0.2.7, unknown'), '10.0.0.1');
   t.equal(clientOf('X-Forwarded-For: 192.0.2.7, bogus, 10.0.0.9'), '10.0.0.9');
