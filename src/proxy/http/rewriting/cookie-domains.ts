@@ -9,13 +9,11 @@ export class CookieDomains {
 
   /** @param value of Set-Cookie */
   rewrite(value: string): string {
-    return value.replace(
-      /;\s*domain\s*=\s*\.?([^;]*?)\s*(?=;|$)/gi,
-      (attribute, domain: string) => {
-        const to = this.domains.get(domain.toLowerCase());
-        if (to === undefined) return attribute;
-        return to === '' ? '' : `; Domain=${to}`;
-      },
-    );
+    // Nothing is tried twice, so that no value takes long.
+    return value.replace(/;\s*domain\s*=([^;]*)/gi, (attribute, domain: string) => {
+      const to = this.domains.get(domain.trim().replace(/^\./, '').toLowerCase());
+      if (to === undefined) return attribute;
+      return to === '' ? '' : `; Domain=${to}`;
+    });
   }
 }
