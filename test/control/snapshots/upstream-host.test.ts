@@ -24,3 +24,12 @@ t.test('upstream host: the first endpoint, as the configuration calls it', async
   t.equal(of('unix:/run/app.sock'), 'localhost');
   t.equal(hostOf({ demo: true }), 'localhost');
 });
+
+t.test('upstream host: over TLS the port that is left out is that of HTTPS', async (t) => {
+  const of = (endpoint: string) => hostOf({ endpoints: [endpoint], tls: {} });
+  t.equal(of('api.example.com:443'), 'api.example.com');
+  t.equal(of('[::1]:443'), '[::1]');
+  t.equal(of('api.example.com:80'), 'api.example.com:80');
+  t.equal(of('api.example.com:8443'), 'api.example.com:8443');
+  t.equal(hostOf({ endpoints: ['api.example.com:443'] }), 'api.example.com:443');
+});
