@@ -62,7 +62,7 @@ export class UserlandTlsTransport implements TlsTransport {
   errno = 0;
   readonly bulkReadBytes = Number.POSITIVE_INFINITY;
   readonly hasReadAll = false;
-  /** After Eof: the stream just stopped, without close_notify. What was read may not be all. */
+  /** The stream just stopped without close_notify, as many do (Eof); inside a record none does that was not cut off (Failed). */
   isTruncated = false;
   /** The connection was reset, and the socket says so no more: an end without close_notify is no FIN. */
   isPeerGone = false;
@@ -221,8 +221,8 @@ export class UserlandTlsTransport implements TlsTransport {
       return isReceivedAlert(this.failure) ? TlsEnding.PeerAlert : TlsEnding.BadRecord;
     }
     if (!this.hasReadOutcome) return TlsEnding.None;
-    if (this.readOutcome !== Outcome.Eof) return TlsEnding.Broken;
-    return this.isTruncated ? TlsEnding.Truncated : TlsEnding.CloseNotify;
+    if (this.isTruncated && !this.isPeerGone) return TlsEnding.Truncated;
+    return this.readOutcome === Outcome.Eof ? TlsEnding.CloseNotify : TlsEnding.Broken;
   }
 
   /** close_notify, then FIN; where the socket has no room for the one, both follow when it has. */
@@ -314,8 +314,9 @@ export class UserlandTlsTransport implements TlsTransport {
       case SslError.SSL_ERROR_ZERO_RETURN:
         if (this.messages < 0 || isOverdrawn()) return this.flooded();
         this.isTruncated = openssl.BIO_ctrl(this.bio, Misc.BIO_CTRL_EOF, 0, 0) === 1;
-        if (this.isTruncated && this.isPeerGone) return this.socketFailed(Errno.ECONNRESET);
-        return Outcome.Eof;
+        if (!this.isTruncated) return Outcome.Eof;
+        if (!this.isPeerGone && openssl.SSL_has_pending(ssl) === 0) return Outcome.Eof;
+        return this.socketFailed(Errno.ECONNRESET);
       case SslError.SSL_ERROR_SYSCALL:
         return this.socketFailed(lastErrno());
       default:

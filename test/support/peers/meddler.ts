@@ -9,6 +9,8 @@ export type Way = 'up' | 'down';
 export class Meddler {
   /** Ways whose next bytes are damaged: one bit of the last one. */
   readonly spoiled = new Set<Way>();
+  /** Ways that end by a FIN in front of the last byte of what comes next. */
+  readonly severed = new Set<Way>();
   private readonly pairs: { readonly client: Socket; readonly server: Socket }[] = [];
 
   private constructor(
@@ -59,6 +61,10 @@ export class Meddler {
       for await (const chunk of from.iterator({ destroyOnReturn: false })) {
         const bytes = chunk as Buffer;
         if (this.spoiled.delete(way)) bytes[bytes.length - 1]! ^= 1;
+        if (this.severed.delete(way)) {
+          to.end(bytes.subarray(0, -1));
+          return;
+        }
         const step = this.isBytewise && way === 'up' ? 1 : bytes.length;
         for (let at = 0; at < bytes.length && to.writable; at += step) {
           await new Promise((resolve) => to.write(bytes.subarray(at, at + step), resolve));

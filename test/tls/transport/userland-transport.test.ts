@@ -228,7 +228,8 @@ for (const version of versions) {
     relay.up(150);
     relay.cutUp();
     const { bytes, last } = ends.readAll(server);
-    t.same([bytes.length, last, server.isTruncated], [100, Outcome.Eof, true]);
+    t.same([bytes.length, last, server.isTruncated], [100, Outcome.Failed, true]);
+    t.same([server.errno, server.ending], [Errno.ECONNRESET, TlsEnding.Truncated]);
     ends.close();
   });
 
