@@ -83,7 +83,22 @@ function findInRoute(route: unknown, pointer: string): Finding[] {
       findings.push(finding(keyPointer(pointer, 'split'), message));
     }
   }
-  return [...findings, ...findReservedFields(route, pointer)];
+  return [...findings, ...findReservedFields(route, pointer), ...findMethods(route, pointer)];
+}
+
+/** Known methods, of which requests in other letters are refused: methods are case-sensitive (RFC 9110 §9.1). */
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'];
+
+/** Methods that no request comes with, so that the route would never be taken. */
+function findMethods(route: unknown, pointer: string): Finding[] {
+  const methods = property(property(route, 'match'), 'methods');
+  if (!Array.isArray(methods)) return [];
+  return methods.flatMap((method: unknown, index) => {
+    const known = METHODS.find((one) => one === String(method).toUpperCase());
+    if (typeof method !== 'string' || known === undefined || known === method) return [];
+    const at = keyPointer(keyPointer(keyPointer(pointer, 'match'), 'methods'), index);
+    return [finding(at, `${pointerPath(at)} is ${show(method)}, expected ${known}`)];
+  });
 }
 
 function findReservedFields(route: unknown, pointer: string): Finding[] {
