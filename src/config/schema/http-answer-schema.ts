@@ -157,7 +157,7 @@ export const httpsKeys = {
       {
         title: 'redirect to HTTPS',
         description:
-          'Answers requests that came by plain HTTP, here or at a trusted proxy, with a redirect to the same host and path by HTTPS, whatever the routes say.',
+          'Answers requests that came by plain HTTP, here or at a trusted proxy, with a redirect to the same host and path by HTTPS, whatever the routes say. One of HTTP/1.0 without a Host can be sent nowhere and is answered with 400.',
         default: false,
         examples: [true, { port: 8443 }],
       } satisfies Description,

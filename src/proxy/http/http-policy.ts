@@ -93,9 +93,11 @@ export class HttpPolicy implements RequestContext {
     this.route = index < 0 ? undefined : this.routes[index];
     this.answer = this.route?.answer;
     if (this.httpsRedirect === undefined || client.scheme === 'https') return index;
-    if (head.authority === undefined) return index;
     // No route has a say, and none asks for a password that would come in the clear.
     this.route = undefined;
+    this.answer = undefined;
+    // HTTP/1.0 may leave the Host out.
+    if (head.authority === undefined) return Routing.host_missing;
     this.answer = this.httpsRedirect;
     return Routing.none;
   }

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { HttpPolicy, Routing } from '#src/proxy/http/http-policy.js';
 import { HeadWriter } from '#src/proxy/http/message/head-writer.js';
+import { RequestHead } from '#src/proxy/http/message/request-head.js';
 import { RequestIds } from '#src/proxy/http/rewriting/index.js';
 import { Split } from '#src/proxy/http/split.js';
 import { clientAt, headOf, matchOf, routeOf } from './requests.js';
@@ -94,3 +95,22 @@ t.test('policy: plain HTTP is sent to HTTPS, whatever the routes say', async (t)
   t.match(to({ port: 8443, status: 301 }, 'GET /'), 'https://example.com:8443/\r\n');
   t.equal(to({}, 'GET /', 'https'), '');
 });
+
+t.test(
+  'policy: who names no host is served by no route either, where HTTPS is asked for',
+  async (t) => {
+    const httpsRedirect = { port: 443, status: 308 };
+    const policy = new HttpPolicy(
+      { ...silent, httpsRedirect, routes: [routeOf()] },
+      'web',
+      0,
+      new RequestIds(),
+    );
+    const head = new RequestHead({ headers: 10, headBytes: 1000 });
+    const bytes = Buffer.from('GET / HTTP/1.0\r\n\r\n');
+    t.equal(head.parse(bytes, 0, bytes.length), bytes.length);
+    t.equal(policy.begin(head, clientAt('192.0.2.1')), Routing.host_missing);
+    t.same([policy.route, policy.answer], [undefined, undefined]);
+    t.equal(policy.begin(head, clientAt('192.0.2.1', { scheme: 'https' })), 0);
+  },
+);

@@ -92,7 +92,7 @@ export class Exchange implements LinkOwner, Task {
     if (fault < 0) this.answer.refuse(connection.reject(-fault as HttpRejection));
     else if (policy.route !== undefined) this.serve(policy.route);
     else if (policy.answer !== undefined) this.answer.direct();
-    else this.answer.refuse(routing === Routing.path_invalid ? 400 : 404);
+    else this.answer.refuse(routing === Routing.none ? 404 : 400);
   }
 
   onLinked(): void {

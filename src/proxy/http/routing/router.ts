@@ -12,6 +12,8 @@ export const Routing = {
   none: -1,
   /** The path leads above the root: 400. */
   path_invalid: -2,
+  /** The request is to be sent to HTTPS, and names no host to send it to: 400. */
+  host_missing: -3,
 } as const;
 
 /**
