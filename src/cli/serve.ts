@@ -19,10 +19,17 @@ export async function serve(
   onListening: (supervisor: Supervisor) => void = () => {},
 ): Promise<number> {
   outliveOutput();
+  // Workers take a while until they serve, and a signal that nobody listens for ends the process.
+  let isReloadDue = false;
+  const onEarlyHangUp = (): void => {
+    isReloadDue = true;
+  };
+  process.on('SIGHUP', onEarlyHangUp);
   let supervisor: Supervisor;
   try {
     supervisor = await Supervisor.start(config, source && { source });
   } catch (error) {
+    process.off('SIGHUP', onEarlyHangUp);
     process.stderr.write(`headgate: ${bindErrorText(error)}\n`);
     return 1;
   }
@@ -54,6 +61,7 @@ export async function serve(
   const onReopen = (): void => supervisor.reopenLogs();
   process.on('SIGUSR1', onReopen);
   process.on('SIGHUP', onHangUp);
+  process.off('SIGHUP', onEarlyHangUp);
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   for (const { listener, kind, address } of supervisor.addresses) {
@@ -63,6 +71,7 @@ export async function serve(
   if (adminAddress !== undefined) process.stdout.write(`admin ${adminAddress}\n`);
   onListening(supervisor);
   manager?.ready();
+  if (isReloadDue) onHangUp();
   manager?.startWatchdog(() => supervisor.isHealthy);
   try {
     await supervisor.stopped;
