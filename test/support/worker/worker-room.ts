@@ -81,6 +81,8 @@ export interface RoomOptions {
 export class TestRoom implements WorkerRoom {
   /** As where there is io_uring, which is most machines; without it, every call is made by itself. */
   static sharesCalls = true;
+  /** Of the heads it takes. */
+  static headBytes = 8192;
   readonly libc = new ScriptedLibc();
   readonly counters = new Counters(new SharedArrayBuffer(COUNTER_REGION_BYTES));
   readonly kernel: Kernel = createKernel(this.libc, (syscall, errno) =>
@@ -98,7 +100,7 @@ export class TestRoom implements WorkerRoom {
   readonly number = 0;
   cachedFilesMax = 100;
   readonly headMemory = new HeadMemory();
-  readonly headLimits = { headBytes: 8192, headers: 50 };
+  readonly headLimits = { headBytes: TestRoom.headBytes, headers: 50 };
   readonly uniqueName = 'test';
   readonly captures = undefined;
   readonly connections: ConnectionLimit;

@@ -8,7 +8,7 @@ import { ExchangeState } from './exchange-state.js';
 import type { RelayResult } from './relay-result.js';
 
 const HEAD_END = '\r\n\r\n';
-/** What an answer of ours may be longer than its body. */
+/** What an answer of ours may be longer than its body and the request's head, of which it may say parts again. */
 const ANSWER_HEAD_BYTES = 8 * 1024;
 
 /**
@@ -41,7 +41,7 @@ export class LocalAnswer {
     const answer = policy.answer!;
     this.begin();
     const bodyBytes = answer.bodyBytes(policy);
-    const memory = buffers.takeFor(bodyBytes + ANSWER_HEAD_BYTES);
+    const memory = buffers.takeFor(bodyBytes + this.headBytes);
     answer.write(policy, response.connectionLine, wallMs, writer.beginIn(memory));
     if (writer.isFull) {
       buffers.give(memory);
@@ -61,7 +61,7 @@ export class LocalAnswer {
     const { body } = answer;
     const { wallMs } = room.worker.clock;
     this.begin();
-    const memory = buffers.takeFor(ANSWER_HEAD_BYTES);
+    const memory = buffers.takeFor(this.headBytes);
     const line = response.connectionLine;
     answer.writeHead(connection.service.policy, line, wallMs, writer.beginIn(memory));
     if (writer.isFull) {
@@ -90,6 +90,12 @@ export class LocalAnswer {
     if (typeof answer === 'number') this.refuse(answer, files.refusalFields);
     else if (answer.prepared !== undefined) this.repeat(answer.prepared, answer.body);
     else this.produce(answer);
+  }
+
+  /** Room for the head of an answer to the request that is there. */
+  private get headBytes(): number {
+    const { start, fieldsEnd } = this.room.request;
+    return ANSWER_HEAD_BYTES + fieldsEnd - start;
   }
 
   private error(status: number, fields: string, accept: string | undefined): void {
