@@ -4,7 +4,7 @@
  * answer *n consumed*, *partial* or *rejected* and never throw; they are strict wherever two readers of the
  * same bytes could come to different conclusions (RFC 9112 §11.2).
  */
-export { CR, LF } from './characters.js';
+export { CR, LF, SP } from './characters.js';
 export { ChunkScanner } from './chunk-scanner.js';
 export { type ErrorAnswer, ErrorResponses, type ErrorText } from './error-response.js';
 export { HeadWriter } from './head-writer.js';

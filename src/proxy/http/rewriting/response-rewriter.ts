@@ -1,5 +1,5 @@
 import type { HttpRouteSnapshot, HttpSnapshot, StickySnapshot } from '../http-snapshot.js';
-import { dateLine, HeaderName, type HeadWriter, type ResponseHead } from '../message/index.js';
+import { dateLine, HeaderName, type HeadWriter, type ResponseHead, SP } from '../message/index.js';
 import { CookieDomains } from './cookie-domains.js';
 import { FieldFilter } from './field-filter.js';
 import { LocationRewriter, type Origins } from './location-rewriter.js';
@@ -8,6 +8,7 @@ import type { RequestRewriter } from './request-rewriter.js';
 import { FieldLines } from './template.js';
 import { viaLines } from './via-lines.js';
 
+const SPACE = Buffer.from(' ', 'latin1');
 const CRLF = Buffer.from('\r\n', 'latin1');
 const UPGRADE_REQUIRED = 426;
 const VERSION = Buffer.from('HTTP/1.1', 'latin1');
@@ -134,6 +135,12 @@ export class ResponseRewriter {
     if (head.minorVersion !== 1) {
       out.literal(VERSION);
       from += VERSION.length;
+    }
+    // RFC 9112 §4: the space is there even where no reason follows.
+    if (bytes[head.reasonStart - 1] !== SP) {
+      out.copy(bytes, from, head.reasonStart);
+      out.literal(SPACE);
+      from = head.reasonStart;
     }
     for (let index = 0; index < head.count; index++) {
       const id = head.id(index);

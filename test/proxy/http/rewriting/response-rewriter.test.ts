@@ -49,6 +49,19 @@ t.test(
   },
 );
 
+t.test('response: the space behind the status is there, whether or not a reason is', async (t) => {
+  for (const version of ['HTTP/1.1', 'HTTP/1.0']) {
+    for (const [came, goes] of [
+      ['204', '204 '],
+      ['204 ', '204 '],
+      ['204 No', '204 No'],
+    ]) {
+      t.equal(responseOut({}, `${version} ${came}`), `HTTP/1.1 ${goes}`);
+      t.equal(responseOut({}, `${version} ${came}\nX-A: 1`), `HTTP/1.1 ${goes}\nX-A: 1`);
+    }
+  }
+});
+
 t.test('response: HTTP/1.0 becomes HTTP/1.1, and chunks may end here', async (t) => {
   t.equal(
     responseOut({}, lines('HTTP/1.0 200 OK', 'Content-Length: 1')),
