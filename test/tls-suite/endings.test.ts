@@ -68,34 +68,36 @@ for (const version of versions) {
     t.same(proxy.stats().tls.client.endings, { truncated: 2 });
   });
 
-  suiteTest(
-    // Of a FIN inside a record the kernel says no more than of one behind it (tls_rx_rec_wait).
-    place.kernel === 'require' ? 'OpenSSL has no records here' : missing,
-    `tls endings: a client is cut off inside a record, ${version}`,
-    timeout,
-    async (t, suite) => {
-      const { proxy, origin } = await begin(t, suite);
-      const meddler = await Meddler.before(t, proxy.port);
-      for (const length of lengths) {
-        const client = dialPeer(meddler, { version });
-        const upstream = await origin.accept();
-        const sent = within(5_000, 'bytes', client.sendStream(stream, length));
-        await within(5_000, 'bytes', upstream.receiveStream(stream, length));
-        await sent;
-        meddler.severed.add('up');
-        await client.send('which will not be whole');
-        t.equal(await within(5_000, 'the end', upstream.ending()), 'reset');
-        client.close();
-        upstream.close();
-      }
-      const lines = await proxy.linesOf(2);
-      t.same(
-        lines.map(({ bytes_up, close }) => [bytes_up, close]),
-        lengths.map((length) => [length, 'client_reset']),
-      );
-      t.same(proxy.stats().tls.client.endings, { truncated: 2 });
-    },
-  );
+  // Of a FIN inside a record the kernel says no more than of one behind it (tls_rx_rec_wait).
+  if (place.kernel !== 'require') {
+    suiteTest(
+      missing,
+      `tls endings: a client is cut off inside a record, ${version}`,
+      timeout,
+      async (t, suite) => {
+        const { proxy, origin } = await begin(t, suite);
+        const meddler = await Meddler.before(t, proxy.port);
+        for (const length of lengths) {
+          const client = dialPeer(meddler, { version });
+          const upstream = await origin.accept();
+          const sent = within(5_000, 'bytes', client.sendStream(stream, length));
+          await within(5_000, 'bytes', upstream.receiveStream(stream, length));
+          await sent;
+          meddler.severed.add('up');
+          await client.send('which will not be whole');
+          t.equal(await within(5_000, 'the end', upstream.ending()), 'reset');
+          client.close();
+          upstream.close();
+        }
+        const lines = await proxy.linesOf(2);
+        t.same(
+          lines.map(({ bytes_up, close }) => [bytes_up, close]),
+          lengths.map((length) => [length, 'client_reset']),
+        );
+        t.same(proxy.stats().tls.client.endings, { truncated: 2 });
+      },
+    );
+  }
 
   suiteTest(
     missing,
