@@ -250,6 +250,8 @@ export class TestRoom implements WorkerRoom {
     const others = this.flows().length;
     const client = this.client();
     this.until(() => this.flows().length > others);
+    // The endpoint hears of it in the turn in which the connection is made, or 200 ms later.
+    this.clock.turn();
     const upstream = this.upstream();
     const flow = this.flows().at(-1)!;
     this.until(() => flow.tunnel?.up !== undefined);
