@@ -276,11 +276,10 @@ export class Dial implements Waiter {
   }
 
   private doneInTheClear(): void {
-    const { transport } = this;
+    const transport = this.transport as PlainTransport;
     this.done();
     // The endpoint may be the one to speak first, and it has not even heard that it is connected.
-    const isOurs = this.state === DialState.connected && this.transport === transport;
-    if (isOurs) (transport as PlainTransport).acknowledgeUnlessSent();
+    transport.acknowledgeUnlessSent();
   }
 
   private secure({ context, kernel }: UpstreamTls): void {

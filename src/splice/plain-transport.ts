@@ -78,7 +78,7 @@ export class PlainTransport implements Transport {
 
   /** Nothing has been sent over a connection that is new: its peer hears now that it is made. */
   acknowledgeUnlessSent(): void {
-    if (this.nagle === Nagle.unused) acknowledge(this.kernel, this.socket);
+    if (this.nagle === Nagle.unused && this.socket >= 0) acknowledge(this.kernel, this.socket);
   }
 
   notice(events: number): void {

@@ -7,6 +7,7 @@ import { within } from '#test/support/deadline.js';
 import { missingProgram } from '#test/support/machine/capability.js';
 import { Meddler } from '#test/support/peers/meddler.js';
 import { Origin } from '#test/support/peers/origin.js';
+import type { Peer } from '#test/support/peers/peer.js';
 import { runProgram } from '#test/support/programs/program.js';
 import { OpensslClient } from '#test/support/tls/openssl-client.js';
 import { authority, certificate, dial, everything, kit } from '#test/support/tls/tls-kit.js';
@@ -25,6 +26,13 @@ const missing = missingProgram(['openssl']);
 const stream = new ByteStream(5);
 /** One that is copied, and one that is spliced where it can be. */
 const lengths = [100, 3_000_001];
+
+/** Bytes of the stream go from one end to the other. */
+async function carry(from: Peer, to: Peer, length: number): Promise<void> {
+  const sent = within(5_000, 'bytes', from.sendStream(stream, length));
+  await within(5_000, 'bytes', to.receiveStream(stream, length));
+  await sent;
+}
 
 /** A proxy before an endpoint that echoes. */
 async function echoing(t: Test, { start }: Suite, tls: object = {}): Promise<SuiteProxy> {
@@ -55,9 +63,7 @@ for (const version of versions) {
     for (const length of lengths) {
       const client = dialPeer(meddler, { version });
       const upstream = await origin.accept();
-      const sent = within(5_000, 'bytes', client.sendStream(stream, length));
-      await within(5_000, 'bytes', upstream.receiveStream(stream, length));
-      await sent;
+      await carry(client, upstream, length);
       // A FIN without close_notify.
       meddler.cut('up');
       await within(5_000, 'the end', upstream.receiveEnd());
@@ -80,9 +86,7 @@ for (const version of versions) {
         for (const length of lengths) {
           const client = dialPeer(meddler, { version });
           const upstream = await origin.accept();
-          const sent = within(5_000, 'bytes', client.sendStream(stream, length));
-          await within(5_000, 'bytes', upstream.receiveStream(stream, length));
-          await sent;
+          await carry(client, upstream, length);
           meddler.severed.add('up');
           await client.send('which will not be whole');
           t.equal(await within(5_000, 'the end', upstream.ending()), 'reset');
@@ -118,9 +122,7 @@ for (const version of versions) {
       for (const length of lengths) {
         const client = dialPeer(proxy, { version });
         const upstream = await origin.accept();
-        const sent = within(5_000, 'bytes', upstream.sendStream(stream, length));
-        await within(5_000, 'bytes', client.receiveStream(stream, length));
-        await sent;
+        await carry(upstream, client, length);
         meddler.cut('down');
         await within(5_000, 'the end', client.receiveEnd());
         client.close();
@@ -142,9 +144,7 @@ for (const version of versions) {
         [client, upstream],
         [upstream, client],
       ] as const) {
-        const sent = within(5_000, 'bytes', from.sendStream(stream, length));
-        await within(5_000, 'bytes', to.receiveStream(stream, length));
-        await sent;
+        await carry(from, to, length);
       }
       meddler.spoiled.add(way);
       const isUp = way === 'up';

@@ -1,4 +1,5 @@
 // When the endpoint hears that it is connected, and that its bytes have come.
+import type { Test } from 'tap';
 import { Errno, SocketOption, unacknowledgedBytes } from '#src/splice/index.js';
 import { payload } from '#test/support/random.js';
 import { RawPeer } from '#test/support/sockets/raw-peer.js';
@@ -20,6 +21,12 @@ function story(room: TestRoom): string {
 function connected(room: TestRoom): void {
   room.until(() => room.flows()[0]?.tunnel?.up !== undefined);
   room.settle();
+}
+
+function hangUp(t: Test, room: TestRoom, ...peers: RawPeer[]): void {
+  for (const peer of peers) peer.close();
+  room.settle();
+  t.same(room.finish(), nothingLeft);
 }
 
 for (const sharesCalls of [true, false]) {
@@ -46,10 +53,7 @@ for (const sharesCalls of [true, false]) {
       room.settle();
     }
     t.equal(story(room), 'delay connect send now send send send', 'said once');
-    client.close();
-    upstream.close();
-    room.settle();
-    t.same(room.finish(), nothingLeft);
+    hangUp(t, room, client, upstream);
   });
 
   socketTest(`acks: an endpoint that speaks first need not wait (${how})`, async (t, kit) => {
@@ -65,10 +69,7 @@ for (const sharesCalls of [true, false]) {
     client.receive();
     t.equal(`${client.received}`, '220 ready');
     t.equal(unacknowledgedBytes(kit.kernel, fd), 0);
-    client.close();
-    upstream.close();
-    room.settle();
-    t.same(room.finish(), nothingLeft);
+    hangUp(t, room, client, upstream);
   });
 }
 
@@ -85,10 +86,7 @@ socketTest('acks: an answer that is the end needs none of its own', async (t, ki
   t.match(story(room), /^delay connect send( send)?$/);
   client.receive();
   t.ok(client.received.equals(payload(2, 50)));
-  client.close();
-  upstream.close();
-  room.settle();
-  t.same(room.finish(), nothingLeft);
+  hangUp(t, room, client, upstream);
 });
 
 socketTest('acks: a kernel that refuses costs nothing', async (t, kit) => {
@@ -99,18 +97,12 @@ socketTest('acks: a kernel that refuses costs nothing', async (t, kit) => {
   room.settle();
   upstream.receive();
   t.ok(upstream.received.equals(payload(1, 100)));
-  client.close();
-  upstream.close();
-  room.settle();
-  t.same(room.finish(), nothingLeft);
+  hangUp(t, room, client, upstream);
 });
 
 socketTest('acks: a unix socket has none', async (t, kit) => {
   const room = new TestRoom(kit, { family: 'unix' });
   const { client, upstream } = room.tunnel();
   t.equal(story(room), 'connect');
-  client.close();
-  upstream.close();
-  room.settle();
-  t.same(room.finish(), nothingLeft);
+  hangUp(t, room, client, upstream);
 });
