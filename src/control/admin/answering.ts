@@ -21,6 +21,8 @@ export function send(request: IncomingMessage, response: ServerResponse, reply: 
 
 /** Answers what never became a request, and closes the connection. */
 export function sendRaw(socket: Duplex, reply: Reply): void {
+  // A socket of CONNECT has lost Node's listeners: a client that resets it would be an exception nobody catches.
+  socket.on('error', () => {});
   if (!socket.writable) {
     socket.destroy();
     return;

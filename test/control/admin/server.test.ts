@@ -142,6 +142,8 @@ t.test('admin: a client that goes away in the middle troubles nobody', async (t)
     'GET /metr',
     `POST /reload HTTP/1.1\r\n${host}Content-Length: 100\r\n\r\nabc`,
     `GET /api/flows HTTP/1.1\r\n${host}\r\n`,
+    `CONNECT evil.example:443 HTTP/1.1\r\n${host}\r\n`,
+    'no HTTP at all\r\n\r\n',
   ]) {
     const socket = net.connect(rig.port, '127.0.0.1');
     socket.write(bytes);
