@@ -68,7 +68,8 @@ async function toStandardOutput(bytes: Generator<Buffer>): Promise<number> {
     if (code === 'EPIPE') return 0;
     // It has been told already (output.ts).
     if (syscall === 'write') return 1;
-    throw error;
+    process.stderr.write(`headgate capture export: ${(error as Error).message}\n`);
+    return 1;
   }
 }
 

@@ -1,6 +1,7 @@
 import { listCaptures, type StoredCapture } from '../control/index.js';
 import { captureDirectories, placeOptions } from './capture-place.js';
 import { parseOptions, UsageError } from './options.js';
+import { printable } from './printable.js';
 
 const AGO_UNITS_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -64,9 +65,9 @@ function table(captures: readonly StoredCapture[]): string {
   ];
   const rows = captures.map((capture) => [
     capture.head.id,
-    capture.head.listener,
-    capture.head.client === '' ? '-' : capture.head.client,
-    capture.head.start,
+    printable(capture.head.listener),
+    capture.head.client === '' ? '-' : printable(capture.head.client),
+    printable(capture.head.start),
     capture.end === undefined ? '-' : `${(capture.end.duration_us / 1e6).toFixed(3)}s`,
     String(capture.clientBytes),
     String(capture.upstreamBytes),
@@ -88,7 +89,7 @@ function table(captures: readonly StoredCapture[]): string {
 /** In one word, and why, if it lacks something. */
 export function stateText({ state, end }: StoredCapture): string {
   if (state !== 'incomplete') return state;
-  return `incomplete: ${end?.incomplete ?? 'interrupted'}`;
+  return `incomplete: ${printable(end?.incomplete ?? 'interrupted')}`;
 }
 
 function isClient(address: string, wanted: string): boolean {

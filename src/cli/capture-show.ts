@@ -3,6 +3,7 @@ import { type CaptureChunk, capturePath, chunksOf, type StoredCapture } from '..
 import { stateText } from './capture-list.js';
 import { captureDirectories, findCapture, placeOptions } from './capture-place.js';
 import { parseOptions, UsageError } from './options.js';
+import { printable } from './printable.js';
 
 const ROW_BYTES = 16;
 const arrows = { client: '>', upstream: '<' } as const;
@@ -44,7 +45,7 @@ function describe(capture: StoredCapture): string {
     captured: `${clientBytes} bytes of the client, ${upstreamBytes} of the upstream`,
   };
   return Object.entries(rows)
-    .map(([name, value]) => `${name.padEnd(15)}${value}\n`)
+    .map(([name, value]) => `${printable(name).padEnd(15)}${printable(String(value))}\n`)
     .join('');
 }
 
@@ -84,7 +85,7 @@ function asText(bytes: Buffer): string {
   const lines = bytes
     .toString('utf8')
     .replace(/\r\n/g, '\n')
-    .replace(/[^\P{C}\n\t]/gu, '.');
+    .replace(/[^\n\t]+/g, printable);
   return `${lines.replace(/^/gm, '  ').trimEnd()}\n`;
 }
 

@@ -42,5 +42,12 @@ export async function capture(args: readonly string[]): Promise<number> {
   if (name === undefined || !Object.hasOwn(commands, name)) {
     throw new UsageError(`expected list, show or export\n\n${usage.trimEnd()}`);
   }
-  return commands[name as keyof typeof commands](rest);
+  try {
+    return await commands[name as keyof typeof commands](rest);
+  } catch (error) {
+    // A capture may be deleted while it is read, by the rotation for instance, and a disk may be broken.
+    if (!(error instanceof Error) || !('syscall' in error)) throw error;
+    process.stderr.write(`headgate capture ${name}: ${error.message}\n`);
+    return 1;
+  }
 }

@@ -1,5 +1,5 @@
 // `headgate capture`: what it says of captures, and what it makes of them.
-import { lstatSync, readFileSync, statSync, symlinkSync } from 'node:fs';
+import { lstatSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { capture as captureCommand } from '#src/cli/capture.js';
 import { ByteStream } from '#test/support/bytes.js';
@@ -166,6 +166,60 @@ for (const [family, bind] of Object.entries(families)) {
     },
   );
 }
+
+t.test('capture: what a client said of itself is no command to a terminal', async (t) => {
+  const directory = temporaryDirectory(t);
+  const head = {
+    format: 1,
+    id: 'a-1',
+    listener: 'a',
+    protocol: 'tcp',
+    client: '192.0.2.1:1000\u009b2J',
+    local: '192.0.2.2:80',
+    server_name: 'a\u001b]0;title\u0007',
+    directions: 'both',
+    start: new Date().toISOString(),
+    process: '999999999-1',
+  };
+  writeFileSync(`${directory}/a-1.jsonl`, `${JSON.stringify(head)}\n["c",1,4]\n`);
+  writeFileSync(`${directory}/a-1.client`, '\u001bc\r\n');
+  const shown = (await capture('show', 'a-1', '-d', directory, '--text')).toString();
+  t.match(shown, /^server_name +a\.]0;title\.$/m);
+  t.match(shown, /^ {2}\.c$/m);
+  const listed = (await capture('list', directory)).toString();
+  for (const text of [shown, listed]) t.notMatch(text, /[^\P{C}\n]/u);
+});
+
+t.test('capture: a capture that cannot be read is said, in one line', async (t) => {
+  const directory = temporaryDirectory(t);
+  const head = {
+    format: 1,
+    id: 'a-1',
+    listener: 'a',
+    protocol: 'tcp',
+    client: '192.0.2.1:99999',
+    local: 'nowhere',
+    directions: 'both',
+    start: new Date().toISOString(),
+    process: '999999999-1',
+  };
+  writeFileSync(`${directory}/a-1.jsonl`, `${JSON.stringify(head)}\n["c",1,4]\n`);
+  mkdirSync(`${directory}/a-1.client`);
+  const args = ['a-1', '-d', directory];
+  for (const words of [
+    ['show', ...args],
+    ['export', ...args, '--format', 'pcapng'],
+    ['export', ...args, '--format', 'raw', '--direction', 'client'],
+  ]) {
+    const { message } = await capture(...words).then(
+      () => new Error('it has ended well'),
+      (error: Error) => error,
+    );
+    t.match(message, /exit 1/);
+    t.match(message, /headgate capture (show|export): EISDIR: /);
+    t.notMatch(message, /\n {4}at /);
+  }
+});
 
 /** What `follow,tcp,raw` says: a line of hex for each segment, behind a tab what the second end sent. */
 function followed(output: Buffer): [Buffer, Buffer] {

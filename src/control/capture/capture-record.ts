@@ -1,4 +1,5 @@
 import type { CaptureNote, IncompleteReason } from '../../proxy/index.js';
+import { isCaptureId } from './capture-files.js';
 
 /**
  * What is kept of a flow: its record, lines of JSON, and one file of bytes for each direction.
@@ -61,9 +62,12 @@ export function chunkLine(isClient: boolean, timeUs: number, bytes: number): str
   return `["${isClient ? 'c' : 'u'}",${timeUs},${bytes}]\n`;
 }
 
-/** A line of a record; nothing for one that is none, as the last one after a crash. */
+/**
+ * A line of a record; nothing for one that is none, as the last one after a crash. What it has is what its type says, whoever
+ * has written it: a disk that was damaged, another program, a later version.
+ */
 export function parseLine(line: string): CaptureHead | CaptureEnd | CaptureChunk | undefined {
-  let value: unknown;
+  let value: { [name: string]: unknown } | unknown[] | null;
   try {
     value = JSON.parse(line);
   } catch {
@@ -71,10 +75,27 @@ export function parseLine(line: string): CaptureHead | CaptureEnd | CaptureChunk
   }
   if (Array.isArray(value)) return toChunk(value);
   if (typeof value !== 'object' || value === null) return undefined;
-  if ('end' in value || ('format' in value && 'id' in value)) {
-    return value as CaptureHead | CaptureEnd;
-  }
+  if (isHeadObject(value) || isEndObject(value)) return value;
   return undefined;
+}
+
+function isHeadObject(value: { [name: string]: unknown }): value is CaptureHead & typeof value {
+  const { format, id, listener, protocol, client, local, start, process } = value;
+  return (
+    format === RECORD_FORMAT &&
+    [id, listener, protocol, client, local, process].every((one) => typeof one === 'string') &&
+    isCaptureId(id as string) &&
+    isTime(start)
+  );
+}
+
+function isEndObject(value: { [name: string]: unknown }): value is CaptureEnd & typeof value {
+  const { end, duration_us, client_bytes, upstream_bytes, incomplete, close } = value;
+  return (
+    isTime(end) &&
+    [duration_us, client_bytes, upstream_bytes].every(isCount) &&
+    [incomplete, close].every((one) => one === undefined || typeof one === 'string')
+  );
 }
 
 export function isHead(line: ReturnType<typeof parseLine>): line is CaptureHead {
@@ -93,6 +114,10 @@ function toChunk([direction, timeUs, bytes]: unknown[]): CaptureChunk | undefine
   if (direction !== 'c' && direction !== 'u') return undefined;
   if (!isCount(timeUs) || !isCount(bytes)) return undefined;
   return { direction: direction === 'c' ? 'client' : 'upstream', timeUs, bytes };
+}
+
+function isTime(value: unknown): value is string {
+  return typeof value === 'string' && !Number.isNaN(Date.parse(value));
 }
 
 function isCount(value: unknown): value is number {

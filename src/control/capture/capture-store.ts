@@ -86,7 +86,7 @@ export class CaptureStore {
         continue;
       }
       const stat = statSync(capturePath(this.directory, id, kind), { throwIfNoEntry: false });
-      if (stat === undefined) continue;
+      if (!stat?.isFile()) continue;
       const flow = found.get(id) ?? { bytes: 0, endedMs: undefined, startedMs: stat.birthtimeMs };
       flow.bytes += onDisk(stat.size);
       if (kind === 'record' && !mine(id)) {
@@ -94,15 +94,17 @@ export class CaptureStore {
       }
       found.set(id, flow);
     }
-    // A record goes first, so what is left without one was being deleted.
-    for (const id of orphans) this.unlink(id);
+    // A record comes and goes first, so what is left without one was being deleted; or it began while the names were
+    // read, by another process, and the record was written where they had been read already.
+    for (const id of orphans) if (!this.hasRecord(id)) this.unlink(id);
     const inOrder = [...found].sort(([, one], [, other]) => one.startedMs - other.startedMs);
     const known = new Map(this.flows);
     this.flows.clear();
     this.totalBytes = 0;
     for (const [id, { bytes, endedMs }] of inOrder) {
-      // What grows here was counted block by block, those not written yet included.
-      this.keep(id, mine(id) ? known.get(id)! : { bytes, endedMs });
+      // What grows here was counted block by block, those not written yet included. What grows by another name of
+      // this directory was not.
+      this.keep(id, (mine(id) ? known.get(id) : undefined) ?? { bytes, endedMs });
     }
     // Unlinked by somebody, and still written to: it takes up room for as long as it is open.
     for (const [id, kept] of known) if (mine(id) && !found.has(id)) this.keep(id, kept);
@@ -191,6 +193,11 @@ export class CaptureStore {
     this.unlink(id);
     this.forget(id);
     this.deleted++;
+  }
+
+  private hasRecord(id: string): boolean {
+    const path = capturePath(this.directory, id, 'record');
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
   }
 
   private unlink(id: string): void {

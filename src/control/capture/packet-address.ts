@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { Sockaddr, SockaddrIn, SockaddrIn6 } from '../../splice/index.js';
 
 /** One end of a TCP connection as packets name it. */
@@ -12,6 +13,7 @@ const UNIX_CLIENT = '192.0.2.1';
 const UNIX_LOCAL = '192.0.2.2';
 const UNIX_CLIENT_PORTS_FROM = 49_152;
 const UNIX_CLIENT_PORTS = 16_384;
+const PORT_MAX = 0xffff;
 
 /**
  * The two ends of a captured connection, both of one family. What has no address gets one: a client of a Unix socket is
@@ -39,7 +41,7 @@ export function packetAddresses(head: {
 
 function parse(text: string): PacketAddress | undefined {
   const [, host, port] = /^\[?([0-9a-fA-F.:]+)(?:%[^\]]*)?\]?:(\d{1,5})$/.exec(text) ?? [];
-  if (host === undefined) return undefined;
+  if (host === undefined || isIP(host) === 0 || Number(port) > PORT_MAX) return undefined;
   return { ip: bytesOf(host), port: Number(port) };
 }
 

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { capturePath, isCaptureId, isRunning, parseFileName } from './capture-files.js';
 import {
   type CaptureChunk,
@@ -34,21 +34,23 @@ export interface StoredCapture {
 /** Looks a capture up without reading its bytes. @returns nothing when there is none that can be read */
 export function readCapture(directory: string, id: string): StoredCapture | undefined {
   if (!isCaptureId(id)) return undefined;
+  const path = capturePath(directory, id, 'record');
   let fd: number;
   try {
-    fd = openSync(capturePath(directory, id, 'record'), 'r');
+    // No file of ours is anything else, and a FIFO would wait for a writer.
+    if (!statSync(path).isFile()) return undefined;
+    fd = openSync(path, 'r');
   } catch {
     return undefined;
   }
   try {
-    const size = sizeOf(capturePath(directory, id, 'record'));
-    const [first = ''] = textAt(fd, 0, Math.min(size, TAIL_BYTES)).split('\n');
+    const wholeBytes = wholeBytesOf(fd, fstatSync(fd).size);
+    const [first = ''] = textAt(fd, 0, Math.min(wholeBytes, TAIL_BYTES)).split('\n');
     const head = parseLine(first);
-    if (!isHead(head)) return undefined;
-    const tail = textAt(fd, Math.max(0, size - TAIL_BYTES), TAIL_BYTES);
-    const cut = tail.length - (tail.lastIndexOf('\n') + 1);
-    const lines = tail
-      .slice(0, tail.length - cut)
+    // Its name says whose files these are; a record of another name is not theirs.
+    if (!isHead(head) || head.id !== id) return undefined;
+    const tailBytes = Math.min(wholeBytes, TAIL_BYTES);
+    const lines = textAt(fd, wholeBytes - tailBytes, tailBytes)
       .trimEnd()
       .split('\n')
       .map(parseLine);
@@ -62,7 +64,7 @@ export function readCapture(directory: string, id: string): StoredCapture | unde
       clientBytes: sizeOf(capturePath(directory, id, 'client')),
       upstreamBytes: sizeOf(capturePath(directory, id, 'upstream')),
       lastUs: lines.findLast(isChunk)?.timeUs ?? 0,
-      wholeBytes: size - Buffer.byteLength(tail.slice(tail.length - cut)),
+      wholeBytes,
     };
   } finally {
     closeSync(fd);
@@ -120,6 +122,18 @@ function* linesOf(path: string): Generator<string> {
 function stateOf(head: CaptureHead, end: CaptureEnd | undefined): StoredCapture['state'] {
   if (end === undefined) return isRunning(head.process) ? 'open' : 'incomplete';
   return end.incomplete === undefined ? 'complete' : 'incomplete';
+}
+
+/** Bytes up to the end of the last whole line; what a machine that lost power leaves behind it may be long. */
+function wholeBytesOf(fd: number, size: number): number {
+  const bytes = Buffer.alloc(Math.min(size, TAIL_BYTES));
+  for (let end = size; end > 0; end -= TAIL_BYTES) {
+    const start = Math.max(0, end - TAIL_BYTES);
+    const read = readSync(fd, bytes, 0, end - start, start);
+    const newline = bytes.subarray(0, read).lastIndexOf('\n');
+    if (newline >= 0) return start + newline + 1;
+  }
+  return 0;
 }
 
 function textAt(fd: number, offset: number, length: number): string {

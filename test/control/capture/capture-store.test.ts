@@ -206,6 +206,127 @@ t.test('capture store: a flow that was half deleted goes', async (t) => {
   t.equal(store.size, 1);
 });
 
+t.test('capture store: records that are none harm nobody else', async (t) => {
+  const rig = new StoreRig(t);
+  rig.flow('a-1', 100);
+  const [head, , end] = readFileSync(`${rig.directory}/a-1.jsonl`, 'utf8').split('\n') as string[];
+  const known = { ...JSON.parse(head!), id: 'b-1' };
+  const heads = {
+    empty: '',
+    text: 'no JSON\n',
+    null: 'null\n',
+    number: '5\n',
+    end: `${end}\n`,
+    cut: JSON.stringify(known),
+    ...Object.fromEntries(
+      ['format', 'process', 'client', 'local', 'listener', 'protocol', 'start'].map((name) => [
+        `without ${name}`,
+        `${JSON.stringify({ ...known, [name]: undefined })}\n`,
+      ]),
+    ),
+    'a later format': `${JSON.stringify({ ...known, format: 2 })}\n`,
+    'no time': `${JSON.stringify({ ...known, start: 'yesterday' })}\n`,
+    'the id of another': `${JSON.stringify({ ...known, id: 'a-1' })}\n`,
+    'no id': `${JSON.stringify({ ...known, id: '../b-1' })}\n`,
+  };
+  for (const [name, text] of Object.entries(heads)) {
+    writeFileSync(`${rig.directory}/b-1.jsonl`, text);
+    rig.store = rig.open({});
+    t.same(rig.ids(), ['a-1'], name);
+    t.equal(readCapture(rig.directory, 'b-1'), undefined, name);
+    t.equal(readFileSync(`${rig.directory}/b-1.jsonl`, 'utf8'), text, `${name}: nothing is added`);
+  }
+  unlinkSync(`${rig.directory}/b-1.jsonl`);
+  mkdirSync(`${rig.directory}/b-1.jsonl`);
+  rig.store = rig.open({});
+  t.same(rig.ids(), ['a-1'], 'a directory');
+  rig.store.limits = limitsOf({ maxFlows: 1 });
+  t.equal(rig.flow('a-2', 10).incomplete, 'none');
+});
+
+t.test('capture store: an end that is none is no end', async (t) => {
+  const rig = new StoreRig(t);
+  for (const [at, line] of [
+    '{"end":5}',
+    '{"end":"x"}',
+    '{"end":"2026-01-01T00:00:00Z"}',
+  ].entries()) {
+    const flow = rig.begin(`a-${at}`, '999999999-1');
+    flow.flush();
+    appendFileSync(`${rig.directory}/a-${at}.jsonl`, `${line}\n`);
+    t.equal(readCapture(rig.directory, `a-${at}`)!.end, undefined, line);
+  }
+  rig.live.clear();
+  rig.writer.files.closeAll();
+  rig.open({});
+  for (const { end } of listCaptures(rig.directory)) t.equal(end!.incomplete, 'interrupted');
+});
+
+t.test(
+  'capture store: what a loss of power has left in a record goes, whatever it is',
+  async (t) => {
+    for (const rest of [Buffer.alloc(100_000), Buffer.alloc(3000, 0xff), Buffer.from('["c",80')]) {
+      const rig = new StoreRig(t);
+      const killed = rig.begin('a-1', '999999999-1');
+      rig.write(killed, MIB, 7);
+      killed.flush();
+      const path = `${rig.directory}/a-1.jsonl`;
+      const whole = readFileSync(path, 'utf8');
+      appendFileSync(path, rest);
+      t.match(readCapture(rig.directory, 'a-1'), { wholeBytes: whole.length, lastUs: 7000 });
+      rig.live.clear();
+      rig.writer.files.closeAll();
+      rig.open({});
+      t.ok(readFileSync(path, 'latin1').startsWith(`${whole}{"end":"`));
+      t.match(readCapture(rig.directory, 'a-1')!.end, { client_bytes: MIB, duration_us: 7000 });
+    }
+  },
+);
+
+t.test('capture store: what another process begins while names are read stays', async (t) => {
+  const rig = new StoreRig(t);
+  rig.flow('a-1', 100);
+  writeFileSync(`${rig.directory}/b-1.client`, 'theirs');
+  const store = rig.open({});
+  t.notOk(existsSync(`${rig.directory}/b-1.client`), 'left over');
+  writeFileSync(`${rig.directory}/b-1.client`, 'theirs');
+  // Asked for the flow whose record it has found: the names have been read by then.
+  store.scan(() => {
+    writeFileSync(`${rig.directory}/b-1.jsonl`, 'theirs');
+    return false;
+  });
+  t.ok(existsSync(`${rig.directory}/b-1.client`));
+  t.ok(existsSync(`${rig.directory}/b-1.jsonl`));
+});
+
+t.test('capture store: a directory may have two names', async (t) => {
+  const rig = new StoreRig(t);
+  const other = `${rig.directory}/../other`;
+  symlinkSync(rig.directory, other);
+  const flow = rig.begin('a-1');
+  rig.write(flow, MIB);
+  flow.flush();
+  const store = new CaptureStore(other, limitsOf({}), rig.writer);
+  store.open((id) => rig.live.has(id));
+  t.equal(store.size, 1);
+  const second = new FlowWriter(rig.writer, store, { ...flow.note, id: 'a-2' }, 0);
+  rig.live.add('a-2');
+  second.begin(processName()!);
+  rig.store.scan((id) => rig.live.has(id));
+  t.equal(rig.store.size, 2, 'what is captured by the other name counts');
+  rig.write(flow, MIB);
+  rig.write(second, MIB);
+  rig.end(flow);
+  rig.end(second);
+  t.same(
+    listCaptures(other).map(({ state, clientBytes }) => [state, clientBytes]),
+    [
+      ['complete', 2 * MIB],
+      ['complete', MIB],
+    ],
+  );
+});
+
 t.test('capture store: what others delete and write is noticed', async (t) => {
   const rig = new StoreRig(t);
   rig.flow('a-1', MIB);
