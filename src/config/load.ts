@@ -1,12 +1,12 @@
 import { isUtf8 } from 'node:buffer';
-import { readFileSync } from 'node:fs';
-import { getSystemErrorMap } from 'node:util';
 import { type Config, toConfig } from './config.js';
 import {
   type Environment,
   inOrder,
   type Problem,
+  printable,
   readDocument,
+  readSource,
   type SourceDocument,
 } from './document/index.js';
 import {
@@ -36,12 +36,9 @@ export interface LoadOptions {
 
 /** Reads a configuration file. Never throws for what is in the file, nor for its absence. */
 export function readConfig(path: string, env: Environment = process.env): Loaded {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    return unreadable(path, reason(error as NodeJS.ErrnoException));
-  }
+  const source = readSource(path);
+  if (!source.ok) return unreadable(path, source.message);
+  const { bytes } = source;
   if (!isUtf8(bytes)) return unreadable(path, 'the file is not UTF-8, expected UTF-8 text');
   return loadConfig(bytes.toString('utf8'), { file: path, env });
 }
@@ -67,7 +64,11 @@ export function loadConfig(text: string, options: LoadOptions = {}): Loaded {
     ...findings.filter((finding) => isSound(finding, source)).map((f) => locate(f, source)),
   ];
   if (problems.length > 0) {
-    return { ok: false, problems: inOrder(problems.map((problem) => ({ file, ...problem }))) };
+    const told = problems.map(({ message, ...place }) => ({
+      ...{ file, ...place },
+      message: printable(message),
+    }));
+    return { ok: false, problems: inOrder(told) };
   }
   const complete = withDefaults(configSchema, source.value);
   return { ok: true, config: toConfig(complete as ConfigFile, files) };
@@ -95,11 +96,4 @@ function locate({ pointer, at, message }: Finding, source: SourceDocument) {
 
 function unreadable(file: string, message: string): Loaded {
   return { ok: false, problems: [{ file, line: 1, column: 1, message }] };
-}
-
-function reason({ code, errno, message }: NodeJS.ErrnoException): string {
-  if (code === 'EISDIR') return 'this is a directory, expected a file';
-  if (code === 'ENOENT') return 'there is no such file, expected a configuration';
-  const [, description] = getSystemErrorMap().get(errno ?? 0) ?? [];
-  return `the file can't be read: ${description ?? message}`;
 }

@@ -6,6 +6,7 @@ import {
   type Files,
   parseDuration,
   parseEndpointTarget,
+  parsePeerName,
   parseStatusRanges,
   readCertificateFile,
   type StatusRange,
@@ -114,7 +115,10 @@ function toTlsCheck(file: ActiveFile['tls'], upstreamTls: UpstreamTlsConfig | nu
   const { certificate } = upstreamTls ?? {};
   return {
     verify: verify ?? upstreamTls?.verify ?? true,
-    serverName: server_name ?? upstreamTls?.serverName ?? undefined,
+    serverName:
+      server_name === undefined
+        ? (upstreamTls?.serverName ?? undefined)
+        : valid(parsePeerName(server_name)),
     ca: ca === undefined ? (upstreamTls?.ca ?? undefined) : valid(readCertificateFile(ca)),
     ...(upstreamTls !== null && {
       minVersion: upstreamTls.minVersion,

@@ -1,3 +1,4 @@
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { formatProblem, type Loaded, loadConfig, readConfig } from '#src/config/index.js';
@@ -259,4 +260,42 @@ t.test('read: what is no readable file is a problem at its beginning', async (t)
     const file = `${directory}/${name}`;
     t.match(readConfig(file), { ok: false, problems: [{ file, line: 1, column: 1, message }] });
   }
+});
+
+t.test('read: a pipe is read to its end, and one that says nothing is given up', async (t) => {
+  const directory = t.testdir({ 'good.yaml': minimal });
+  const fifo = `${directory}/fifo`;
+  execFileSync('mkfifo', [fifo]);
+  const message = 'nothing came out of the pipe for 1 s, expected a configuration';
+  t.strictSame(messages(readConfig(fifo)), [`${fifo}:1:1: ${message}`]);
+  // Bytes that come slowly, after the reader: what process substitution makes.
+  const script = '(head -c 20; sleep 0.2; cat) < "$1" > "$2"';
+  const writer = spawn('sh', ['-c', script, 'sh', `${directory}/good.yaml`, fifo]);
+  t.teardown(() => writer.kill());
+  t.strictSame(readConfig(fifo), readConfig(`${directory}/good.yaml`));
+});
+
+t.test('read: what has no end, or is too long, is not read to it', async (t) => {
+  const directory = t.testdir({ 'long.yaml': '#'.repeat(4 * 1024 * 1024 + 1) });
+  t.strictSame(messages(readConfig('/dev/zero')), [
+    '/dev/zero:1:1: no end after 4194304 bytes, expected a configuration',
+  ]);
+  t.strictSame(messages(readConfig(`${directory}/long.yaml`)), [
+    `${directory}/long.yaml:1:1: the file has 4194305 bytes, expected at most 4194304`,
+  ]);
+});
+
+t.test('load: a long value costs time in proportion, and a message has its ends', async (t) => {
+  const name = 'x'.repeat(500_000);
+  const text = `listeners: { a: { bind: "127.0.0.1:0", tcp: { upstream: u } } }
+upstreams: { u: { endpoints: [${name}] } }`;
+  const [message] = messages(loadConfig(text)) as [string];
+  t.match(
+    message,
+    /^headgate.yaml:2:31: upstreams.u.endpoints\[0\] is "x+…: no port, expected x+…x+:port$/,
+  );
+  t.ok(message.length < 1_000, 'not half a megabyte');
+  const path = `listeners: { a: { bind: "127.0.0.1:0", http: { routes: [
+  { match: { path: /${name} }, respond: {} }, { match: { path: /${name}* }, respond: {} } ] } } }`;
+  t.strictSame(messages(loadConfig(path)), []);
 });

@@ -126,6 +126,8 @@ function findUnreachable(routes: readonly unknown[], pointer: string): Finding[]
   const findings: Finding[] = [];
   /** Hosts and paths that a route takes whatever else the request is, and which. */
   const claims = new Map<string, string>();
+  /** How long the prefixes among them are: a path has as many beginnings as characters. */
+  const lengths = new Set<number>();
   routes.forEach((route, index) => {
     const at = keyPointer(pointer, index);
     const match = property(route, 'match');
@@ -133,7 +135,7 @@ function findUnreachable(routes: readonly unknown[], pointer: string): Finding[]
     const hosts = patterns(property(match, 'host'), spellHost);
     const paths = patterns(property(match, 'path'), spellPath);
     const pairs = hosts.flatMap((host) => paths.map((path) => [host, path] as const));
-    const rivals = pairs.map(([host, path]) => rivalOf(claims, host, path));
+    const rivals = pairs.map(([host, path]) => rivalOf(claims, lengths, host, path));
     if (pairs.length > 0 && rivals.every((rival) => rival !== undefined)) {
       const message = `${pointerPath(at)} is never reached: ${pointerPath(rivals[0]!)} takes all of its requests, expected it before that one`;
       findings.push(finding(at, message));
@@ -143,6 +145,7 @@ function findUnreachable(routes: readonly unknown[], pointer: string): Finding[]
     for (const [host, path] of pairs) {
       const key = `${host} ${path}`;
       if (!claims.has(key)) claims.set(key, at);
+      if (path.endsWith('*')) lengths.add(path.length - 1);
     }
   });
   return findings;
@@ -152,7 +155,12 @@ const ANY_HOST = '*';
 const ANY_PATH = '/*';
 
 /** An earlier claim of the same host or any, and the same path or a beginning of it. */
-function rivalOf(claims: ReadonlyMap<string, string>, host: string, path: string) {
+function rivalOf(
+  claims: ReadonlyMap<string, string>,
+  lengths: ReadonlySet<number>,
+  host: string,
+  path: string,
+) {
   for (const one of new Set([host, ANY_HOST])) {
     const same = claims.get(`${one} ${path}`);
     if (same !== undefined) return same;
@@ -162,7 +170,8 @@ function rivalOf(claims: ReadonlyMap<string, string>, host: string, path: string
       continue;
     }
     const fixed = path.replace(/\*.*$/, '');
-    for (let length = fixed.length; length > 0; length--) {
+    const shorter = [...lengths].filter((length) => length <= fixed.length);
+    for (const length of shorter.sort((a, b) => b - a)) {
       const wider = claims.get(`${one} ${fixed.slice(0, length)}*`);
       if (wider !== undefined) return wider;
     }

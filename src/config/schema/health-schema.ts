@@ -14,13 +14,14 @@ const http = Type.Object(
       examples: ['/healthz'],
     } satisfies Description),
     host: Type.Optional(
-      Type.String({
-        pattern: '^[!-~]+$',
-        names: 'a host name',
-        title: 'checked host',
-        description: 'The `Host` header; the name or address of the endpoint unless said.',
-        examples: ['app.example.com'],
-      } satisfies Description),
+      text(
+        { hostField: true },
+        {
+          title: 'checked host',
+          description: 'The `Host` header; the name or address of the endpoint unless said.',
+          examples: ['app.example.com'],
+        },
+      ),
     ),
     status: Type.Optional(
       Type.Unsafe<string | number>({
@@ -46,14 +47,15 @@ const tls = Type.Object(
       } satisfies Description),
     ),
     server_name: Type.Optional(
-      Type.String({
-        pattern: '^[A-Za-z0-9_.-]+$',
-        names: 'a host name',
-        title: 'server name',
-        description:
-          'The name asked for (SNI) and expected; as in the `tls` of the upstream, or else that of the endpoint, unless said.',
-        examples: ['db.example.com'],
-      } satisfies Description),
+      text(
+        { peerName: true },
+        {
+          title: 'server name',
+          description:
+            'The name asked for (SNI) and expected; as in the `tls` of the upstream, or else that of the endpoint, unless said.',
+          examples: ['db.example.com'],
+        },
+      ),
     ),
     ca: Type.Optional(
       text(

@@ -102,7 +102,7 @@ export const httpRoute = Type.Object(
       ),
     ),
     host: optional(
-      Type.Union([Type.Enum(['preserve', 'upstream']), text({ template: 'request' })], {
+      Type.Union([Type.Enum(['preserve', 'upstream']), text({ template: 'host' })], {
         title: 'host',
         description:
           'The `Host` that the upstream is told: `preserve` for the one the client asked for, `upstream` for what the first endpoint of the upstream is called, or a text, in which variables may stand.',

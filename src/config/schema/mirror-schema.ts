@@ -86,7 +86,7 @@ export const httpMirror = Type.Optional(
         {
           ...mirrorKeys,
           host: Type.Optional(
-            Type.Union([Type.Enum(['preserve', 'upstream']), text({ template: 'request' })], {
+            Type.Union([Type.Enum(['preserve', 'upstream']), text({ template: 'host' })], {
               title: 'host',
               description:
                 'The `Host` that the shadow is told, as for `host` of a route; what the route says unless set, with the shadow for the upstream.',

@@ -279,14 +279,15 @@ export const upstreamTls = Type.Object(
       }),
     ),
     server_name: Type.Optional(
-      Type.String({
-        pattern: '^[A-Za-z0-9_.:-]+$',
-        names: 'a host name or an address',
-        title: 'server name',
-        description:
-          'The name asked for (SNI) and expected in the certificate; the name or address of each endpoint unless said.',
-        examples: ['db.example.com'],
-      } satisfies Description),
+      text(
+        { peerName: true },
+        {
+          title: 'server name',
+          description:
+            'The name asked for (SNI) and expected in the certificate; the name or address of each endpoint unless said.',
+          examples: ['db.example.com'],
+        },
+      ),
     ),
     cert: Type.Optional(
       file({

@@ -1,5 +1,11 @@
 import type { ConfigFile } from '../schema/index.js';
-import { type Files, parseDuration, parseServerName, valid } from '../values/index.js';
+import {
+  type Files,
+  parseDuration,
+  parsePeerName,
+  parseServerName,
+  valid,
+} from '../values/index.js';
 import { type CertificateConfig, type CertificateKeys, readCertificate } from './certificate.js';
 import { readAuthorities } from './client-auth.js';
 import { toProtocol } from './protocol.js';
@@ -42,7 +48,7 @@ export function toUpstreamTls(file: UpstreamTlsFile, files: Files) {
     ...toProtocol(file),
     verify: file.verify,
     /** null: the endpoint's own name or address. */
-    serverName: file.server_name ?? null,
+    serverName: file.server_name === undefined ? null : valid(parsePeerName(file.server_name)),
     /** PEM; null: whom the system trusts. */
     ca: file.ca === undefined ? null : valid(readAuthorities(file.ca, files)),
     certificate: cert === undefined ? null : toCertificate({ cert, key, passphrase_file }, files),

@@ -13,13 +13,16 @@ import {
   FIELD_PATTERN,
   FORWARD_TARGET,
   HOST,
+  HOST_FIELD,
   HOST_PATTERN,
+  HOST_TEMPLATE,
   LISTEN_ADDRESS,
   NETWORK,
   PASSWORD_HASH,
   PATH,
   PATH_PATTERN,
   type Parsed,
+  PEER_NAME,
   parseBindAddress,
   parseCandidate,
   parseCipherList,
@@ -28,12 +31,15 @@ import {
   parseEndpointTarget,
   parseForwardTarget,
   parseHostAddress,
+  parseHostField,
   parseHostPattern,
+  parseHostTemplate,
   parseListenAddress,
   parseNetwork,
   parsePasswordHash,
   parsePath,
   parsePathPattern,
+  parsePeerName,
   parseRegularExpression,
   parseRemovableField,
   parseServerName,
@@ -76,7 +82,9 @@ export interface KeywordArguments {
   path: true;
   pathPattern: true;
   regularExpression: true;
-  template: 'request' | 'response';
+  template: 'request' | 'response' | 'host';
+  hostField: true;
+  peerName: true;
   fieldName: 'removable';
   directory: true;
   candidate: true;
@@ -178,8 +186,18 @@ const keywords: { [Name in keyof KeywordArguments]: Keyword<KeywordArguments[Nam
   },
   template: {
     types: ['string'],
-    expected: () => TEMPLATE,
-    parse: parseTemplate,
+    expected: (of) => (of === 'host' ? HOST_TEMPLATE : TEMPLATE),
+    parse: (text, of) => (of === 'host' ? parseHostTemplate(text) : parseTemplate(text)),
+  },
+  hostField: {
+    types: ['string'],
+    expected: () => HOST_FIELD,
+    parse: parseHostField,
+  },
+  peerName: {
+    types: ['string'],
+    expected: () => PEER_NAME,
+    parse: parsePeerName,
   },
   passwordHash: {
     types: ['string'],

@@ -50,7 +50,9 @@ export function parseCipherList(text: string, kind: CipherListKind): Parsed<stri
         : `${JSON.stringify(word)} is unknown to this OpenSSL, expected ${expected}${suggestion}`,
     );
   }
-  return accepted(text);
+  // Each may be known and all of them nothing: a cipher that is taken away again, a curve that is there twice.
+  const isWhole = kind === 'curves' ? isCurve(text) : isTaken({ ciphers: text });
+  return isWhole ? accepted(text) : refused(`nothing OpenSSL could use, expected ${expected}`);
 }
 
 /** Whether the OpenSSL inside this Node has the curve: those with ML-KEM came with 3.5. */

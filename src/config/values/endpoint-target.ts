@@ -12,7 +12,8 @@ export const ENDPOINT_TARGET =
 /** Reads where an upstream's endpoint is. What has a letter before its only colon is a name. */
 export function parseEndpointTarget(text: string): Parsed<EndpointTarget> {
   if (/^srv:/i.test(text)) return parseEndpointName(text);
-  if (/^[\w.-]*[a-z_-][\w.-]*:[^:/]*$/i.test(text) && !text.startsWith('unix:')) {
+  const [, host] = /^([\w.-]+):[^:/]*$/.exec(text) ?? [];
+  if (host !== undefined && /[a-z_-]/i.test(host) && host !== 'unix') {
     return parseEndpointName(text);
   }
   if (/^[a-z][\w.-]*$/i.test(text)) return refused(`no port, expected ${text}:port`);

@@ -38,6 +38,7 @@ export {
   type TemplateVariable,
   templateVariables,
 } from './header-template.js';
+export { HOST_FIELD, HOST_TEMPLATE, parseHostField, parseHostTemplate } from './host-field.js';
 export { HOST_PATTERN, parseHostPattern } from './host-pattern.js';
 export { HOST, NETWORK, type Network, parseHostAddress, parseNetwork } from './network.js';
 export { accepted, type Parsed, refused, valid } from './parsed.js';
@@ -46,6 +47,13 @@ export { PATH, PATH_PATTERN, parsePath, parsePathPattern } from './path-pattern.
 export { CERTIFICATE_FILE, readCertificateFile } from './pem-file.js';
 export { DURATION, parseDuration, parseSize, SIZE } from './quantity.js';
 export { parseRegularExpression, REGULAR_EXPRESSION } from './regular-expression.js';
-export { parseServerName, parseSubjectName, SERVER_NAME, SUBJECT_NAME } from './server-name.js';
+export {
+  PEER_NAME,
+  parsePeerName,
+  parseServerName,
+  parseSubjectName,
+  SERVER_NAME,
+  SUBJECT_NAME,
+} from './server-name.js';
 export { parseStatusRanges, STATUS_RANGES, type StatusRange } from './status-ranges.js';
 export { allOf, closestWord, expectedWord, oneOf } from './suggestion.js';

@@ -5,6 +5,9 @@ import { accepted, type Parsed, refused } from './parsed.js';
 /** What a message calls these values. */
 export const SERVER_NAME = 'a server name (db.example.com, *.example.com or *)';
 
+/** What a message calls the name of a peer. */
+export const PEER_NAME = 'a host name or an address';
+
 /** What a message calls the names in a certificate. */
 export const SUBJECT_NAME = 'a name or an address (localhost, *.example.com, 192.0.2.7)';
 
@@ -38,6 +41,15 @@ export function parseServerName(text: string): Parsed<string> {
   return isName
     ? accepted(`${prefix}${name}`)
     : refused(`not a host name, expected ${SERVER_NAME}`);
+}
+
+/** Reads whom a TLS peer is expected to be: one name, or an address. */
+export function parsePeerName(text: string): Parsed<string> {
+  if (isIP(text) !== 0 && !text.includes('%')) return accepted(text);
+  const name = parseServerName(text);
+  if (name.ok && !name.value.startsWith('*')) return name;
+  const reason = name.ok ? 'a wildcard' : name.reason.replace(/, expected .*$/, '');
+  return refused(`${reason}, expected ${PEER_NAME}`);
 }
 
 /** Reads a name that a certificate may be for: an address, too, but not every name. */
