@@ -38,13 +38,15 @@ export function toUpstream(name: string, file: UpstreamFile, files: Files) {
   const sendProxyProtocol = toProxySender(file.send_proxy_protocol);
   const { active, passive, panic_threshold: panicThreshold, slow_start } = health;
   const tls = file.tls === undefined ? null : toUpstreamTls(file.tls, files);
+  const socket = toUpstreamSocket(file.socket);
   return {
     name,
     /** Empty for the demo origin, whose address is known once it listens. */
     endpoints: endpoints.map(toEndpoint),
     demo: demo as boolean,
     balance,
-    active: active === undefined ? null : toActive(active, sendProxyProtocol, tls),
+    active:
+      active === undefined ? null : toActive(active, sendProxyProtocol, tls, socket.source?.host),
     /** null: endpoints are never ejected. */
     passive:
       passive === false
@@ -58,7 +60,7 @@ export function toUpstream(name: string, file: UpstreamFile, files: Files) {
             }),
           },
     panicThreshold,
-    socket: toUpstreamSocket(file.socket),
+    socket,
     /** The PROXY header that connections begin with; null for none. */
     sendProxyProtocol,
     /** null: endpoints are spoken to as they are. */
@@ -91,6 +93,7 @@ function toActive(
   file: ActiveFile,
   sender: ProxySenderConfig | null,
   upstreamTls: UpstreamTlsConfig | null,
+  source: string | undefined,
 ) {
   const { interval, timeout, rise, fall, fast_interval, http } = file;
   const version = file.send_proxy_protocol ?? sender?.version;
@@ -103,6 +106,8 @@ function toActive(
     fastIntervalMs: fast_interval === undefined ? undefined : valid(parseDuration(fast_interval)),
     rise,
     fall,
+    /** The local address of checks, as of connections. */
+    source,
     http: http === undefined ? undefined : toHttp(http),
     tls: toTlsCheck(file.tls, upstreamTls),
   };

@@ -2,7 +2,7 @@
 import http from 'node:http';
 import net from 'node:net';
 import t, { type Test } from 'tap';
-import { loadConfig } from '#src/config/index.js';
+import { type Config, loadConfig } from '#src/config/index.js';
 import { Supervisor, type UpstreamStatus } from '#src/control/index.js';
 import { sleep } from '#test/support/deadline.js';
 import { DnsServer } from '#test/support/peers/dns-server.js';
@@ -19,6 +19,17 @@ async function named(t: Test, name: string, host = '127.0.0.1', port = 0): Promi
   return (server.address() as net.AddressInfo).port;
 }
 
+function configOf(upstream: string): Config {
+  const loaded = loadConfig(`workers: 2
+log: { level: silent }
+timeouts: { connect: 1s }
+admin: { bind: "127.0.0.1:0" }
+listeners: { web: { bind: "127.0.0.1:0", tcp: { upstream: app } } }
+upstreams: { app: ${upstream} }`);
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+  return loaded.config;
+}
+
 class UpstreamRig {
   private constructor(
     readonly supervisor: Supervisor,
@@ -27,17 +38,16 @@ class UpstreamRig {
 
   /** @param upstream the keys of the upstream, as YAML in one line */
   static async start(t: Test, dns: DnsServer, upstream: string): Promise<UpstreamRig> {
-    const loaded = loadConfig(`workers: 2
-log: { level: silent }
-timeouts: { connect: 1s }
-admin: { bind: "127.0.0.1:0" }
-listeners: { web: { bind: "127.0.0.1:0", tcp: { upstream: app } } }
-upstreams: { app: ${upstream} }`);
-    if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
     const discovery = { servers: [dns.address], families: ['inet' as const] };
-    const supervisor = await Supervisor.start(loaded.config, { discovery });
+    const supervisor = await Supervisor.start(configOf(upstream), { discovery });
     t.teardown(() => supervisor.close());
     return new UpstreamRig(supervisor, dns);
+  }
+
+  /** @param upstream as for {@link start} */
+  async reload(upstream: string): Promise<void> {
+    const result = await this.supervisor.reload(configOf(upstream));
+    if (!result.ok) throw new Error(JSON.stringify(result));
   }
 
   /** What one connection is answered; nothing when it is refused. */
@@ -182,6 +192,47 @@ t.test('upstreams: a check takes an endpoint out and back in', timeout, async (t
   const weight = async () => (await rig.endpoints()).get(address)!.weight as number;
   t.ok((await weight()) < 1, 'slowly');
   await until(5_000, 'the whole weight', async () => (await weight()) === 1);
+});
+
+t.test('upstreams: a slow start goes on over a reload', timeout, async (t) => {
+  let status = 200;
+  const sick = http.createServer((_, response) => response.writeHead(status).end());
+  await new Promise<void>((resolve) => sick.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => sick.close());
+  const address = `127.0.0.1:${(sick.address() as net.AddressInfo).port}`;
+  const upstream = (weight: number, interval: string) =>
+    `{ endpoints: [{ address: "${address}", weight: ${weight} }], health: { slow_start: 24h, active: { http: /, interval: ${interval}, rise: 1, fall: 1 } } }`;
+  const rig = await UpstreamRig.start(t, await openDns(t), upstream(10, '20ms'));
+  const endpoint = async () => (await rig.endpoints()).get(address)!;
+  for (const state of ['up', 'down', 'up']) {
+    status = state === 'up' ? 200 : 503;
+    await until(10_000, `is ${state}`, async () => (await endpoint()).state === state);
+  }
+  t.match(await endpoint(), { weight: 1 });
+  await rig.reload(upstream(20, '20ms'));
+  t.match(await endpoint(), { state: 'up', weight: 2 }, 'another weight');
+  await rig.reload(upstream(20, '30ms'));
+  t.match(await endpoint(), { state: 'up', weight: 2 }, 'another check');
+});
+
+t.test('upstreams: checks come from where connections come from', timeout, async (t) => {
+  const sources = new Set<string | undefined>();
+  const server = net.createServer((socket) => {
+    sources.add(socket.remoteAddress);
+    socket.on('error', () => {}).end('here');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.close());
+  const { port } = server.address() as net.AddressInfo;
+  const rig = await UpstreamRig.start(
+    t,
+    await openDns(t),
+    `{ endpoints: ["127.0.0.1:${port}"], socket: { source: 127.0.0.9 }, health: { active: { interval: 20ms } } }`,
+  );
+  const state = async () => (await rig.endpoints()).get(`127.0.0.1:${port}`)!.state;
+  await until(10_000, 'is up', async () => (await state()) === 'up');
+  t.equal(await rig.ask(), 'here');
+  t.strictSame(sources, new Set(['127.0.0.9']));
 });
 
 t.test('upstreams: an operator drains an endpoint and makes it ready', timeout, async (t) => {

@@ -203,7 +203,7 @@ export const upstreamSocket = optional(
           {
             title: 'source address',
             description:
-              'The local address of connections to endpoints of its family; the kernel chooses unless set.',
+              'The local address of connections and health checks to endpoints of its family; the kernel chooses unless set.',
             examples: ['10.0.0.5'],
           },
         ),

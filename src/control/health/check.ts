@@ -23,6 +23,8 @@ export interface HealthCheck {
   readonly fall: number;
   /** The check begins with a PROXY header of this version, in which Headgate speaks for itself. */
   readonly proxyVersion?: 'v1' | 'v2' | undefined;
+  /** The local address of checks of its family; the kernel chooses by default. */
+  readonly source?: string | undefined;
   readonly tls?: TlsCheck | undefined;
   readonly http?: HttpCheck | undefined;
 }

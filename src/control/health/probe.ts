@@ -57,7 +57,7 @@ class Probe {
     private readonly onVerdict: (verdict: Verdict) => void,
   ) {
     this.deadline = clock.setTimeout(() => this.timeout(), check.timeoutMs);
-    this.socket = net.connect(connectOptions(endpoint.address));
+    this.socket = net.connect(connectOptions(endpoint.address, check.source));
     this.socket.on('error', (error) => this.fail(error));
     this.socket.once('connect', () => this.connected());
   }
@@ -200,13 +200,16 @@ function localProxyHeader(version: 'v1' | 'v2'): Buffer {
   return bytes.subarray(0, write(bytes, undefined));
 }
 
-function connectOptions(address: Address): net.NetConnectOpts {
+/** @param source the local address, where it is of the same family */
+function connectOptions(address: Address, source = ''): net.NetConnectOpts {
   switch (address.family) {
-    case 'inet':
-      return { host: address.host, port: address.port };
+    case 'inet': {
+      const { host, port } = address;
+      return { host, port, ...(net.isIPv4(source) && { localAddress: source }) };
+    }
     case 'inet6': {
       const host = address.zone === undefined ? address.host : `${address.host}%${address.zone}`;
-      return { host, port: address.port };
+      return { host, port: address.port, ...(net.isIPv6(source) && { localAddress: source }) };
     }
     case 'unix':
       return { path: address.abstract ? `\0${address.path}` : address.path };

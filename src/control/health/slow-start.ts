@@ -11,6 +11,7 @@ const STEPS = 20;
  */
 export class SlowStart {
   private timer: Timer | undefined;
+  private startedAtMs = 0;
 
   /**
    * @param windowMs 0 gives the whole share at once
@@ -27,10 +28,20 @@ export class SlowStart {
     return this.timer !== undefined;
   }
 
-  /** From the beginning, also when it is under way: for each change from down to up. */
-  begin(): void {
+  /** When the share began to grow; nothing unless it still does. */
+  get beganAtMs(): number | undefined {
+    return this.isUnderWay ? this.startedAtMs : undefined;
+  }
+
+  /**
+   * From the beginning, also when it is under way: for each change from down to up.
+   *
+   * @param startedAtMs earlier than now for what goes on here and began elsewhere
+   */
+  begin(startedAtMs = this.clock.now()): void {
     this.stop();
-    this.step(this.clock.now());
+    this.startedAtMs = startedAtMs;
+    this.step();
   }
 
   /** The share stays what it was; for an endpoint that is down again, or gone. Leaves no timer. */
@@ -40,18 +51,15 @@ export class SlowStart {
   }
 
   /** By what the clock says, so that a late timer skips steps and does not lengthen the window. */
-  private step(beganAtMs: number): void {
+  private step(): void {
     const stepMs = this.windowMs / STEPS;
-    const elapsedMs = this.clock.now() - beganAtMs;
+    const elapsedMs = this.clock.now() - this.startedAtMs;
     // Half a millisecond: timers may ring that much early.
     const steps = stepMs === 0 ? STEPS : Math.min(STEPS, Math.floor((elapsedMs + 0.5) / stepMs));
     this.timer =
       steps === STEPS
         ? undefined
-        : this.clock.setTimeout(
-            () => this.step(beganAtMs),
-            Math.max(1, (steps + 1) * stepMs - elapsedMs),
-          );
+        : this.clock.setTimeout(() => this.step(), Math.max(1, (steps + 1) * stepMs - elapsedMs));
     this.onShare(SHARE_FIRST + ((SHARE_FULL - SHARE_FIRST) * steps) / STEPS);
   }
 }

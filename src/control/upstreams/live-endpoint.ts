@@ -47,6 +47,8 @@ export class LiveEndpoint {
       (to, _, from) => this.judged(to, from),
       isKnown ? state : undefined,
     );
+    const beganAtMs = earlier?.slowStart.beganAtMs;
+    if (beganAtMs !== undefined) this.slowStart.begin(beganAtMs);
   }
 
   /** What the last check said; nothing when there is none. */

@@ -45,6 +45,19 @@ t.test('probe: a connection that is accepted passes', async (t) => {
   t.same(await probe(endpoint, tcp), { outcome: 'pass', reason: 'connection accepted' });
 });
 
+t.test('probe: from the source address, to endpoints of its family', async (t) => {
+  const sources: (string | undefined)[] = [];
+  const endpoint = await serve(t, ({ remoteAddress }) => sources.push(remoteAddress));
+  for (const source of ['127.0.0.9', '::1']) {
+    t.match(await probe(endpoint, { ...tcp, source }), { outcome: 'pass' });
+  }
+  t.same(sources, ['127.0.0.9', '127.0.0.1']);
+  t.same(await probe(endpoint, { ...tcp, source: '192.0.2.1' }), {
+    outcome: 'fail',
+    reason: 'no local address or port to connect from',
+  });
+});
+
 t.test('probe: Unix sockets, with a file and without', async (t) => {
   for (const path of [join(directory(t), 'socket'), `\0headgate-health-${process.pid}`]) {
     const endpoint = await serveHttp(t, (_, response) => response.end('ok'), path);

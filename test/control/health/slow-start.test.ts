@@ -54,6 +54,20 @@ t.test('slow start: stopped half way it says no more, begun again it starts over
   t.equal(shares.at(-1), 1_000);
 });
 
+t.test('slow start: what began elsewhere goes on from there', async (t) => {
+  const { clock, shares, slowStart } = rig(1_000);
+  slowStart.begin(clock.now() - 500);
+  t.same(shares, [550]);
+  t.equal(slowStart.beganAtMs, clock.now() - 500);
+  clock.advance(500);
+  t.equal(shares.at(-1), 1_000);
+  t.equal(slowStart.beganAtMs, undefined);
+  slowStart.begin(clock.now() - 5_000);
+  t.equal(shares.length, 12);
+  t.equal(shares.at(-1), 1_000);
+  t.equal(clock.timers, 0);
+});
+
 t.test('slow start: without a window it is over at once', async (t) => {
   const { clock, shares, slowStart } = rig(0);
   slowStart.begin();
