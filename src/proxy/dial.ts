@@ -331,6 +331,7 @@ export class Dial implements Waiter {
     room.counters.values[Counter.connect_failures]!++;
     this.abandon();
     if (isPassing(errno)) {
+      attempts.upstream.sayUntried(attempts.endpoint!, errno);
       attempts.release();
       owner.schedule(room.clock.nowMs + RETRY_MS);
       return;

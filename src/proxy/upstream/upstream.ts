@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { errnoName } from '../../splice/index.js';
 import type { ClientContext, KernelTls } from '../../tls/index.js';
 import type { UpstreamSnapshot } from '../snapshot.js';
 import { Endpoint, type Moment } from './endpoint.js';
@@ -20,7 +21,7 @@ export const Selection = {
 /** An endpoint with a place taken, or why there is none. */
 export type Selection = Endpoint | (typeof Selection)[keyof typeof Selection];
 
-/** That an upstream has no endpoint is logged at most this often. */
+/** That an upstream has no endpoint is logged at most this often; so is that none can be tried. */
 const NONE_LOG_MS = 60_000;
 
 /** How endpoints are met by TLS. */
@@ -73,6 +74,7 @@ export class Upstream {
   private readonly panicThreshold: number;
   private readonly moment: Moment = { tick: 0, selection: 0, isPanic: false };
   private noneLoggedMs = Number.NEGATIVE_INFINITY;
+  private untriedLoggedMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     snapshot: UpstreamSnapshot,
@@ -130,6 +132,22 @@ export class Upstream {
     if (backups.isUsable) return Selection.Full;
     if (tried.length === 0) this.sayNone();
     return Selection.None;
+  }
+
+  /**
+   * A connection could not even be tried, which is nobody's fault but this machine's: the clients'
+   * wait would be all there is to see of a source address that is not here, or ports that ran out.
+   *
+   * @param errno why, positive
+   */
+  sayUntried(endpoint: Endpoint, errno: number): void {
+    const { clock, log } = this.room;
+    if (clock.nowMs - this.untriedLoggedMs < NONE_LOG_MS) return;
+    this.untriedLoggedMs = clock.nowMs;
+    log.warn(
+      { upstream: this.name, endpoint: endpoint.text, error: errnoName(errno) },
+      'connections cannot even be tried now: they are tried again until timeouts.connect',
+    );
   }
 
   private isPanic(): boolean {

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { EndpointState, Health } from '#src/proxy/upstream/index.js';
+import { Errno } from '#src/splice/index.js';
 import { UpstreamRig } from './rig.js';
 
 t.test('upstream: endpoints in turn, and every place is counted', async (t) => {
@@ -53,6 +54,17 @@ t.test('upstream: all down is None, said once a minute', async (t) => {
   rig.clock.pass(60_010);
   t.equal(rig.select(), 'None');
   t.equal(rig.logs.length, 2);
+});
+
+t.test('upstream: that connections cannot even be tried is said once a minute', async (t) => {
+  const { upstream, clock, logs } = new UpstreamRig([{}, {}]);
+  const [one, other] = upstream.endpoints;
+  upstream.sayUntried(one!, Errno.EADDRNOTAVAIL);
+  upstream.sayUntried(other!, Errno.EMFILE);
+  t.match(logs, [{ level: 40, upstream: 'test', endpoint: one!.text, error: 'EADDRNOTAVAIL' }]);
+  clock.pass(60_010);
+  upstream.sayUntried(other!, Errno.EMFILE);
+  t.match(logs[1], { level: 40, endpoint: other!.text, error: 'EMFILE' });
 });
 
 t.test('upstream: a slow start is the table’s weight', async (t) => {
