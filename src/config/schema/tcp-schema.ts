@@ -47,7 +47,7 @@ export const acceptProxyProtocol = Type.Object(
   {
     title: 'PROXY protocol of clients',
     description:
-      'Takes the address of the client from the PROXY header that a proxy in front sends, for logs, for `/api/flows` and for hashing.',
+      'Takes the address of the client from the PROXY header that a proxy in front sends, for logs, for `/api/flows` and for hashing. `allow`, `deny` and `limits` of the listener go by who connects: the proxy.',
     additionalProperties: false,
     examples: [{ from: ['10.0.0.0/8'] }],
   } satisfies Description,
