@@ -100,6 +100,7 @@ socketTest('flow: a socket that is never to be had is a timeout', async (t, kit)
   room.pass(200);
   t.equal(room.closed('connect_timeout'), 1);
   t.ok(room.count('connect_attempts') < 30, 'tried at leisure');
+  t.match(room.lines, [{ level: 40, error: 'EMFILE', msg: /cannot even be tried/ }], 'said once');
   client.receive();
   t.equal(client.errno, Errno.ECONNRESET);
   t.same(room.finish(), nothingLeft);
