@@ -1,6 +1,11 @@
 import { Refusal } from '../guarding/index.js';
 import type { HttpRoom } from '../http-room.js';
-import { Framing, type HttpRejection, type RequestHead } from '../message/index.js';
+import {
+  Framing,
+  type HttpRejection,
+  type RequestHead,
+  upgradeProtocols,
+} from '../message/index.js';
 import type { Exchange } from './exchange.js';
 import { ExchangeState } from './exchange-state.js';
 import { RelayResult } from './relay-result.js';
@@ -11,6 +16,7 @@ import type { RequestOwner } from './upstream-request.js';
 const REFUSED = RelayResult.Malformed;
 /** Who answers so before it has the whole request does not want the rest of it. */
 const REFUSALS_FROM = 300;
+const NO_PROTOCOLS: readonly string[] = [];
 
 /**
  * The part of an exchange that goes by an endpoint, once there is a connection to it: the request goes
@@ -19,6 +25,8 @@ const REFUSALS_FROM = 300;
 export class Forwarding implements RequestOwner {
   /** The request asks for another protocol. */
   wantsUpgrade = false;
+  /** Which ones it offers. */
+  private offered: readonly string[] = NO_PROTOCOLS;
   /** The client waits for a 100 (Continue) with its body. */
   awaitsContinue = false;
   /** Other endpoints that may still be tried. */
@@ -32,6 +40,7 @@ export class Forwarding implements RequestOwner {
   /** @param head of a new request */
   prepare(head: RequestHead): void {
     this.wantsUpgrade = head.wantsUpgrade;
+    this.offered = head.wantsUpgrade ? upgradeProtocols(head) : NO_PROTOCOLS;
     this.awaitsContinue = head.expectsContinue;
   }
 
@@ -197,7 +206,7 @@ export class Forwarding implements RequestOwner {
     const isRequestOver = request.isOver;
     const mayKeep = (isRequestOver || this.takesRest(head.status)) && !connection.isLast;
     // Nobody switches who was not asked.
-    const isAsked = !isTunnel || (this.wantsUpgrade && request.isOver);
+    const isAsked = !isTunnel || (request.isOver && this.mayTurnInto(upgradeProtocols(head)));
     const result = isAsked ? response.send(connection, link, isRequestOver, mayKeep) : REFUSED;
     if (result === REFUSED) {
       this.misanswered(response.rejection);
@@ -217,6 +226,15 @@ export class Forwarding implements RequestOwner {
     exchange.afterResponse(result);
     if (exchange.state !== ExchangeState.responding || !response.body.isDue) return;
     exchange.afterResponse(response.push());
+  }
+
+  /**
+   * Whether the client has asked for what an endpoint switches to (RFC 9110 §7.8): one of them at least, as some name
+   * what is spoken inside as well (RFC 2817 §3.3). An endpoint that names nothing is taken at its word.
+   */
+  private mayTurnInto(protocols: readonly string[]): boolean {
+    if (!this.wantsUpgrade) return false;
+    return protocols.length === 0 || protocols.some((one) => this.offered.includes(one));
   }
 
   /** What was read already goes out before the tunnel opens. */

@@ -25,3 +25,4 @@ export { reasonPhrase } from './reason-phrase.js';
 export { type HeadLimits, RequestHead } from './request-head.js';
 export { Scheme, TargetForm } from './request-target.js';
 export { ResponseHead } from './response-head.js';
+export { upgradeProtocols } from './upgrade-protocols.js';
