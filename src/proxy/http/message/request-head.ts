@@ -194,24 +194,28 @@ export class RequestHead extends MessageHead {
     if (this.minorVersion === 0 || this.framing !== Framing.none) return false;
     let at = this.find(HeaderName.upgrade);
     if (at < 0) return false;
+    let isNamed = false;
     for (; at >= 0; at = this.find(HeaderName.upgrade, at + 1)) {
-      if (/\bh2c\b/i.test(this.value(at))) return false;
+      const protocols = this.value(at);
+      if (/\bh2c\b/i.test(protocols)) return false;
+      isNamed ||= !EMPTY_LIST.test(protocols);
     }
-    return true;
+    return isNamed;
   }
 
   private concludeExpect(bytes: Buffer): number {
+    let isAsked = false;
     for (
       let at = this.find(HeaderName.expect);
       at >= 0;
       at = this.find(HeaderName.expect, at + 1)
     ) {
-      if (!isContinue(bytes, this.valueStart(at), this.valueEnd(at))) {
-        return -HttpRejection.expectation_unknown;
-      }
+      const asked = isContinue(bytes, this.valueStart(at), this.valueEnd(at));
+      if (!asked && !EMPTY_LIST.test(this.value(at))) return -HttpRejection.expectation_unknown;
+      isAsked ||= asked;
     }
     // RFC 9110 §10.1.1: not from HTTP/1.0, and without a body there is nothing to wait for.
-    this.expectsContinue = this.minorVersion === 1 && this.framing !== Framing.none;
+    this.expectsContinue = isAsked && this.minorVersion === 1 && this.framing !== Framing.none;
     return 0;
   }
 }
@@ -240,6 +244,8 @@ function defaultPortOf(scheme: Scheme): number {
 }
 
 const CONTINUE = '100-continue';
+/** RFC 9110 §5.6.1.2: elements that are empty are none, and a list of none expects nothing. */
+const EMPTY_LIST = /^[\t ,]*$/;
 
 function isContinue(bytes: Buffer, start: number, end: number): boolean {
   if (end - start !== CONTINUE.length) return false;

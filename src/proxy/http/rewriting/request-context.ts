@@ -2,6 +2,8 @@ import { HeaderName, type HeadWriter, Method, type RequestHead } from '../messag
 import type { CanonicalPath, HttpClient } from '../routing/index.js';
 import type { Target } from '../split.js';
 
+/** More is as good as this: RFC 9110 §7.6.2 lets whoever counts down begin at the most that it can. */
+const FORWARDS_MAX = 1_000_000_000;
 /** A longer id of a client is not kept. */
 const REQUEST_ID_BYTES_MAX = 200;
 
@@ -41,5 +43,5 @@ export function maxForwards(head: RequestHead): number {
   const index = head.find(HeaderName.max_forwards);
   if (index < 0) return -1;
   const value = head.value(index);
-  return /^\d{1,9}$/.test(value) ? Number(value) : -1;
+  return /^\d+$/.test(value) ? Math.min(Number(value), FORWARDS_MAX) : -1;
 }

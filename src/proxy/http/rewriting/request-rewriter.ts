@@ -1,11 +1,5 @@
 import type { HttpRouteSnapshot, HttpSnapshot } from '../http-snapshot.js';
-import {
-  Framing,
-  HeaderName,
-  type HeadWriter,
-  type RequestHead,
-  TargetForm,
-} from '../message/index.js';
+import { HeaderName, type HeadWriter, type RequestHead, TargetForm } from '../message/index.js';
 import { FieldFilter } from './field-filter.js';
 import { ForwardingFields } from './forwarding-fields.js';
 import { keptRequestId, maxForwards, type RequestContext } from './request-context.js';
@@ -138,8 +132,8 @@ export class RequestRewriter {
       case HeaderName.upgrade:
         return !isUpgrade;
       case HeaderName.expect:
-        // RFC 9110 §10.1.1: without a body, and from HTTP/1.0, it means nothing. Not every endpoint knows that.
-        return dropsExpect || head.framing === Framing.none || head.minorVersion === 0;
+        // RFC 9110 §10.1.1: empty, without a body, and from HTTP/1.0 it means nothing. Not every endpoint knows that.
+        return dropsExpect || !head.expectsContinue;
       case HeaderName.max_forwards:
         return maxForwards(head) >= 0;
       case HeaderName.x_request_id:

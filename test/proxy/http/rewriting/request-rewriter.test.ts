@@ -90,6 +90,8 @@ t.test('request: Max-Forwards is counted down where it means something', async (
   for (const method of ['OPTIONS', 'TRACE']) {
     const counted = lines(`${method} / HTTP/1.1`, 'Host: a', 'X: 1', 'Max-Forwards: 9');
     t.equal(out(method, '10'), counted);
+    t.match(out(method, '1000000000'), '\nMax-Forwards: 999999999');
+    t.match(out(method, '9'.repeat(400)), '\nMax-Forwards: 999999999', 'the most that is counted');
     t.match(out(method, 'many'), 'max-forwards: many');
   }
   t.match(out('GET', '10'), 'max-forwards: 10');
@@ -100,6 +102,13 @@ t.test('request: Expect goes no further without a body, and from HTTP/1.0', asyn
   t.equal(requestOut({}, lines('GET /', 'Host: a', expect)), lines('GET / HTTP/1.1', 'Host: a'));
   const old = lines('PUT / HTTP/1.0', 'Host: a', expect, 'Content-Length: 1');
   t.equal(requestOut({}, old), lines('PUT / HTTP/1.1', 'Host: a', 'Content-Length: 1'));
+});
+
+t.test('request: Expect without an expectation goes no further', async (t) => {
+  for (const expect of ['Expect:', 'Expect: , ,']) {
+    const request = lines('PUT / HTTP/1.1', 'Host: a', expect, 'Content-Length: 1');
+    t.equal(requestOut({}, request), lines('PUT / HTTP/1.1', 'Host: a', 'Content-Length: 1'));
+  }
 });
 
 t.test('request: Expect goes no further once the client was told to go on', async (t) => {
