@@ -38,11 +38,13 @@ export class LocationRewriter {
 
   /** @param value of Location */
   rewrite(value: string, { upstreamHost, client }: Origins): string {
-    const [, authority, rest = ''] = /^https?:\/\/([^/?#]*)(.*)$/i.exec(value) ?? [];
-    if (authority === undefined) {
-      return /^\/(?!\/)/.test(value) ? this.withPrefix(value) : value;
-    }
-    const isUpstream = authority.toLowerCase() === upstreamHost;
+    const [, named, authority, rest = ''] = /^(https?:)?\/\/([^/?#]*)(.*)$/i.exec(value) ?? [];
+    if (authority === undefined) return value.startsWith('/') ? this.withPrefix(value) : value;
+    // A network-path reference (RFC 3986 §4.2) takes the scheme that the upstream was told of.
+    const scheme = (named ?? client).split(':', 1)[0]!.toLowerCase();
+    const isUpstream =
+      withoutDefaultPort(authority.toLowerCase(), scheme) ===
+      withoutDefaultPort(upstreamHost, scheme);
     return isUpstream ? `${client}${this.withPrefix(rest)}` : value;
   }
 
@@ -52,4 +54,9 @@ export class LocationRewriter {
     const isBelow = path.startsWith(to) && /^($|[/?#])/.test(path.slice(to.length));
     return isBelow ? `${from}${path.slice(to.length)}` : path;
   }
+}
+
+/** RFC 9110 §4.2: with its scheme's default port, or an empty one, an authority is what it is without. */
+function withoutDefaultPort(authority: string, scheme: string): string {
+  return authority.replace(scheme === 'https' ? /:(443)?$/ : /:(80)?$/, '');
 }

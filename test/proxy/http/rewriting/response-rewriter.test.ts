@@ -167,7 +167,10 @@ const locations: [sent: string, seen: string][] = [
   ['https://elsewhere.example/api', 'https://elsewhere.example/api'],
   ['/api', '/v1'],
   ['/api?x', '/v1?x'],
-  ['//127.0.0.1:3000/api', '//127.0.0.1:3000/api'],
+  ['//127.0.0.1:3000/api', 'https://www.example:8443/v1'],
+  ['//127.0.0.1:3000', 'https://www.example:8443'],
+  ['//elsewhere.example/api', '//elsewhere.example/api'],
+  ['///api', '///api'],
   ['api/x', 'api/x'],
   ['', ''],
 ];
@@ -187,6 +190,24 @@ for (const [sent, seen] of locations) {
     },
   );
 }
+
+t.test('response: a default port in Location says what none does', async (t) => {
+  const located = (host: string, location: string) => {
+    const route = { rewrite: { location: true, cookieDomains: [] }, host: [host] };
+    const out = responseOut({ route }, lines('HTTP/1.1 302 Found', `Location: ${location}`));
+    return /Location: (.*)/.exec(out)?.[1];
+  };
+  for (const host of ['app.internal', 'app.internal:80']) {
+    t.equal(located(host, 'http://app.internal:80/x'), 'http://example.com/x');
+    t.equal(located(host, 'http://APP.internal/x'), 'http://example.com/x');
+    t.equal(located(host, 'http://app.internal:/x'), 'http://example.com/x');
+    t.equal(located(host, '//app.internal:80/x'), 'http://example.com/x');
+    t.equal(located(host, 'http://app.internal:8080/x'), 'http://app.internal:8080/x');
+    t.equal(located(host, 'http://app.internal:443/x'), 'http://app.internal:443/x');
+  }
+  t.equal(located('app.internal', 'https://app.internal:443/x'), 'http://example.com/x');
+  t.equal(located('app.internal:443', 'https://app.internal/x'), 'http://example.com/x');
+});
 
 t.test('response: cookies get the domains that clients see', async (t) => {
   const cookieDomains = [
