@@ -1,3 +1,4 @@
+import { readIPv6 } from '../../../splice/index.js';
 import type { RequestHead } from '../message/index.js';
 
 const DOT = 0x2e;
@@ -7,6 +8,8 @@ const BRACKET = 0x5b;
 const HASH_SEED = 0x011c9dc5;
 const HASH_PRIME = 0x01000193;
 const HASH_MASK = 0x3fffffff;
+
+const addressBytes = Buffer.alloc(16);
 
 interface Entry<Value> {
   /** Lower case; of a wildcard what follows the star, the dot included: no host begins with a dot. */
@@ -21,6 +24,8 @@ interface Entry<Value> {
  */
 export class HostTable<Value> {
   private readonly entries = new Map<number, Entry<Value>[]>();
+  /** By the bytes of an IPv6 address, a character a byte: there are many ways to write one. */
+  private readonly addresses = new Map<string, Value>();
   private readonly anyHost: Value;
   private count = 0;
 
@@ -31,6 +36,7 @@ export class HostTable<Value> {
   /** The value of a pattern, made if there is none. @param pattern `*`, `*.example.com` or a host, lower case */
   valueFor(pattern: string): Value {
     if (pattern === '*') return this.anyHost;
+    if (pattern.startsWith('[')) return this.valueForAddress(addressOf(pattern));
     const text = Buffer.from(pattern.replace(/^\*/, ''), 'latin1');
     let hash = HASH_SEED;
     for (let at = text.length - 1; at >= 0; at--) hash = mix(hash, text[at]!);
@@ -44,23 +50,36 @@ export class HostTable<Value> {
     return value;
   }
 
+  private valueForAddress(address: string): Value {
+    const value = this.addresses.get(address) ?? this.make();
+    this.addresses.set(address, value);
+    this.count++;
+    return value;
+  }
+
   /**
    * Fills `found` with what the request's host has: the value of any host first, the exact one's last.
    * @returns how many they are, at least 1
    */
-  find({ bytes, authority }: RequestHead, found: Value[]): number {
+  find(head: RequestHead, found: Value[]): number {
+    const { bytes, authority } = head;
     found[0] = this.anyHost;
     if (this.count === 0 || authority === undefined) return 1;
     const { hostStart } = authority;
+    if (bytes[hostStart] === BRACKET) {
+      const value = this.addresses.get(addressOf(head.hostName));
+      if (value === undefined) return 1;
+      found[1] = value;
+      return 2;
+    }
     // The root's dot (RFC 1034 §3.1) makes no other host.
     const hostEnd = authority.hostEnd - (bytes[authority.hostEnd - 1] === DOT ? 1 : 0);
-    const isAddress = bytes[hostStart] === BRACKET;
     let length = 1;
     let hash = HASH_SEED;
     for (let at = hostEnd - 1; at >= hostStart; at--) {
       const byte = lower(bytes[at]!);
       hash = mix(hash, byte);
-      if ((byte !== DOT || isAddress) && at > hostStart) continue;
+      if (byte !== DOT && at > hostStart) continue;
       const entries = this.entries.get(hash);
       if (entries === undefined) continue;
       for (const entry of entries) {
@@ -69,6 +88,12 @@ export class HostTable<Value> {
     }
     return length;
   }
+}
+
+/** @param text with its brackets */
+function addressOf(text: string): string {
+  readIPv6(text.slice(1, -1), addressBytes, 0);
+  return addressBytes.toString('latin1');
 }
 
 function mix(hash: number, byte: number): number {

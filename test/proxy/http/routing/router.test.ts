@@ -42,6 +42,9 @@ t.test(
     t.equal(at('xexample.com'), Routing.none);
     t.equal(at('com'), Routing.none);
     t.equal(at('[::1]:80'), 2);
+    t.equal(at('[0:0:0:0:0:0:0:1]'), 2, 'however it is written');
+    t.equal(at('[0000::0.0.0.1]:80'), 2);
+    t.equal(at('[::2]'), Routing.none);
     t.equal(at('10.0.0.1'), 3);
     t.equal(at('110.0.0.1'), Routing.none);
     t.equal(find(matches, 'GET http://a.example.com/\nHost: a.example.com'), 1);
