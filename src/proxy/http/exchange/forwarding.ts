@@ -27,6 +27,8 @@ export class Forwarding implements RequestOwner {
   wantsUpgrade = false;
   /** Which ones it offers. */
   private offered: readonly string[] = NO_PROTOCOLS;
+  /** The endpoint has said something already: an informational response. */
+  private hasHeard = false;
   /** The client waits for a 100 (Continue) with its body. */
   awaitsContinue = false;
   /** Other endpoints that may still be tried. */
@@ -42,6 +44,7 @@ export class Forwarding implements RequestOwner {
     this.wantsUpgrade = head.wantsUpgrade;
     this.offered = head.wantsUpgrade ? upgradeProtocols(head) : NO_PROTOCOLS;
     this.awaitsContinue = head.expectsContinue;
+    this.hasHeard = false;
   }
 
   /** The response has begun, and the rest of the request goes on to the endpoint all the same. */
@@ -190,6 +193,7 @@ export class Forwarding implements RequestOwner {
   private passInterim(): void {
     const { response, connection } = this.exchange;
     this.awaitsContinue = false;
+    this.hasHeard = true;
     const result = response.sendInterim(connection);
     if (result === RelayResult.Malformed) this.misanswered();
     else if (result === RelayResult.SinkFailed) connection.terminate('client_reset');
@@ -250,7 +254,8 @@ export class Forwarding implements RequestOwner {
   private upstreamBroke(): void {
     const { exchange } = this;
     const { request, response, link, record } = exchange;
-    const isRepeatable = response.reader.isUntouched && request.mayRepeat;
+    const isSilent = response.reader.isUntouched && !this.hasHeard;
+    const isRepeatable = isSilent && request.mayRepeat;
     const { wasIdle } = link;
     if (!wasIdle) link.attempts!.endpoint!.answered(502);
     if (!isRepeatable || !(wasIdle || this.retriesLeft > 0)) {
