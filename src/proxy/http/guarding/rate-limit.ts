@@ -19,6 +19,8 @@ export interface RateSnapshot {
 
 /** A burst takes at most so many units of time, a sixteenth of what 32 bits can tell apart. */
 const SPAN_UNITS_MAX = 2 ** 28;
+/** Requests of one key that are looked at in the same moment, one a worker: so many shares may be spent that will be given back. */
+const CONTENDERS_MAX = 256;
 /** A request's share of time is told to within a thousandth, where the burst allows. */
 const SHARE_UNITS = 1000;
 
@@ -34,6 +36,8 @@ export class RateLimit {
   /** What one request takes, and what a whole bucket holds, units. */
   private readonly shareUnits: number;
   private readonly spanUnits: number;
+  /** A place is never further ahead: what seems to be was written long ago, before the numbers came round. */
+  private readonly aheadMax: number;
   /** After a refusal: when the next request may come, ms. */
   retryAfterMs = 0;
 
@@ -43,6 +47,7 @@ export class RateLimit {
     this.unitMs = Math.max(shareMs / SHARE_UNITS, (shareMs * burst) / SPAN_UNITS_MAX);
     this.shareUnits = Math.max(1, Math.round(shareMs / this.unitMs));
     this.spanUnits = this.shareUnits * burst;
+    this.aheadMax = this.spanUnits + this.shareUnits * Math.min(burst, CONTENDERS_MAX);
   }
 
   /**
@@ -71,12 +76,12 @@ export class RateLimit {
    * @returns units that the place is ahead of now
    */
   private spend(slot: number, now: number): number {
-    const { spentUntil, spanUnits, shareUnits } = this;
+    const { spentUntil, aheadMax, shareUnits } = this;
     for (;;) {
       const seen = Atomics.load(spentUntil, slot);
       const ahead = (seen - now) | 0;
-      // What is behind is spent by time; what is far ahead was written long ago, before the number came round.
-      const isCurrent = ahead > 0 && ahead <= spanUnits * 2;
+      // What is behind is spent by time.
+      const isCurrent = ahead > 0 && ahead <= aheadMax;
       const debt = (isCurrent ? ahead : 0) + shareUnits;
       if (Atomics.compareExchange(spentUntil, slot, seen, (now + debt) | 0) === seen) return debt;
     }

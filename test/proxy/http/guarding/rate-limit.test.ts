@@ -44,6 +44,17 @@ t.test('rate: keys do not share', async (t) => {
   for (let key = 0; key < 1000; key++) t.equal(take(one, key * 7919, 1000, 5), 2);
 });
 
+t.test('rate: numbers that come round refuse nobody who has a large bucket', async (t) => {
+  const [requests, perMs, burst] = [100_000, 1000, 100_000];
+  // 2³² thousandths of a request's share.
+  const roundMs = (2 ** 32 / 1000) * (perMs / requests);
+  for (const beforeMs of [1999, 1500, 1100, 500]) {
+    const one = limit(requests, perMs, burst);
+    t.ok(one.take(3, 0));
+    t.ok(one.take(3, roundMs - beforeMs), `${beforeMs} ms before`);
+  }
+});
+
 t.test('rate: a key that was silent for long is not taken for busy', async (t) => {
   const random = new Random(Random.seed());
   const one = limit(100, 1000, 100);
