@@ -11,7 +11,7 @@ const tcpRoute = Type.Object(
       Type.Union([serverName, Type.Array(serverName, { minItems: 1 })], {
         title: 'server names',
         description:
-          'The names in the TLS ClientHello that this route is for, one or a list. `*.example.com` is every name below `example.com`, and `*` every name. An exact name wins over a wildcard, a longer wildcard over a shorter one, whatever their order. A ClientHello with an address for a name, or a name with a dot at its end, breaks RFC 6066 §3 and is answered with an alert, whatever the routes say.',
+          'The names in the TLS ClientHello that this route is for, one or a list. `*.example.com` is every name below `example.com`, and `*` every name. An exact name wins over a wildcard, a longer wildcard over a shorter one, whatever their order. Where TLS is passed on, a ClientHello with an address for a name, or a name with a dot at its end, breaks RFC 6066 §3 and is answered with an alert, whatever the routes say.',
         examples: ['db.example.com', ['example.com', '*.example.com']],
       } satisfies Description),
     ),

@@ -8,6 +8,7 @@ export type { ContextUse } from './context.js';
 export { commonNameText, nameText } from './name-text.js';
 export { type RevocationListFacts, readRevocationDates } from './revocation-list.js';
 export { ServerContexts } from './server-contexts.js';
+export { spellServerName } from './server-name.js';
 export type {
   CertificateSettings,
   ClientAuthSettings,

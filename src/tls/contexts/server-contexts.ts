@@ -14,6 +14,7 @@ import {
 import { TicketKeys } from '../sessions/index.js';
 import { addCertificate, type ContextUse, certificateSubject, createContext } from './context.js';
 import { protocolList } from './protocol-list.js';
+import { spellServerName } from './server-name.js';
 import type { CertificateSettings, ServerTlsSettings } from './settings.js';
 import { setTrust } from './trust.js';
 
@@ -79,7 +80,7 @@ export class ServerContexts {
 
   /** The context for a name as clients send it. */
   find(serverName: string): number {
-    const name = serverName.toLowerCase();
+    const name = spellServerName(serverName);
     const exact = this.byName.get(name);
     if (exact !== undefined) return exact;
     const dot = name.indexOf('.');

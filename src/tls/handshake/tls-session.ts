@@ -1,5 +1,5 @@
 import { NativeMemory } from '../../splice/index.js';
-import { commonNameText, nameText } from '../contexts/index.js';
+import { commonNameText, nameText, spellServerName } from '../contexts/index.js';
 import { Misc, type OpenSsl, readString } from '../openssl/index.js';
 import type { TlsVersion } from '../protocol/index.js';
 
@@ -10,7 +10,7 @@ export interface TlsSession {
   readonly cipher: string;
   readonly cipherId: number;
   readonly isResumed: boolean;
-  /** server_name as the client sent it, or as it was sent to the upstream. */
+  /** server_name of the client, or the one that the upstream was sent: lower case, without a dot at its end. */
   readonly serverName: string | undefined;
   readonly alpn: string | undefined;
   readonly peer: PeerCertificate | undefined;
@@ -50,7 +50,7 @@ export function describeSession(openssl: OpenSsl, ssl: number): TlsSession {
     cipher: cipher.name,
     cipherId: cipher.id,
     isResumed: openssl.SSL_session_reused(ssl) === 1,
-    serverName: name === 0 ? undefined : readString(name),
+    serverName: name === 0 ? undefined : spellServerName(readString(name)),
     alpn: selectedProtocol(openssl, ssl),
     peer: peerCertificate(openssl, ssl),
   };

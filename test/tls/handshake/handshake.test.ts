@@ -155,6 +155,19 @@ for (const [what, meeting, atServer, atClient] of failures) {
   });
 }
 
+socketTest(
+  'handshake: a server_name is one name in any case, and with the root’s dot',
+  (t, kit) => {
+    const server = { certificates: [certificate(['other.test']), certificate(['a.test'])] };
+    for (const serverName of ['A.Test', 'a.test.', 'A.TEST.']) {
+      const pair = meet(kit, { server, client: { serverName, verify: false } });
+      t.equal(pair.server.session!.serverName, 'a.test', serverName);
+      t.equal(pair.client.session!.peer!.subject, 'CN=a.test', 'its certificate');
+      pair.release();
+    }
+  },
+);
+
 socketTest('handshake: an address is verified as one', async (t, kit) => {
   const server = { certificates: [certificate(['127.0.0.1', '::1'])] };
   for (const [client, host] of [
