@@ -1,4 +1,5 @@
 import { mkdirSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { capturePath, isRunning, parseFileName, processName } from './capture-files.js';
 import { endLine } from './capture-record.js';
 import type { DiskWriter } from './disk-writer.js';
@@ -65,7 +66,7 @@ export class CaptureStore {
    */
   open(mine: (id: string) => boolean): void {
     if (this.isOpen) return;
-    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    makeDirectory(this.directory);
     this.scan(mine);
     this.isOpen = true;
   }
@@ -228,6 +229,32 @@ export class CaptureStore {
     );
     this.writer.files.close(record);
     return mtimeMs;
+  }
+}
+
+/**
+ * Makes a directory and those above it. mkdirSync with `recursive` tries for ever where the kernel says that what is above
+ * is not there, and it is: in /proc, or where something is mounted when it is asked for.
+ *
+ * @throws NodeJS.ErrnoException
+ */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (isDirectory(path)) return;
+    const above = dirname(path);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || isDirectory(above)) throw error;
+    makeDirectory(above);
+    mkdirSync(path, { mode: 0o700 });
+  }
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
   }
 }
 

@@ -16,6 +16,8 @@ export interface RecordingRoom {
   begun(flow: FlowWriter): void;
   /** Its capture has ended. @param hasEnd its record says so */
   ended(flow: FlowWriter, reason: IncompleteReason, hasEnd: boolean): void;
+  /** A flow is not captured at all, as nothing could be made for it. */
+  missed(reason: IncompleteReason): void;
   /** Something is missing. */
   complain(subject: string, reason: IncompleteReason, detail?: string): void;
 }
@@ -49,6 +51,7 @@ export class LaneRecording implements LaneListener {
     const note = JSON.parse(text) as BeginNote;
     if (store === undefined) {
       this.reader.fail(slot, sequence);
+      room.missed('directory');
       room.complain(note.listener, 'directory');
       return;
     }

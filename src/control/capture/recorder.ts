@@ -87,11 +87,14 @@ export class Recorder implements RecordingRoom {
   }
 
   ended(flow: FlowWriter, reason: IncompleteReason, hasEnd: boolean): void {
-    const isComplete = reason === 'none';
-    const { Complete, Incomplete } = RecorderSlot;
-    this.counters[isComplete ? Complete : Incomplete + incompleteReasons.indexOf(reason)]!++;
+    if (reason === 'none') this.counters[RecorderSlot.Complete]!++;
+    else this.missed(reason);
     if (hasEnd) this.live.delete(flow.id);
     else this.unended.push(flow);
+  }
+
+  missed(reason: IncompleteReason): void {
+    this.counters[RecorderSlot.Incomplete + incompleteReasons.indexOf(reason)]!++;
   }
 
   complain(subject: string, reason: IncompleteReason, detail?: string): void {

@@ -357,6 +357,25 @@ t.test('capture store: a file that is there already is not written to', async (t
   t.equal(readFileSync(target, 'utf8'), 'secret');
 });
 
+t.test('capture store: directories are made, and what cannot be made is an error', async (t) => {
+  const home = temporaryDirectory(t);
+  const open = (directory: string) =>
+    new CaptureStore(directory, limitsOf({}), new DiskWriter()).open(() => false);
+  open(`${home}/a/b/c`);
+  t.equal(statSync(`${home}/a`).mode & 0o777, 0o700);
+  open(`${home}/a/b/c`);
+  symlinkSync(`${home}/a`, `${home}/link`);
+  open(`${home}/link/d/`);
+  t.ok(existsSync(`${home}/a/d`));
+  writeFileSync(`${home}/file`, '');
+  symlinkSync(`${home}/gone`, `${home}/dangling`);
+  t.throws(() => open(`${home}/file`), { code: 'EEXIST' });
+  t.throws(() => open(`${home}/file/a/b`), { code: 'ENOTDIR' });
+  t.throws(() => open(`${home}/dangling/a`), Error);
+  // mkdir(2) says ENOENT there, for ever.
+  t.throws(() => open('/proc/captures/a'), { code: 'ENOENT' });
+});
+
 t.test('capture store: a flow whose files somebody deletes goes on', async (t) => {
   const rig = new StoreRig(t);
   const flow = rig.begin('a-1');

@@ -287,6 +287,8 @@ t.test(
       rig.logs().find(({ level }) => level === 40),
       { reason: 'directory', detail: /ENOTDIR/ },
     );
+    t.equal(rig.statistics.incomplete.directory, 2, 'both are counted');
+    t.equal(rig.statistics.complete, 0);
   },
 );
 
