@@ -43,7 +43,7 @@ export class PcapngBlocks {
   /**
    * A packet.
    *
-   * @param timeUs since 1970
+   * @param timeUs since 1970; what a wrong clock says was before is written as the beginning
    * @returns where its `length` bytes are to be written, at once
    */
   packet(timeUs: number, length: number): Buffer {
@@ -54,8 +54,9 @@ export class PcapngBlocks {
     block.writeUInt32LE(ENHANCED_PACKET, at);
     block.writeUInt32LE(total, at + 4);
     block.writeUInt32LE(0, at + 8);
-    block.writeUInt32LE(Math.floor(timeUs / 2 ** 32), at + 12);
-    block.writeUInt32LE(timeUs % 2 ** 32, at + 16);
+    const sinceUs = Math.max(0, timeUs);
+    block.writeUInt32LE(Math.floor(sinceUs / 2 ** 32), at + 12);
+    block.writeUInt32LE(sinceUs % 2 ** 32, at + 16);
     block.writeUInt32LE(length, at + 20);
     block.writeUInt32LE(length, at + 24);
     block.fill(0, at + PACKET_HEADER_BYTES + length, at + PACKET_HEADER_BYTES + padded);

@@ -15,7 +15,7 @@ import { processName } from '#src/control/capture/capture-files.js';
 import { CaptureStore, type StoreLimits } from '#src/control/capture/capture-store.js';
 import { DiskWriter } from '#src/control/capture/disk-writer.js';
 import { type BeginNote, FlowWriter } from '#src/control/capture/flow-writer.js';
-import { chunksOf, listCaptures, readCapture } from '#src/control/index.js';
+import { chunksOf, listCaptures, pcapngBytes, readCapture } from '#src/control/index.js';
 import { Errno, NativeMemory } from '#src/splice/index.js';
 import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
 import { temporaryDirectory } from '#test/support/programs/rig.js';
@@ -355,6 +355,18 @@ t.test('capture store: a file that is there already is not written to', async (t
   t.equal(flow.incomplete, 'directory');
   rig.end(flow);
   t.equal(readFileSync(target, 'utf8'), 'secret');
+});
+
+t.test('capture store: what a clock before 1970 has written can be exported', async (t) => {
+  const rig = new StoreRig(t);
+  rig.flow('a-1', 100);
+  const path = `${rig.directory}/a-1.jsonl`;
+  const record = readFileSync(path, 'utf8').replace(/"start":"\d{4}/, '"start":"1969');
+  writeFileSync(path, record);
+  const capture = readCapture(rig.directory, 'a-1')!;
+  t.match(capture.head.start, /^1969/);
+  const file = Buffer.concat([...pcapngBytes(capture, ['client', 'upstream'])]);
+  t.ok(file.includes(readFileSync(`${rig.directory}/a-1.client`)));
 });
 
 t.test('capture store: directories are made, and what cannot be made is an error', async (t) => {
