@@ -117,6 +117,11 @@ t.test('admin: secrets in the configuration are masked', async (t) => {
     admin: { token: 'b1946ac92492d2347c6235b4d2611184', hosts: [] },
     upstreams: [{ name: 'token', tls: { password: 'hunter2', key: 'a.pem' } }],
     other: { token: null },
+    set: [
+      { name: 'authorization', value: ['Bearer hunter3'] },
+      { name: 'x-api-key', value: { kind: 'exact', text: 'hunter4' } },
+      { name: 'x-served-by', value: ['one'] },
+    ],
   });
   const rig = await AdminRig.start(t, { config });
   const { body } = await rig.ask('/api/config');
@@ -124,6 +129,11 @@ t.test('admin: secrets in the configuration are masked', async (t) => {
     admin: { token: '***', hosts: [] },
     upstreams: [{ name: 'token', tls: { password: '***', key: 'a.pem' } }],
     other: { token: null },
+    set: [
+      { name: 'authorization', value: '***' },
+      { name: 'x-api-key', value: '***' },
+      { name: 'x-served-by', value: ['one'] },
+    ],
   });
 });
 
