@@ -14,6 +14,7 @@ import {
   connectBoundsMs,
   counterNames,
   EndpointState,
+  LISTENERS_MAX,
   RouteCounters,
 } from '#src/proxy/index.js';
 import { Rejection } from '#src/proxy/tcp/index.js';
@@ -348,4 +349,17 @@ t.test('metrics: two proxies in one process have numbers of their own', async (t
 t.test('metrics: labels are escaped', async (t) => {
   const families = await scrape([region()], ['a"b\\c']);
   t.equal(sampleValue(families, 'headgate_connections_total', { listener: 'a"b\\c' }), 0);
+});
+
+t.test('metrics: listeners past those with counters of their own are one series', (t) => {
+  const counters = new Counters(new SharedArrayBuffer(COUNTER_REGION_BYTES));
+  const names = Array.from({ length: LISTENERS_MAX + 10 }, (_, index) => `port-${index}`);
+  for (const index of names.keys()) counters.countAccepted(index);
+  const { listeners } = readStatistics([counters], names);
+  t.equal(Object.keys(listeners).length, LISTENERS_MAX);
+  t.equal(listeners['port-254']!.accepted, 1);
+  t.equal(listeners['(others)']!.accepted, 11);
+  const exactly = readStatistics([counters], names.slice(0, LISTENERS_MAX));
+  t.ok('port-255' in exactly.listeners);
+  t.end();
 });

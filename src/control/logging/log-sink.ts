@@ -40,7 +40,10 @@ export class LogSink implements DestinationStream {
       maxLength: UNWRITTEN_BYTES_MAX,
       retryEAGAIN: () => !this.isGivenUp,
     });
-    this.destination.on('drop', () => this.linesDropped++);
+    // A worker's lines come many at a time.
+    this.destination.on('drop', (lines: string) => {
+      this.linesDropped += lines.split('\n').length - 1;
+    });
     // A reader that went away must not take the proxy with it.
     this.destination.on('error', () => {});
     const isPretty = options.format === 'auto' ? isatty(fd) : options.format === 'pretty';

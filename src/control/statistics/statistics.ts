@@ -9,6 +9,7 @@ import {
   ERRNO_MAX,
   type HttpRejectionName,
   httpRejectionNames,
+  LISTENERS_MAX,
   type MirrorCut,
   mirrorCuts,
   type RejectionName,
@@ -21,6 +22,9 @@ import type { Validity } from '../tls/index.js';
 import type { UpstreamStatistics } from '../upstreams/index.js';
 import type { RouteStatistics } from './route-statistics.js';
 import { readTlsStatistics, type TlsStatistics } from './tls-statistics.js';
+
+/** Listeners past those that have counters of their own; no listener can be called that. */
+export const OTHER_LISTENERS = '(others)';
 
 /** Bytes and operations of one direction, by path, since the start. */
 export interface DirectionStatistics {
@@ -103,6 +107,12 @@ export interface Statistics extends WorkerStatistics {
   };
 }
 
+/** Those that share the last counters are one: each by itself would tell of all of them. */
+function countedNames(listeners: readonly string[]): readonly string[] {
+  if (listeners.length <= LISTENERS_MAX) return listeners;
+  return [...listeners.slice(0, LISTENERS_MAX - 1), OTHER_LISTENERS];
+}
+
 /** @param listeners names in the order of their counters */
 export function readStatistics(
   regions: readonly Counters[],
@@ -124,7 +134,7 @@ export function readStatistics(
       client: readTlsStatistics(regions, 'client'),
       upstream: readTlsStatistics(regions, 'upstream'),
     },
-    listeners: record(listeners, (_, index) => ({
+    listeners: record(countedNames(listeners), (_, index) => ({
       accepted: sum((region) => region.acceptedBy(index)),
       active: sum((region) => region.activeOf(index)),
       closed: record(closeReasons, (_, reason) => sum((region) => region.closedOf(index, reason))),

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { constants, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -20,6 +20,20 @@ t.test('log sink: closing waits until every line is written', async (t) => {
   const lines = readFileSync(file, 'utf8').trim().split('\n');
   t.equal(lines.length, count);
   t.match(JSON.parse(lines.at(-1)!), { line: count - 1, msg: 'a line' });
+});
+
+t.test('log sink: each line that a reader did not take in time is counted', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'log-sink-'));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const fifo = join(directory, 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  const sink = new LogSink(json, openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK));
+  const batch = `${'x'.repeat(1023)}\n`.repeat(1024);
+  // As workers send them: a MiB at a time, of which 16 MiB may wait.
+  for (let batches = 0; batches < 20; batches++) sink.writeLines(batch);
+  t.equal(sink.linesDropped % 1024, 0, 'a batch is lost as a whole');
+  t.ok(sink.linesDropped >= 3 * 1024, `${sink.linesDropped} lines`);
+  await sink.close(50);
 });
 
 /** Runs a script of its own, because what may hang is the exit; `makeFd` makes `fd`. */
