@@ -39,7 +39,7 @@ export const log = Type.Object(
       Type.Union([Type.Boolean(), accessFile], {
         title: 'access log',
         description:
-          'Whether there is a line for each connection, or HTTP request, when it ends. `true`: a JSON line in the log; a mapping: in a file of its own.',
+          'Whether there is a line for each connection, or HTTP request, when it ends. `true`: a JSON line in the log, of level `info`: with `level: warn` there are none; a mapping: in a file of its own, whatever the level.',
         default: true,
         examples: [false, { file: '/var/log/headgate/access.log', format: 'combined' }],
       } satisfies Description),

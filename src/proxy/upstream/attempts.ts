@@ -24,6 +24,8 @@ export class Attempts {
   endpoint: Endpoint | undefined;
   /** What to say when there is none left to try. */
   failure: CloseReason = 'no_endpoint';
+  /** Endpoints chosen so far. */
+  private chosen = 0;
   private tried = nobody;
   private holdsPlace = false;
   private queuePlace: QueuePlace | undefined;
@@ -40,7 +42,13 @@ export class Attempts {
     this.key = key;
     this.endpoint = undefined;
     this.failure = 'no_endpoint';
+    this.chosen = 0;
     this.tried = nobody;
+  }
+
+  /** Endpoints chosen after another had failed. */
+  get retries(): number {
+    return Math.max(0, this.chosen - 1);
   }
 
   /** Another endpoint may be tried. */
@@ -64,6 +72,7 @@ export class Attempts {
     if (isWaiting) upstream.queue.leave(queuePlace!);
     if (selection === Selection.None) return selection;
     this.endpoint = selection;
+    this.chosen++;
     this.holdsPlace = true;
     return selection;
   }

@@ -126,6 +126,10 @@ t.test('access log: a line says what became of the request, and why', timeout, a
     upgrading: { endpoints: [upgrading] },
     stale: { endpoints: [stale] },
     nobody: { endpoints: [`127.0.0.1:${await freePort()}`] },
+    // The backup is asked once the other has refused.
+    spared: {
+      endpoints: [`127.0.0.1:${await freePort()}`, { address: good, backup: true }],
+    },
     blackhole: { endpoints: [(await Blackhole.open(t)).address] },
   };
   for (const [name, behave] of Object.entries(behaviours)) {
@@ -158,6 +162,17 @@ t.test('access log: a line says what became of the request, and why', timeout, a
   });
   const { port } = headgate;
   const line = (target: string) => lineOf(headgate, target);
+  const bytesDown = async () =>
+    parseExposition(await (await fetch(`http://${admin}/metrics`)).text())
+      .get('headgate_bytes_total')!
+      .samples.filter(({ labels }) => labels.direction === 'down')
+      .reduce((sum, { value }) => sum + value, 0);
+  /** The connection on which a part of a head has come. */
+  const idOfReader = () =>
+    until(5_000, 'a part of a head', async () => {
+      const found = await fetch(`http://${admin}/api/flows?state=readingHead`);
+      return ((await found.json()) as { flows: { id: string }[] }).flows[0]?.id ?? '';
+    });
 
   await t.test('answered', async (t) => {
     const twice = get('/good/1', 'User-Agent: caf\xc3\xa9', 'Referer: http://b/') + get('/good/2');
@@ -209,6 +224,10 @@ t.test('access log: a line says what became of the request, and why', timeout, a
     await line('/stale/1');
     await send(port, get('/stale/2', 'Connection: close'));
     t.match(await line('/stale/2'), { status: 200, retries: 1, connect_ms: Number });
+    await send(port, get('/resets/y', 'Connection: close'));
+    t.match(await line('/resets/y'), { status: 502, retries: undefined }, 'nobody else was there');
+    await send(port, get('/spared/x', 'Connection: close'));
+    t.match(await line('/spared/x'), { status: 200, endpoint: good, retries: 1 });
   });
 
   await t.test('not served', async (t) => {
@@ -227,7 +246,9 @@ t.test('access log: a line says what became of the request, and why', timeout, a
 
   await t.test('no request', async (t) => {
     const framing = 'Content-Length: 1\r\nTransfer-Encoding: chunked';
-    await send(port, get('/ambiguous', framing));
+    const before = await bytesDown();
+    const answer = await send(port, get('/ambiguous', framing));
+    t.equal((await bytesDown()) - before, answer.length, 'the answer is among the bytes moved');
     const rejected = await line('GET /ambiguous HTTP/1.1');
     t.match(rejected, { msg: 'request', client: '127.0.0.1', status: 400 });
     t.match(rejected, { rejection: 'framing_ambiguous', bytes_down: Number });
@@ -250,7 +271,23 @@ t.test('access log: a line says what became of the request, and why', timeout, a
     socket.write(get('/silent/gone'));
     await new Promise((resolve) => setTimeout(resolve, 100));
     socket.resetAndDestroy();
-    t.match(await line('/silent/gone'), { status: 0, close: 'client_reset', upstream: 'silent' });
+    t.match(await line('/silent/gone'), {
+      ...{ status: 0, close: 'client_reset', upstream: 'silent' },
+      ...{ bytes_down: 0, path_down: 'none' },
+    });
+  });
+
+  await t.test('cut off within a head', async (t) => {
+    const expected = { status: 0, failure: 'head_incomplete', bytes_up: 14 };
+    const reset = net.connect(port, '127.0.0.1').on('error', () => {});
+    reset.write('GET /reset HTT');
+    await idOfReader();
+    reset.resetAndDestroy();
+    t.match(await line('GET /reset HTT'), { ...expected, close: 'client_reset' });
+    const ended = net.connect(port, '127.0.0.1').on('error', () => {});
+    ended.write('GET /ended HTT');
+    await fetch(`http://${admin}/api/flows/${await idOfReader()}`, { method: 'DELETE' });
+    t.match(await line('GET /ended HTT'), { ...expected, close: 'ended_by_admin' });
   });
 
   await t.test('upgraded', async (t) => {
@@ -277,8 +314,8 @@ t.test('access log: a line says what became of the request, and why', timeout, a
         .samples.filter((sample) => matches(sample.labels, labels))
         .map(({ value }) => value);
     t.same(requests({ upstream: 'good', status_class: '5xx' }), []);
-    t.same(requests({ upstream: 'resets' }), [1], 'one class');
-    t.same(requests({ upstream: 'resets', status_class: 'none' }), [1]);
+    t.same(requests({ upstream: 'resets' }), [2], 'one class');
+    t.same(requests({ upstream: 'resets', status_class: 'none' }), [2]);
     t.same(requests({ upstream: 'malformed', status_class: 'none' }), [1]);
     t.same(requests({ upstream: 'later', status_class: '2xx' }), [1]);
     t.same(requests({ upstream: 'stale', status_class: '2xx' }), [2]);

@@ -19,8 +19,8 @@ export function describeHttp(
 }
 
 function describeRequest(exchange: Exchange, nowMs: number): HttpRequestStatus {
-  const { record, route, request, response, link } = exchange;
-  const { note, startedMs, firstByteMs, retries } = record;
+  const { record, route, request, response, link, retries } = exchange;
+  const { note, startedMs, firstByteMs } = record;
   const { status } = response;
   return {
     ...(note !== undefined && {

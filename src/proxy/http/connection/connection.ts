@@ -217,7 +217,9 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   }
 
   terminate(reason: CloseReason): void {
-    if (this.state !== ConnectionState.closed) this.close(reason, orderlyReasons.has(reason));
+    if (this.state === ConnectionState.closed) return;
+    if (this.state === ConnectionState.reading) this.reader.cutOff(reason);
+    this.close(reason, orderlyReasons.has(reason));
   }
 
   drain(): void {

@@ -1,5 +1,6 @@
-import { Outcome } from '../../../splice/index.js';
+import { Outcome, PumpSlot } from '../../../splice/index.js';
 import type { CloseReason } from '../../counters.js';
+import { isSecurePath } from '../../tls-side.js';
 import type { HttpGate } from '../http-gate.js';
 import { Intake } from '../intake.js';
 import { type Refused, refusedLine } from '../logging/index.js';
@@ -136,10 +137,18 @@ export class RequestReader {
       intake.settle();
       return false;
     }
-    if (this.hasPartialHead) this.tell({ status: 0, bytes: 0, bodyBytes: 0 });
-    if (outcome === Outcome.Eof) connection.finish(true);
-    else connection.terminate('client_reset');
+    if (outcome === Outcome.Eof) {
+      if (this.hasPartialHead) this.tell({ status: 0, bytes: 0, bodyBytes: 0 });
+      connection.finish(true);
+    } else {
+      connection.terminate('client_reset');
+    }
     return false;
+  }
+
+  /** The connection is cut off: tells of the head that is there in part. */
+  cutOff(close: CloseReason): void {
+    if (this.hasPartialHead) this.tell({ status: 0, bytes: 0, bodyBytes: 0, close });
   }
 
   /** Answers what is no request, and ends. */
@@ -156,6 +165,10 @@ export class RequestReader {
     // Nothing else is on its way: the socket takes so little, or is dead.
     const written = transport.writable ? transport.write(output.address, answer.length) : 0;
     const bytes = Math.max(0, written);
+    const { down, secureDown } = connection.worker.counters;
+    const meter = isSecurePath(undefined, connection.tls) ? secureDown : down;
+    meter[PumpSlot.CopyBytes]! += bytes;
+    meter[PumpSlot.CopyOperations]!++;
     const bodyBytes = Math.max(0, bytes - answer.indexOf(HEAD_END) - HEAD_END.length);
     this.tell({ status, rejection, bytes, bodyBytes, close: reason });
     connection.finish(false, reason);

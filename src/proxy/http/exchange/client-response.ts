@@ -106,8 +106,9 @@ export class ClientResponse implements LateSender {
     return Math.max(0, this.bytes - this.headBytes);
   }
 
-  /** Which way the body went. */
+  /** Which way the body went; without a response it is still that of the exchange before. */
   get path(): PathTaken {
+    if (this.status === 0) return 'none';
     return this.source === undefined ? this.body.path : this.source.path;
   }
 

@@ -19,8 +19,8 @@ export type FailureName =
 /** What an exchange leaves behind: the numbers of its route, and its access line. */
 export class ExchangeRecord {
   startedMs = 0;
-  /** Connections that were tried after another had failed. */
-  retries = 0;
+  /** Connections made anew to the same endpoint, because one that was idle turned out to be dead. */
+  reconnects = 0;
   /** What the access line says of the request; nothing where nobody reads it. */
   note: ExchangeNote | undefined;
   /** What it has taken too long for, if it has. */
@@ -41,7 +41,7 @@ export class ExchangeRecord {
   begin(nowMs: number): void {
     this.startedMs = nowMs;
     this.answeredMs = -1;
-    this.retries = 0;
+    this.reconnects = 0;
     this.lateFor = undefined;
     this.upstreamStatus = 0;
     this.failure = undefined;

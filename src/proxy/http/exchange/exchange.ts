@@ -69,6 +69,11 @@ export class Exchange implements LinkOwner, Task {
     return this.link.attempts;
   }
 
+  /** Connections that were tried after another had failed. */
+  get retries(): number {
+    return this.record.reconnects + (this.attempts?.retries ?? 0);
+  }
+
   /**
    * Begins with the head that was parsed last.
    * @param beganMs when its first byte came

@@ -264,9 +264,9 @@ export class Forwarding implements RequestOwner {
     }
     request.rewind();
     exchange.patience.stopExpecting();
-    record.retries++;
     exchange.enter(ExchangeState.dialling);
     if (wasIdle) {
+      record.reconnects++;
       link.reconnect();
       return;
     }

@@ -41,7 +41,7 @@ function inCombinedFormat(exchange: Exchange, note: ExchangeNote, close?: CloseR
 
 function asObject(exchange: Exchange, note: ExchangeNote, close?: CloseReason): object {
   const { connection, link, request, response, attempts, record } = exchange;
-  const { retries, startedMs, firstByteMs, lateFor } = record;
+  const { startedMs, firstByteMs, lateFor } = record;
   const { tunnelled, tunnelBytes, worker } = connection;
   const paths = tunnelled?.paths;
   return {
@@ -72,7 +72,7 @@ function asObject(exchange: Exchange, note: ExchangeNote, close?: CloseReason): 
     duration_ms: round(worker.clock.nowMs - startedMs),
     ttfb_ms: firstByteMs < 0 ? undefined : round(firstByteMs),
     connect_ms: attempts === undefined || link.connectMs < 0 ? undefined : round(link.connectMs),
-    retries: retries || undefined,
+    retries: exchange.retries || undefined,
     mirror: exchange.shadow?.status,
     user_agent: readable(note.userAgent),
     referer: readable(note.referer),

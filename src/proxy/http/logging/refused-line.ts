@@ -35,7 +35,8 @@ export function refusedLine(connection: HttpConnection, intake: Intake, refused:
   const line = firstLine(intake);
   if (accessLog.combined !== undefined) {
     const nothing = { user: undefined, referer: undefined, userAgent: undefined };
-    const shown = status === 0 ? BAD_REQUEST : status;
+    const hasLeft = close === undefined || close === 'client_reset';
+    const shown = status === 0 && hasLeft ? BAD_REQUEST : status;
     const fields = { ...nothing, client, request: line, status: shown, bodyBytes };
     accessLog.combined.write(combinedLine(fields, Date.now()));
     return;
