@@ -1,4 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import type { Logger } from 'pino';
 import type { AdminConfig } from '../../config/index.js';
 import { NoAnswer } from '../workers/index.js';
@@ -24,6 +26,8 @@ const NO_BODY = Buffer.alloc(0);
 export class AdminServer {
   private guard: Guard;
   private isRetired = false;
+  /** What a connection was asked last settles when its answer has left, or nobody is there to take it. */
+  private readonly turns = new WeakMap<Duplex, Promise<void>>();
   private readonly router: Router;
   private readonly server: Server;
 
@@ -44,7 +48,15 @@ export class AdminServer {
     this.server.maxConnections = CONNECTIONS_MAX;
     this.server.timeout = SILENCE_TIMEOUT_MS;
     const serve = (request: IncomingMessage, response: ServerResponse): void => {
-      void this.serve(request, response);
+      // A client that goes away in the middle: there is nobody to tell.
+      request.on('error', () => {});
+      response.on('error', () => {});
+      const { socket } = request;
+      const before = this.turns.get(socket) ?? Promise.resolve();
+      this.turns.set(
+        socket,
+        before.then(() => this.serve(request, response)),
+      );
     };
     this.server.on('request', serve);
     this.server.on('checkContinue', serve);
@@ -91,10 +103,12 @@ export class AdminServer {
     this.server.closeAllConnections();
   }
 
+  /**
+   * Requests of one connection have their turns, and nothing is computed for one that has gone: pipelined, they would
+   * hold everybody up, and wait in memory for a client that does not read.
+   */
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    // A client that goes away in the middle: there is nobody to tell.
-    request.on('error', () => {});
-    response.on('error', () => {});
+    if (request.socket.destroyed) return;
     let reply: Reply;
     try {
       reply = await this.answer(request, response);
@@ -105,6 +119,7 @@ export class AdminServer {
     // Nobody is to stay with an old address or token.
     if (this.isRetired) response.shouldKeepAlive = false;
     send(request, response, reply);
+    await finished(response).catch(() => {});
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<Reply> {

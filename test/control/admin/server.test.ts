@@ -155,6 +155,42 @@ t.test('admin: a client that goes away in the middle troubles nobody', async (t)
   t.strictSame(rig.logs, []);
 });
 
+t.test(
+  'admin: pipelined requests are served one after the other, while somebody is there',
+  async (t) => {
+    let asked = 0;
+    let answer: () => void = () => {};
+    const flows = async () => {
+      asked++;
+      await new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      return { flows: [], matched: 0 };
+    };
+    const rig = await AdminRig.start(t, { flows });
+    const request = `GET /api/flows HTTP/1.1\r\nHost: localhost:${rig.port}\r\n\r\n`;
+    const socket = net.connect(rig.port, '127.0.0.1').on('error', () => {});
+    let text = '';
+    socket.setEncoding('latin1').on('data', (more) => {
+      text += more;
+    });
+    socket.write(request.repeat(20));
+    for (let count = 1; count <= 5; count++) {
+      await until(5_000, `request ${count}`, () => asked === count);
+      await sleep(10);
+      t.equal(asked, count, 'the next one waits');
+      answer();
+      await until(5_000, `answer ${count}`, () => text.split('"matched":0').length === count + 1);
+    }
+    await until(5_000, 'one more', () => asked === 6);
+    socket.resetAndDestroy();
+    await sleep(50);
+    answer();
+    t.equal((await rig.ask('/healthz')).status, 200);
+    t.equal(asked, 6, 'nobody is there for the rest');
+  },
+);
+
 t.test('admin: a request that is never finished ends with 408', timeout, async (t) => {
   const rig = await AdminRig.start(t);
   const began = performance.now();
