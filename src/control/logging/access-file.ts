@@ -53,7 +53,8 @@ export class AccessFile {
   private isWriting = false;
   private retry: NodeJS.Timeout | undefined;
   private pipeDelayMs = PIPE_RETRY_MS;
-  private isFailing = false;
+  /** The log says that lines cannot be written, and not yet that they can again. */
+  private isTold = false;
   private warnedMs = Number.NEGATIVE_INFINITY;
   private onQuiet: (() => void) | undefined;
 
@@ -153,14 +154,14 @@ export class AccessFile {
   private wrote(first: Buffer, bytes: number): void {
     this.written += bytes;
     this.pipeDelayMs = PIPE_RETRY_MS;
-    if (this.isFailing) {
-      this.isFailing = false;
-      this.warnedMs = Number.NEGATIVE_INFINITY;
+    if (this.written < first.length) return;
+    this.queue.shift();
+    // A disk that has room for a few lines now and then is as good as full.
+    if (this.isTold && this.queue.length === 0) {
+      this.isTold = false;
       const { linesLost: lines_lost } = this;
       this.logger.info({ path: this.file!.path, lines_lost }, 'access log is written again');
     }
-    if (this.written < first.length) return;
-    this.queue.shift();
     this.queuedBytes -= first.length;
     this.written = 0;
     if (this.next !== undefined) this.turnOver();
@@ -178,7 +179,6 @@ export class AccessFile {
       this.pipeDelayMs = Math.min(RETRY_MS, delayMs * 2);
     } else {
       this.errors++;
-      this.isFailing = true;
       this.warn(error);
     }
     this.retry = setTimeout(() => {
@@ -192,6 +192,7 @@ export class AccessFile {
     const nowMs = performance.now();
     if (nowMs - this.warnedMs < WARN_MS) return;
     this.warnedMs = nowMs;
+    this.isTold = true;
     const { path } = this.file!;
     this.logger.warn(
       { path, code: error.code },

@@ -148,6 +148,19 @@ t.test(
     t.strictSame(numbersOf(readFileSync(rig.path, 'latin1')), upTo(50));
     t.equal(rig.file.linesLost, 0);
     t.match(rig.messages.at(-1), { level: 30, msg: /written again/ });
+    // Room now and then, and none in between: that is one disk that is full.
+    for (let round = 1; round <= 3; round++) {
+      renameSync(rig.path, `${rig.path}.${round}`);
+      symlinkSync('/dev/full', rig.path);
+      rig.file.reopen();
+      const { errors } = rig.file;
+      rig.file.write(numbered(round, round + 1));
+      await until(3_000, 'it is tried', () => rig.file.errors > errors);
+      rmSync(rig.path);
+      rig.file.reopen();
+      await until(3_000, 'it is written', () => rig.lines().length === 1);
+    }
+    t.equal(rig.messages.filter(({ level }) => level === 40).length, 1, 'still one warning');
   },
 );
 
