@@ -363,3 +363,16 @@ t.test('metrics: listeners past those with counters of their own are one series'
   t.ok('port-255' in exactly.listeners);
   t.end();
 });
+
+t.test('metrics: scrapes at the same time share a page, of one reading', async (t) => {
+  let readings = 0;
+  const metrics = new Metrics(() => {
+    readings++;
+    return statistics([]);
+  });
+  const pages = await Promise.all([metrics.expose(), metrics.expose(), metrics.expose()]);
+  t.equal(readings, 1);
+  t.equal(new Set(pages).size, 1);
+  await metrics.expose();
+  t.equal(readings, 2, 'the next one is of another moment');
+});

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { finished } from 'node:stream/promises';
+import { setImmediate as otherEvents } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { AdminConfig } from '../../config/index.js';
 import { NoAnswer } from '../workers/index.js';
@@ -120,6 +121,8 @@ export class AdminServer {
     if (this.isRetired) response.shouldKeepAlive = false;
     send(request, response, reply);
     await finished(response).catch(() => {});
+    // What a socket takes at once is finished at once, and the next one would not let anybody else have a word.
+    await otherEvents();
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<Reply> {

@@ -1,3 +1,4 @@
+import { setImmediate as otherEvents } from 'node:timers/promises';
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client';
 import type { Statistics } from '../statistics/index.js';
 import { type Build, thisBuild } from './build.js';
@@ -13,8 +14,9 @@ export class Metrics {
   private readonly process = processRegistry();
   private readonly build: Build = thisBuild();
   private statistics: Statistics | undefined;
+  private underWay: Promise<string> | undefined;
 
-  /** @param readStatistics called once for each scrape */
+  /** @param readStatistics called once for each page */
   constructor(private readonly readStatistics: () => Statistics) {
     for (const { name, type, help, read } of families) {
       // A registry asks its metrics for a name and for get(), and nothing else. prom-client's own
@@ -27,8 +29,17 @@ export class Metrics {
     }
   }
 
-  /** The exposition in Prometheus' text format, version 0.0.4. */
-  async expose(): Promise<string> {
+  /** The exposition in Prometheus' text format, version 0.0.4; who asks while one is being made gets that. */
+  expose(): Promise<string> {
+    this.underWay ??= this.make().finally(() => {
+      this.underWay = undefined;
+    });
+    return this.underWay;
+  }
+
+  private async make(): Promise<string> {
+    // It takes milliseconds: whoever else is asking in this turn of the loop gets the same.
+    await otherEvents();
     this.statistics = this.readStatistics();
     const own = await this.registry.metrics();
     return `${own}\n${await this.process.metrics()}`;
