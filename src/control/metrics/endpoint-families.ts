@@ -34,7 +34,7 @@ export const endpointFamilies: readonly MetricFamily[] = [
   byEndpoint(
     'gauge',
     'headgate_endpoint_connections_active',
-    'Connections to the endpoint, those being made included',
+    'Connections to the endpoint that are in use, those being made included',
     ({ active }) => active,
   ),
   byEndpoint(
