@@ -1,5 +1,9 @@
 #!/usr/bin/env node
-import { main } from './cli/index.js';
+import { holdSignals } from './early-signals.js';
+
+if (process.argv[2] === 'run') holdSignals();
+// Only now: what is imported statically is read before anything runs, and that takes longest.
+const { main } = await import('./cli/index.js');
 
 main(process.argv.slice(2)).then(
   (exitCode) => {

@@ -1,5 +1,6 @@
 import type { Config, Loaded } from '../config/index.js';
 import { bindErrorText, ServiceManager, Supervisor } from '../control/index.js';
+import { holdSignals, releaseSignals } from '../early-signals.js';
 import { outliveOutput } from './output.js';
 
 /** How long the end may take after a bug of the control thread. */
@@ -20,16 +21,30 @@ export async function serve(
 ): Promise<number> {
   outliveOutput();
   // Workers take a while until they serve, and a signal that nobody listens for ends the process.
-  let isReloadDue = false;
-  const onEarlyHangUp = (): void => {
-    isReloadDue = true;
+  holdSignals();
+  let isStopDue = false;
+  // The default would leave the files of Unix sockets behind. It is what a second signal finds.
+  const onEarlyStop = (): void => {
+    isStopDue = true;
+    hearNoEarlyStop();
   };
-  process.on('SIGHUP', onEarlyHangUp);
+  const hearNoEarlyStop = (): void => {
+    process.off('SIGTERM', onEarlyStop).off('SIGINT', onEarlyStop);
+  };
+  process.on('SIGTERM', onEarlyStop).on('SIGINT', onEarlyStop);
+  let isReloadWaiting = false;
+  const read =
+    source &&
+    ((): Loaded => {
+      isReloadWaiting = false;
+      return source();
+    });
   let supervisor: Supervisor;
   try {
-    supervisor = await Supervisor.start(config, source && { source });
+    supervisor = await Supervisor.start(config, read && { source: read });
   } catch (error) {
-    process.off('SIGHUP', onEarlyHangUp);
+    releaseSignals();
+    hearNoEarlyStop();
     process.stderr.write(`headgate: ${bindErrorText(error)}\n`);
     return 1;
   }
@@ -41,7 +56,9 @@ export async function serve(
     void (signals === 1 ? supervisor.drain() : supervisor.close()).catch(() => {});
   };
   const onHangUp = (): void => {
-    if (signals > 0) return;
+    // One that waits for its turn has not read yet, and will see what this one would.
+    if (signals > 0 || isReloadWaiting) return;
+    isReloadWaiting = source !== undefined;
     manager?.reloading();
     void supervisor.reloadSource().then((result) => {
       if (signals === 0) manager?.ready(result.ok ? 'reloaded' : 'not reloaded: the log says why');
@@ -61,16 +78,18 @@ export async function serve(
   const onReopen = (): void => supervisor.reopenLogs();
   process.on('SIGUSR1', onReopen);
   process.on('SIGHUP', onHangUp);
-  process.off('SIGHUP', onEarlyHangUp);
+  const isReloadDue = releaseSignals();
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  hearNoEarlyStop();
+  if (isStopDue) onSignal();
   for (const { listener, kind, address } of supervisor.addresses) {
     process.stdout.write(`listening ${listener} ${kind} ${address}\n`);
   }
   const { adminAddress } = supervisor;
   if (adminAddress !== undefined) process.stdout.write(`admin ${adminAddress}\n`);
   onListening(supervisor);
-  manager?.ready();
+  if (signals === 0) manager?.ready();
   if (isReloadDue) onHangUp();
   manager?.startWatchdog(() => supervisor.isHealthy);
   try {

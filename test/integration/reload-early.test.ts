@@ -1,7 +1,8 @@
 // A reload that is asked for while the program starts: its addresses are bound, its workers do not serve yet.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import net from 'node:net';
 import t from 'tap';
 import { until, within } from '#test/support/deadline.js';
@@ -47,3 +48,58 @@ t.test('reload: SIGHUP before workers serve is heard', { timeout: 30_000 }, asyn
   child.kill('SIGTERM');
   t.same(await within(10_000, 'it ends', exit, state), [0, null]);
 });
+
+/** Hands a configuration to whoever opens the pipe, once that has happened. */
+async function offer(fifo: string, text: string, onOpened: () => void = () => {}): Promise<void> {
+  const writer = await open(fifo, 'w');
+  onOpened();
+  await writer.write(text);
+  await writer.close();
+}
+
+t.test('reload: SIGHUP while the file is first read is heard', { timeout: 30_000 }, async (t) => {
+  const fifo = `${temporaryDirectory(t)}/gate.yaml`;
+  execFileSync('mkfifo', [fifo]);
+  const [before, after] = [await freePort(), await freePort()];
+  const child = spawn(process.execPath, [programPath, 'run', '-c', fifo], {
+    stdio: 'ignore',
+    env: { ...process.env, NODE_OPTIONS: '' },
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  const exit = once(child, 'exit');
+  const state = () => `exit code ${child.exitCode}, signal ${child.signalCode}`;
+  // Three of them: what waits for its turn is one reload, and the next reader of the pipe.
+  const signal = () => {
+    for (let count = 0; count < 3; count++) child.kill('SIGHUP');
+  };
+  await within(10_000, 'it reads', offer(fifo, config(before), signal), state);
+  const hasExited = () => child.exitCode !== null || child.signalCode !== null;
+  await until(10_000, 'it binds', async () => hasExited() || (await isBound(before)), state);
+  await within(10_000, 'it reads again', Promise.race([offer(fifo, config(after)), exit]), state);
+  t.equal(child.signalCode, null, 'nobody has ended it');
+  await until(10_000, 'it reloads', async () => hasExited() || (await isBound(after)), state);
+  t.equal(await isBound(after), true);
+  child.kill('SIGTERM');
+  t.same(await within(10_000, 'it ends', exit, state), [0, null]);
+});
+
+t.test(
+  'start: SIGTERM before workers serve leaves nothing behind',
+  { timeout: 30_000 },
+  async (t) => {
+    const directory = temporaryDirectory(t);
+    const path = `${directory}/gate.sock`;
+    writeFileSync(`${directory}/gate.yaml`, config(0).replace('127.0.0.1:0', `unix:${path}`));
+    const child = spawn(process.execPath, [programPath, 'run', '-c', `${directory}/gate.yaml`], {
+      stdio: 'ignore',
+      env: { ...process.env, NODE_OPTIONS: '' },
+    });
+    t.teardown(() => child.kill('SIGKILL'));
+    const exit = once(child, 'exit');
+    const state = () => `exit code ${child.exitCode}, signal ${child.signalCode}`;
+    await until(10_000, 'it binds', () => child.exitCode !== null || existsSync(path), state);
+    child.kill('SIGTERM');
+    t.same(await within(10_000, 'it ends', exit, state), [0, null]);
+    t.equal(existsSync(path), false, 'the socket is gone');
+  },
+);
