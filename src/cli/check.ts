@@ -1,12 +1,12 @@
 import { formatProblem, readConfig } from '../config/index.js';
-import { captureChecks, validityChecks } from '../control/index.js';
+import { accountChecks, captureChecks, validityChecks } from '../control/index.js';
 import { parseOptions, UsageError } from './options.js';
 
 const usage = `headgate check -c FILE
 
 Validates a configuration and prints every problem as FILE:LINE:COLUMN: what is wrong, what was
-expected. Exit code 0 when there is none, 1 otherwise. Warns of directories that cannot be captured to, and
-of certificates, OCSP responses and revocation lists that have ended, or end soon.
+expected. Exit code 0 when there is none, 1 otherwise. Warns of users and groups that this machine does not
+have, directories that cannot be captured to, and of certificates, OCSP responses and revocation lists that have ended, or end soon.
 `;
 
 export async function check(args: readonly string[]): Promise<number> {
@@ -23,7 +23,8 @@ export async function check(args: readonly string[]): Promise<number> {
   if (loaded.ok) {
     process.stdout.write(`${values.config}: ok\n`);
     const { config } = loaded;
-    for (const { name, state, detail } of [...captureChecks(config), ...validityChecks(config)]) {
+    const checks = [accountChecks, captureChecks, validityChecks].flatMap((find) => find(config));
+    for (const { name, state, detail } of checks) {
       if (state !== 'ok') process.stderr.write(`${values.config}: warning: ${name}: ${detail}\n`);
     }
     return 0;

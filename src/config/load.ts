@@ -15,6 +15,7 @@ import {
   findBindClashes,
   findCaptureMistakes,
   findHttpMistakes,
+  findOverflows,
   findUnreachableRoutes,
 } from './rules/index.js';
 import { type ConfigFile, configSchema } from './schema/index.js';
@@ -57,6 +58,7 @@ export function loadConfig(text: string, options: LoadOptions = {}): Loaded {
     ...findHttpMistakes(source.value),
     ...findBalanceMistakes(source.value),
     ...findCaptureMistakes(source.value),
+    ...findOverflows(source.value),
     ...findTlsProblems(source.value, files),
   ];
   const problems = [

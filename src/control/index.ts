@@ -27,6 +27,7 @@ export {
 export { bindErrorText } from './listening/index.js';
 export { LogSink } from './logging/index.js';
 export {
+  accountChecks,
   type Check,
   diagnose,
   type InheritedSocket,

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import t from 'tap';
 import { missingProgram, testWith } from '#test/support/machine/capability.js';
 import { programPath } from '#test/support/programs/headgate.js';
 import { withoutLoader } from '#test/support/programs/program.js';
@@ -50,3 +51,23 @@ upstreams: { app: { endpoints: ["127.0.0.1:1"] } }
     t.strictSame(others, []);
   },
 );
+
+t.test('check: users and groups that are not on this machine are warned of', async (t) => {
+  const file = `${t.testdir({
+    'gate.yaml': `user: no-such-user
+group: no-such-group
+listeners:
+  web: { bind: "unix:/tmp/a", socket: { owner: no-such-owner, group: "0" }, tcp: { upstream: app } }
+  tcp: { bind: "127.0.0.1:0", socket: { owner: nobody-needs-it }, tcp: { upstream: app } }
+upstreams: { app: { endpoints: ["127.0.0.1:1"] } }
+`,
+  })}/gate.yaml`;
+  const line = withoutLoader([process.execPath, programPath, 'check', '-c', file]);
+  const { status, stderr } = spawnSync(line[0]!, line.slice(1), { encoding: 'utf8' });
+  t.equal(status, 0, 'another machine may have them');
+  t.strictSame(stderr.trimEnd().split('\n'), [
+    `${file}: warning: user: there is no user "no-such-user" in /etc/passwd`,
+    `${file}: warning: group: there is no group "no-such-group" in /etc/group`,
+    `${file}: warning: listeners.web.socket.owner: there is no user "no-such-owner" in /etc/passwd`,
+  ]);
+});

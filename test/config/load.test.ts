@@ -2,7 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { formatProblem, type Loaded, loadConfig, readConfig } from '#src/config/index.js';
-import { upstreamDefaults } from '#src/proxy/index.js';
+import { ENDPOINT_SLOTS, LISTENERS_MAX, upstreamDefaults } from '#src/proxy/index.js';
 
 const minimal = `listeners:
   web: { bind: "127.0.0.1:80", tcp: { upstream: app } }
@@ -298,4 +298,18 @@ upstreams: { u: { endpoints: [${name}] } }`;
   const path = `listeners: { a: { bind: "127.0.0.1:0", http: { routes: [
   { match: { path: /${name} }, respond: {} }, { match: { path: /${name}* }, respond: {} } ] } } }`;
   t.strictSame(messages(loadConfig(path)), []);
+});
+
+t.test('load: there are no more listeners and endpoints than there is room for', async (t) => {
+  t.same([LISTENERS_MAX, ENDPOINT_SLOTS], [256, 4096], 'what the messages and the schema say');
+  const count = (length: number, item: (index: number) => string) =>
+    Array.from({ length }, (_, index) => item(index)).join(', ');
+  const file = (listeners: number, endpoints: number) =>
+    `listeners: { ${count(listeners, (index) => `l${index}: { bind: "127.0.0.1:0", tcp: { upstream: u } }`)} }
+upstreams: { u: { endpoints: [${count(endpoints, (index) => `"127.0.0.1:${index + 1}"`)}] } }`;
+  t.strictSame(messages(loadConfig(file(256, 4095))), []);
+  t.strictSame(messages(loadConfig(file(257, 4096))), [
+    'headgate.yaml:1:1: listeners has 257 listeners, expected at most 256',
+    'headgate.yaml:2:1: upstreams has 4097 upstreams and endpoints, expected at most 4096',
+  ]);
 });

@@ -5,6 +5,7 @@
 export { findAdminExposure } from './admin-exposure.js';
 export { findBalanceMistakes } from './balance-rules.js';
 export { findBindClashes, overlaps } from './bind-clash.js';
+export { findOverflows } from './capacity.js';
 export { findCaptureMistakes } from './capture-rules.js';
 export { findHttpMistakes } from './http-rules.js';
 export { findUnreachableRoutes } from './route-order.js';

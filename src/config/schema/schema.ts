@@ -286,7 +286,7 @@ export const configSchema = Type.Object(
     listeners: Type.Record(NAME, listener, {
       title: 'listeners',
       description:
-        'Where connections are accepted, by name, and what happens to them. Each has either `tcp` or `http`.',
+        'Where connections are accepted, by name, and what happens to them. Each has either `tcp` or `http`. At most 256; names that a reload leaves out count until a restart.',
       additionalProperties: false,
       minProperties: 1,
       names: NAMES,
@@ -295,7 +295,8 @@ export const configSchema = Type.Object(
     upstreams: optional(
       Type.Record(NAME, upstream, {
         title: 'upstreams',
-        description: 'Where connections go, by name. Each has either `endpoints` or `demo: true`.',
+        description:
+          'Where connections go, by name. Each has either `endpoints` or `demo: true`. There is room for 4096 upstreams and endpoints together.',
         additionalProperties: false,
         names: NAMES,
         default: {},

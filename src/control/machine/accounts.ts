@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import type { Config } from '../../config/index.js';
+import type { Check } from './diagnosis.js';
 
 /** Somebody a process can be: passwd(5). */
 export interface Account {
@@ -39,6 +41,32 @@ export function groupId(text: string): number {
   const found = entries('/etc/group').find(([name]) => name === text);
   if (found === undefined) throw new UnknownAccount(`there is no group "${text}" in /etc/group`);
   return Number(found[2]);
+}
+
+/** Users and groups of a configuration that are not on this machine, with which it would not start here. */
+export function accountChecks({ user, group, listeners }: Config): Check[] {
+  const sockets = listeners.flatMap(({ name, bind, socket }) => {
+    const isUsed = bind.some((address) => address.family === 'unix');
+    return isUsed ? [{ at: `listeners.${name}.socket.`, ...socket }] : [];
+  });
+  return [
+    ...missing('user', user, userId),
+    ...missing('group', group, groupId),
+    ...sockets.flatMap(({ at, owner, group }) => [
+      ...missing(`${at}owner`, owner, userId),
+      ...missing(`${at}group`, group, groupId),
+    ]),
+  ];
+}
+
+function missing(name: string, account: string | null, idOf: (text: string) => number): Check[] {
+  if (account === null) return [];
+  try {
+    idOf(account);
+    return [];
+  } catch (error) {
+    return [{ name, state: 'low', detail: (error as Error).message }];
+  }
 }
 
 function entries(path: string): string[][] {

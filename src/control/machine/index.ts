@@ -2,7 +2,7 @@
  * The machine and this process on it: who it runs as and what it may do, how many files it may open, what the service
  * manager wants to hear, and what this kernel offers (`diagnosis.ts`).
  */
-export { groupId, userId } from './accounts.js';
+export { accountChecks, groupId, userId } from './accounts.js';
 export { type Check, diagnose } from './diagnosis.js';
 export { openFilesMax } from './open-files.js';
 export { dropPrivileges } from './privileges.js';
