@@ -201,8 +201,11 @@ export class Dial implements Waiter {
    */
   moveTo(upstream: Upstream): void {
     const { attempts } = this;
+    const isOnTheWay = this.state === DialState.connecting || this.state === DialState.securing;
     if (!attempts.moveTo(upstream)) this.giveUp('queue_full');
-    else if (this.state === DialState.connecting && !attempts.isEndpointKept) {
+    else if (isOnTheWay && !attempts.isEndpointKept) {
+      this.tls?.release();
+      this.tls = undefined;
       this.abandon();
       attempts.release();
       this.choose();

@@ -1,5 +1,6 @@
 // Another configuration while clients have no connection to an endpoint yet.
-import t from 'tap';
+import net from 'node:net';
+import t, { type Test } from 'tap';
 import { start } from '#src/index.js';
 import { addressOf, connect, echoOrigin, says } from '#test/support/control/live-proxy.js';
 import { sleep, until, within } from '#test/support/deadline.js';
@@ -12,6 +13,18 @@ log: { level: silent }
 timeouts: { connect: 20s }
 listeners: { a: { bind: "127.0.0.1:0", tcp: { upstream: app } } }
 upstreams: { app: { endpoints: ${JSON.stringify(endpoints)}${more} } }`;
+
+/** Accepts, listens, and never says a word. */
+async function silentServer(t: Test): Promise<{ address: string; hellos: () => number }> {
+  let hellos = 0;
+  const server = net.createServer((socket) => {
+    socket.on('error', () => {}).once('data', () => hellos++);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.close());
+  const { port } = server.address() as net.AddressInfo;
+  return { address: `127.0.0.1:${port}`, hellos: () => hellos };
+}
 
 t.test(
   'reload: who is connecting to an endpoint that goes is connected elsewhere',
@@ -32,6 +45,20 @@ t.test(
     t.equal(headgate.stats().totals.connect_failures, 0, 'nothing is held against who has gone');
   },
 );
+
+t.test('reload: so is who shakes hands with an endpoint that goes', timeout, async (t) => {
+  const silent = await silentServer(t);
+  const app = await echoOrigin(t);
+  const headgate = await start(text([silent.address], ', tls: { verify: false }'));
+  t.teardown(() => headgate.close());
+  const clients = Array.from({ length: 4 }, () => connect(t, addressOf(headgate, 'a')));
+  const heard = clients.map((one, index) => says(one, `hello ${index}`));
+  await until(3_000, 'all have begun', () => silent.hellos() === 4);
+  t.match(await headgate.reload(text([app.address])), { ok: true });
+  const answers = within(5_000, 'answers long before the handshake timeout', Promise.all(heard));
+  t.same(await answers, [true, true, true, true]);
+  t.equal(headgate.stats().totals.connect_failures, 0, 'nothing is held against who has gone');
+});
 
 t.test('reload: who is connecting to an endpoint that stays goes on', timeout, async (t) => {
   const [hole, app] = [await Blackhole.open(t), await echoOrigin(t)];
