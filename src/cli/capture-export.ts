@@ -1,4 +1,4 @@
-import { closeSync, createWriteStream, lstatSync, openSync, unlinkSync } from 'node:fs';
+import { closeSync, lstatSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isatty } from 'node:tty';
@@ -73,20 +73,20 @@ async function toStandardOutput(bytes: Generator<Buffer>): Promise<number> {
   }
 }
 
-async function toFile(
+function toFile(
   capture: StoredCapture,
   format: 'raw' | 'pcapng',
   directions: readonly Direction[],
   path: string,
   force: boolean,
-): Promise<number> {
+): number {
   const fd = openOutput(path, force);
   try {
     const [direction] = directions;
     const isEmpty = capture[`${direction!}Bytes`] === 0;
     if (format === 'pcapng') {
-      const file = createWriteStream(path, { fd, autoClose: false });
-      await pipeline(Readable.from(pcapngBytes(capture, directions)), file);
+      // Nothing else is to be done meanwhile, and a stream that fails closes the descriptor, which is ours.
+      for (const bytes of pcapngBytes(capture, directions)) writeFileSync(fd, bytes);
     } else if (!isEmpty) {
       const copied = exportRaw(capture, direction!, fd);
       if (typeof copied === 'number') throw new Error(`${path}: ${errnoName(-copied)}`);

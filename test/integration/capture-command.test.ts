@@ -190,6 +190,34 @@ t.test('capture: what a client said of itself is no command to a terminal', asyn
   for (const text of [shown, listed]) t.notMatch(text, /[^\P{C}\n]/u);
 });
 
+t.test('capture: an export for which there is no room is said, in one line', async (t) => {
+  const directory = temporaryDirectory(t);
+  const head = {
+    format: 1,
+    id: 'a-1',
+    listener: 'a',
+    protocol: 'tcp',
+    client: '192.0.2.1:1000',
+    local: '192.0.2.2:80',
+    directions: 'both',
+    start: new Date().toISOString(),
+    process: '999999999-1',
+  };
+  const end = { end: head.start, duration_us: 2, client_bytes: 4, upstream_bytes: 0 };
+  const lines = [JSON.stringify(head), '["c",1,4]', JSON.stringify(end), ''];
+  writeFileSync(`${directory}/a-1.jsonl`, lines.join('\n'));
+  writeFileSync(`${directory}/a-1.client`, 'GET ');
+  const to = ['-o', '/dev/full', '--force'];
+  for (const format of [['pcapng'], ['raw', '--direction', 'client']]) {
+    const words = ['export', 'a-1', '-d', directory, '--format', ...format, ...to];
+    const { message } = await capture(...words).then(
+      () => new Error('it has ended well'),
+      (error: Error) => error,
+    );
+    t.match(message, /exit 1\n\nheadgate capture export: .*ENOSPC.*\n$/, format[0]!);
+  }
+});
+
 t.test('capture: a capture that cannot be read is said, in one line', async (t) => {
   const directory = temporaryDirectory(t);
   const head = {
