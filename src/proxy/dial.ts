@@ -256,8 +256,8 @@ export class Dial implements Waiter {
     const { isTcp } = endpoint;
     // In a handshake of TLS the endpoint's next segments may wait for an acknowledgement, and nothing is sent between them.
     const delaysAcks = isTcp && this.attempts.upstream.tls === undefined;
-    const { kernel, pipes } = room;
-    const fd = openEndpointSocket(kernel, pipes, endpoint, delaysAcks, this.clientFd);
+    const { kernel } = room;
+    const fd = openEndpointSocket(room, endpoint, delaysAcks, this.clientFd);
     if (fd < 0) {
       this.failed(-fd);
       return;

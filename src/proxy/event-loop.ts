@@ -160,6 +160,11 @@ export class EventLoop implements Clock {
     return this.tasks.length > 0 || isReadable(this.kernel, this.poll.fd, timeoutMs);
   }
 
+  /** Closes the descriptors that were to be closed later in this turn: somebody needs them. @returns how many */
+  closeEnded(): number {
+    return this.calls?.closeNow(this.kernel) ?? 0;
+  }
+
   /** Puts a task off to the next turn, which will not wait. */
   defer(task: Task): void {
     this.tasks.push(task);
@@ -229,6 +234,7 @@ export class EventLoop implements Clock {
     const { readers, others, poll } = this;
     let readerCount = 0;
     let otherCount = 0;
+    calls?.begin();
     for (let index = 0; index < count; index++) {
       const handler = this.handlerOf(index);
       if (handler?.isUnused) this.dispatch(index);
@@ -241,7 +247,10 @@ export class EventLoop implements Clock {
       for (let position = 0; position < readerCount; position++) this.dispatch(readers[position]!);
       calls!.write();
     }
+    if (otherCount > 1) calls?.serve();
     for (let position = 0; position < otherCount; position++) this.dispatch(others[position]!);
+    calls?.write();
+    calls?.end();
   }
 
   /** Whom an event is for; nobody where it is stale. */

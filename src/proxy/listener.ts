@@ -222,8 +222,7 @@ export class Listener implements EventHandler, TimerOwner {
         return true;
       default:
         // EMFILE and its like; and what would stay, as EACCES of a security module does.
-        // Pipes nobody uses are descriptors, too.
-        if (room.pipes.releaseIdle() > 0) return true;
+        if (room.freeDescriptors()) return true;
         this.pause(Counter.accept_paused_descriptors, errnoName(-fd));
         return false;
     }

@@ -49,7 +49,9 @@ export interface WorkerRoom extends PumpRoom {
   currentUpstream(upstream: Upstream): Upstream;
   /** Asks the control thread where a name leads; `OutboundNames` hears the answer. */
   lookUp(name: string): void;
-  /** A flow has ended and its descriptors are free again. */
+  /** Closes what nobody uses: pipes, and connections that have ended in this turn. @returns whether there was anything */
+  freeDescriptors(): boolean;
+  /** A flow has ended and its descriptors are free again, at the end of this turn at the latest. */
   flowEnded(listener: Listener): void;
 }
 

@@ -53,8 +53,11 @@ export class ThreadKernel {
    * @returns a negative error number where the kernel has no such thing, or does not let us: see {@link RingBatch.open}
    */
   openBatch(capacity: number): CallBatch | number {
-    return this.newBatch(this.kernel, capacity, (syscall, errno) =>
-      this.counters?.countError(syscall, errno),
+    return this.newBatch(
+      this.kernel,
+      capacity,
+      (syscall, errno) => this.counters?.countError(syscall, errno),
+      (fd) => this.ledger.closing(fd),
     );
   }
 

@@ -1,5 +1,7 @@
 import type {
   CallBatch,
+  Kernel,
+  LateCloses,
   LateWriter,
   LateWrites,
   NativeMemory,
@@ -9,14 +11,19 @@ import type {
 import { Counter, type Counters } from './counters.js';
 
 /**
- * Reads and writes of the flows that have events in one turn of the loop, made together: two system calls
- * for all of them instead of two for each.
+ * What the flows that have events in one turn of the loop ask of the kernel, made together: a system call for the reads of
+ * all of them, and so for writes and for closes, instead of one for each.
  *
  * ```
- *   epoll_wait ─▶ readAhead… ─▶ read ─▶ handlers, with their bytes ─▶ add… ─▶ write ─▶ other handlers, tasks, timers
+ *   epoll_wait ─▶ begin ─▶ readAhead… ─▶ read ─▶ handlers, with their bytes ─▶ add… ─▶ write
+ *                                        serve ─▶ other handlers ─▶ add… ─▶ write ─▶ end ─▶ tasks, timers
  * ```
+ *
+ * Between `begin` and `end` descriptors are closed late: each is out of everybody's sight, and its number free when the turn is over.
  */
-export class TurnCalls implements LateWrites, ReadsAhead {
+export class TurnCalls implements LateWrites, ReadsAhead, LateCloses {
+  /** Between `begin` and `end`. */
+  private isTurning = false;
   /** Handlers are being served. */
   private isServing = false;
   /** Writes have been made, and their writers are being told. */
@@ -24,6 +31,9 @@ export class TurnCalls implements LateWrites, ReadsAhead {
   private readonly readers: (ReaderAhead | undefined)[];
   private readonly buffersAhead: (NativeMemory | undefined)[];
   private readonly writers: (LateWriter | undefined)[];
+  /** Descriptors to be closed. */
+  private readonly closing: Int32Array;
+  private closingCount = 0;
 
   constructor(
     private readonly batch: CallBatch,
@@ -32,6 +42,7 @@ export class TurnCalls implements LateWrites, ReadsAhead {
     this.readers = new Array(batch.capacity).fill(undefined);
     this.buffersAhead = new Array(batch.capacity).fill(undefined);
     this.writers = new Array(batch.capacity).fill(undefined);
+    this.closing = new Int32Array(batch.capacity);
     counters.values[Counter.batches_open] = 1;
   }
 
@@ -47,6 +58,11 @@ export class TurnCalls implements LateWrites, ReadsAhead {
 
   get isOpen(): boolean {
     return this.isServing && this.batch.size < this.batch.capacity;
+  }
+
+  /** From now on closes are welcome. */
+  begin(): void {
+    this.isTurning = true;
   }
 
   readAhead(
@@ -70,6 +86,11 @@ export class TurnCalls implements LateWrites, ReadsAhead {
       readers[call] = undefined;
       buffersAhead[call] = undefined;
     }
+    this.isServing = true;
+  }
+
+  /** From now on writes are welcome, without a read before them. */
+  serve(): void {
     this.isServing = true;
   }
 
@@ -100,6 +121,32 @@ export class TurnCalls implements LateWrites, ReadsAhead {
       this.tell(writer, batch.resultOf(call));
     }
     this.isTelling = false;
+  }
+
+  closeLate(fd: number): boolean {
+    if (!this.isTurning || this.closingCount === this.closing.length) return false;
+    this.closing[this.closingCount++] = fd;
+    return true;
+  }
+
+  /** Somebody needs descriptors: makes the closes now, each by itself. @returns how many */
+  closeNow(kernel: Kernel): number {
+    const { closing, closingCount } = this;
+    this.closingCount = 0;
+    for (let index = 0; index < closingCount; index++) kernel.close(closing[index]!);
+    return closingCount;
+  }
+
+  /** Makes the closes. None is welcome any more. */
+  end(): void {
+    this.isTurning = false;
+    const { batch, closing, closingCount } = this;
+    if (closingCount === 0) return;
+    for (let index = 0; index < closingCount; index++) batch.closeSocket(closing[index]!);
+    this.closingCount = 0;
+    const count = this.run();
+    // One that failed is counted when it is asked for.
+    for (let call = 0; call < count; call++) batch.resultOf(call);
   }
 
   close(): void {

@@ -294,6 +294,10 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     for (const session of sessionsOf(this.clock.registered())) session.terminate(reason);
   }
 
+  freeDescriptors(): boolean {
+    return this.clock.closeEnded() + this.pipes.releaseIdle() > 0;
+  }
+
   private updateGauges(): void {
     const { values } = this.counters;
     const { gauges } = this.pipes;

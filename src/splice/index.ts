@@ -17,6 +17,7 @@ export {
 } from './address.js';
 export {
   type CallBatch,
+  type LateCloses,
   type LateSender,
   LateWrite,
   type LateWriter,

@@ -1,3 +1,4 @@
+import type { LateCloses } from './batch/index.js';
 import { Epoll, Misc, Socket, SocketOption, Splice } from './constants.js';
 import { readAndDrop } from './discard.js';
 import { Errno } from './errno.js';
@@ -207,9 +208,9 @@ export class PlainTransport implements Transport {
     return Outcome.Failed;
   }
 
-  close(): void {
+  close(late?: LateCloses): void {
     if (this.socket < 0) return;
-    this.kernel.close(this.socket);
+    if (late === undefined || !late.closeLate(this.socket)) this.kernel.close(this.socket);
     this.socket = -1;
   }
 

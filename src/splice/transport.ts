@@ -1,3 +1,4 @@
+import type { LateCloses } from './batch/index.js';
 import type { Pipe } from './pipe.js';
 
 /**
@@ -87,8 +88,11 @@ export interface Transport {
   shutdownWrite(): number;
   /** Takes over what epoll reported for the descriptor. */
   notice(events: number): void;
-  /** Closes in good order: what was written is still delivered. Once, like `reset`, however often they are called. */
-  close(): void;
+  /**
+   * Closes in good order: what was written is still delivered. Once, like `reset`, however often they are called.
+   * @param late may close the descriptor together with others
+   */
+  close(late?: LateCloses): void;
   /** Closes with a reset: the peer sees ECONNRESET, unsent bytes are dropped. */
   reset(): void;
 }

@@ -7,7 +7,7 @@ import {
   takeSocketError,
 } from '#src/splice/index.js';
 import type { RawPeer } from '#test/support/sockets/raw-peer.js';
-import { socketTest } from '#test/support/sockets/socket-kit.js';
+import { pause, socketTest } from '#test/support/sockets/socket-kit.js';
 import { nothingLeft, TestRoom } from '#test/support/worker/worker-room.js';
 
 function clients(room: TestRoom, count: number): RawPeer[] {
@@ -74,6 +74,28 @@ socketTest('listener: idle pipes are descriptors, and are given up first', async
   t.equal(room.pipes.gauges.pooled, 0);
   t.same(room.finish(), nothingLeft);
 });
+
+socketTest(
+  'listener: descriptors of a flow that ended in the same turn are to be had',
+  async (t, kit) => {
+    const room = new TestRoom(kit, { sharesCalls: true });
+    const { client, upstream } = room.tunnel();
+    room.settle();
+    upstream.end();
+    client.end();
+    clients(room, 1);
+    pause(1);
+    const { trace } = room.libc;
+    trace.length = 0;
+    room.libc.fail('accept4', Errno.EMFILE);
+    room.clock.turn();
+    const names = trace.map(({ name }) => name).filter((name) => /^(accept4|close)$/.test(name));
+    t.same(names, ['accept4', 'close', 'close', 'accept4'], 'closed when they were needed, once');
+    t.equal(room.counters.acceptedBy(0), 2);
+    t.equal(room.count('accept_paused_descriptors'), 0);
+    t.same(room.finish(), nothingLeft);
+  },
+);
 
 socketTest('listener: pauses at the limit of connections', async (t, kit) => {
   const room = new TestRoom(kit, { connectionsMax: 2 });

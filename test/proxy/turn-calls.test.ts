@@ -77,10 +77,10 @@ class Rig {
     return this.counters.values[Counter[name]]!;
   }
 
-  /** The calls of sockets, in order: `recv`, `send`. */
+  /** The calls of sockets, in order: `recv`, `send`, `close`. */
   get made(): string {
     const names = this.libc.trace.map(({ name }) => name);
-    return names.filter((name) => name === 'recv' || name === 'send').join(' ');
+    return names.filter((name) => /^(recv|send|close)$/.test(name)).join(' ');
   }
 }
 
@@ -144,6 +144,16 @@ class Party implements EventHandler, ReaderAhead, LateWriter {
   close(): void {
     this.rig.loop.forget(this.fd);
     this.rig.kit.close(this.fd);
+  }
+
+  /** Ends the connection. @returns whether it is closed later in this turn */
+  leave(): boolean {
+    const { rig, fd } = this;
+    rig.loop.forget(fd);
+    const isLate = rig.calls.closeLate(fd);
+    if (isLate) rig.kit.disown(fd);
+    else rig.kit.close(fd);
+    return isLate;
   }
 
   get answer(): string {
@@ -397,4 +407,110 @@ socketTest('turn calls: writes for which there is no place go at once', async (t
   t.same(late, [true, true, true, true, false, false]);
   t.equal(parties[2]!.answer, 'ab');
   t.ok(parties.every(({ written }) => written.length === 2));
+});
+
+socketTest(
+  'turn calls: who has more to do than bytes writes with others like it',
+  async (t, kit) => {
+    const rig = new Rig(kit);
+    const [bytes, one, other] = rig.parties(3) as [Party, Party, Party];
+    for (const party of [one, other]) {
+      party.serve = () => {
+        t.ok(party.say('answer'));
+        t.equal(rig.made, 'recv send', 'after those who have bytes only');
+      };
+      party.far.send(Buffer.from('last'));
+      party.far.end();
+    }
+    bytes.serve = () => void bytes.say('answer');
+    bytes.far.send(Buffer.from('bytes'));
+    pause(1);
+    rig.loop.turn();
+    t.equal(rig.made, 'recv send send send');
+    t.same([bytes.answer, one.answer, other.answer], ['answer', 'answer', 'answer']);
+    t.equal(rig.calls.isOpen, false);
+    rig.forget();
+    one.serve = () => t.notOk(one.say('!'), 'alone it has nobody to wait for');
+    one.far.reset();
+    pause(1);
+    rig.loop.turn();
+    t.equal(rig.made, 'send');
+  },
+);
+
+socketTest('turn calls: all closes come last, together', async (t, kit) => {
+  const rig = new Rig(kit);
+  const parties = rig.parties(4) as [Party, Party, Party, Party];
+  const [reader, ender, stays, other] = parties;
+  reader.serve = ender.serve = (party) => t.ok(party.leave());
+  stays.serve = () => t.ok(stays.say('words'));
+  // Whoever comes later may have no number that is still somebody's.
+  other.serve = () => t.notOk([reader.fd, ender.fd].includes(kit.listener().fd));
+  for (const { far } of parties) far.send(Buffer.from('?'));
+  ender.far.end();
+  other.far.end();
+  pause(1);
+  rig.loop.turn();
+  t.equal(rig.made, 'recv recv send close close');
+  t.same([rig.count('batches'), rig.count('batched_calls')], [3, 5]);
+  for (const { far } of [reader, ender]) {
+    far.receive();
+    t.ok(far.isEnded || far.errno !== 0, 'it is gone');
+  }
+  t.equal(stays.answer, 'words');
+});
+
+socketTest(
+  'turn calls: nothing is closed late by tasks, timers, or between turns',
+  async (t, kit) => {
+    const rig = new Rig(kit);
+    const [one, two, three, four] = rig.parties(4) as [Party, Party, Party, Party];
+    const late: Record<string, boolean> = {};
+    rig.loop.defer({ runTask: () => (late.task = two.leave()), onException: () => {} });
+    const timer = new Timer({ onTimer: () => (late.timer = three.leave()), onException: () => {} });
+    rig.loop.wheel.schedule(timer, rig.nowMs + 10);
+    rig.nowMs += 100;
+    late.between = one.leave();
+    four.serve = () => {};
+    four.far.send(Buffer.from('?'));
+    rig.loop.turn();
+    t.same(late, { task: false, timer: false, between: false });
+    for (const { far } of [one, two, three]) {
+      far.receive();
+      t.ok(far.isEnded);
+    }
+  },
+);
+
+socketTest('turn calls: for which there is no place is closed at once', async (t, kit) => {
+  const rig = new Rig(kit, 4);
+  const parties = rig.parties(4);
+  const late: boolean[] = [];
+  const extra = kit.pair();
+  for (const party of parties) {
+    party.serve = () => late.push(party.leave());
+    party.far.send(Buffer.from('?'));
+  }
+  parties[3]!.serve = () => {
+    late.push(parties[3]!.leave());
+    late.push(rig.calls.closeLate(extra.near));
+  };
+  rig.loop.turn();
+  t.same(late, [true, true, true, true, false]);
+  t.equal(rig.made, 'recv recv recv recv close close close close');
+});
+
+socketTest('turn calls: who needs descriptors has them closed, once', async (t, kit) => {
+  const rig = new Rig(kit);
+  const [leaver, needy] = rig.parties(2) as [Party, Party];
+  leaver.serve = () => t.ok(leaver.leave());
+  needy.serve = () => {
+    t.equal(rig.loop.closeEnded(), 1);
+    t.equal(rig.loop.closeEnded(), 0);
+    t.equal(rig.made, 'recv recv close');
+  };
+  for (const { far } of [leaver, needy]) far.send(Buffer.from('?'));
+  rig.loop.turn();
+  t.equal(rig.made, 'recv recv close');
+  t.equal(rig.loop.closeEnded(), 0);
 });

@@ -255,7 +255,7 @@ export const configSchema = Type.Object(
       Type.Boolean({
         title: 'io_uring',
         description:
-          'Whether reads and writes of many connections are made together, in one system call of `io_uring(7)`. Where the kernel has no such thing (before Linux 5.6) or forbids it (`kernel.io_uring_disabled`, a seccomp filter), each is made by itself, which takes more of the processor; `headgate doctor` says which it is.',
+          'Whether reads, writes and closes of many connections are made together, in one system call of `io_uring(7)`. Where the kernel has no such thing (before Linux 5.6) or forbids it (`kernel.io_uring_disabled`, a seccomp filter), each is made by itself, which takes more of the processor; `headgate doctor` says which it is.',
         default: true,
         examples: [false],
       }),

@@ -141,7 +141,7 @@ class Bench {
     const batch = RingBatch.open(this.kernel, EVENTS_MAX);
     if (typeof batch === 'number') throw new Error(ringRefusal(errnoName(-batch)));
     batch.close();
-    return 'reads and writes of many connections in one call';
+    return 'reads, writes and closes of many connections in one call';
   }
 
   /** The protocol itself, and each cipher in each version and direction. */

@@ -242,19 +242,19 @@ export const families: readonly MetricFamily[] = [
   single(
     'gauge',
     'headgate_io_uring_workers',
-    'Data threads that make the reads and writes of many connections together, by io_uring(7)',
+    'Data threads that make the reads, writes and closes of many connections together, by io_uring(7)',
     ({ totals }) => totals.batches_open,
   ),
   single(
     'counter',
     'headgate_call_batches_total',
-    'Times an event loop made reads, or writes, of several connections together',
+    'Times an event loop made reads, or writes, or closes, of several connections together',
     ({ totals }) => totals.batches,
   ),
   single(
     'counter',
     'headgate_batched_calls_total',
-    'Reads and writes that were made together with others',
+    'Reads, writes and closes that were made together with others',
     ({ totals }) => totals.batched_calls,
   ),
   single(

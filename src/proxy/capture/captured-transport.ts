@@ -1,4 +1,4 @@
-import { NativeMemory, type Pipe, type Transport } from '../../splice/index.js';
+import { type LateCloses, NativeMemory, type Pipe, type Transport } from '../../splice/index.js';
 import { CLIENT, UPSTREAM } from './capture-terms.js';
 import type { FlowCapture } from './flow-capture.js';
 
@@ -111,8 +111,8 @@ export class CapturedTransport implements Transport {
     this.inner.notice(events);
   }
 
-  close(): void {
-    this.inner.close();
+  close(late?: LateCloses): void {
+    this.inner.close(late);
   }
 
   reset(): void {

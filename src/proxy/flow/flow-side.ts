@@ -63,7 +63,7 @@ export class FlowSide implements EventHandler {
   /** For good. @param isOrderly with a FIN; with an RST otherwise */
   close(isOrderly: boolean): void {
     this.loop.forget(this.transport.fd);
-    if (isOrderly) this.transport.close();
+    if (isOrderly) this.transport.close(this.loop.calls);
     else this.transport.reset();
   }
 }

@@ -91,7 +91,7 @@ export class FlowShadow extends Shadow implements EventHandler {
     if (transport === undefined) return;
     this.transport = undefined;
     this.room.clock.forget(transport.fd);
-    if (isOrderly) transport.close();
+    if (isOrderly) transport.close(this.room.clock.calls);
     else transport.reset();
   }
 

@@ -2,34 +2,37 @@ import {
   Errno,
   type Kernel,
   openConnection,
-  type PipePool,
   peerAddress,
   TransparentSource,
 } from '../../splice/index.js';
 import type { Endpoint } from './endpoint.js';
 
+/** Where descriptors may be had when there are no others. */
+interface DescriptorSource {
+  readonly kernel: Kernel;
+  freeDescriptors(): boolean;
+}
+
 /**
  * Begins to connect to an endpoint.
  *
- * @param pipes where descriptors may be had when there are no others
  * @param delaysAcks as for {@link openConnection}
  * @param clientFd the client whose address the endpoint is to see; nothing for that of this machine
  * @returns a non-blocking socket, connected or connecting, or a negative error number
  */
 export function openEndpointSocket(
-  kernel: Kernel,
-  pipes: PipePool,
+  room: DescriptorSource,
   endpoint: Endpoint,
   delaysAcks: boolean,
   clientFd?: number,
 ): number {
+  const { kernel } = room;
   const disguise = clientFd === undefined ? undefined : addressOf(kernel, clientFd);
   const { sockaddr, plan } = endpoint;
   const open = () => openConnection(kernel, sockaddr, plan, disguise, delaysAcks);
   const fd = open();
   if (fd !== -Errno.EMFILE && fd !== -Errno.ENFILE) return fd;
-  // Pipes nobody uses are descriptors, too.
-  return pipes.releaseIdle() > 0 ? open() : fd;
+  return room.freeDescriptors() ? open() : fd;
 }
 
 /** Of a client that has an address, and still has it. */

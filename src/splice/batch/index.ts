@@ -3,6 +3,7 @@
  * and who waits for his turn. Nothing in here waits for anything else: a batch is over when its call returns.
  */
 export type { CallBatch } from './call-batch.js';
+export type { LateCloses } from './late-closes.js';
 export { type LateSender, LateWrite } from './late-write.js';
 export type { LateWriter, LateWrites } from './late-writes.js';
 export type { ReaderAhead, ReadsAhead } from './reads-ahead.js';

@@ -4,7 +4,7 @@ import type { FailureObserver, Kernel } from '../kernel.js';
 import { type CallBatch, RECEIVE_FLAGS, SEND_FLAGS } from './call-batch.js';
 import { Ring, type RingOperation } from './ring.js';
 
-const { IORING_OP_RECV, IORING_OP_SEND } = IoUring;
+const { IORING_OP_CLOSE, IORING_OP_RECV, IORING_OP_SEND } = IoUring;
 
 /**
  * A batch that costs one system call, by io_uring(7). Koffi's price of a call is paid once as well, and the kernel's
@@ -23,6 +23,7 @@ export class RingBatch implements CallBatch {
     private readonly ring: Ring,
     readonly capacity: number,
     private readonly onFailure: FailureObserver | undefined,
+    private readonly onClosing: ((fd: number) => void) | undefined,
   ) {
     this.places = new Int32Array(capacity);
     this.results = new Int32Array(capacity);
@@ -30,13 +31,19 @@ export class RingBatch implements CallBatch {
 
   /**
    * @param capacity a power of two
+   * @param onClosing hears of descriptors that the kernel's own `close` does not see
    * @returns a negative error number where the kernel has no such thing, or does not let us: see {@link Ring.open};
    *   EOPNOTSUPP where a call that finds nothing is not over at once, is unknown (before Linux 5.6) or not made at all
    */
-  static open(kernel: Kernel, capacity: number, onFailure?: FailureObserver): RingBatch | number {
+  static open(
+    kernel: Kernel,
+    capacity: number,
+    onFailure?: FailureObserver,
+    onClosing?: (fd: number) => void,
+  ): RingBatch | number {
     const ring = Ring.open(kernel, capacity);
     if (typeof ring === 'number') return ring;
-    const batch = new RingBatch(kernel, ring, capacity, onFailure);
+    const batch = new RingBatch(kernel, ring, capacity, onFailure, onClosing);
     const result = batch.probe();
     if (result >= 0) return batch;
     batch.close();
@@ -49,6 +56,11 @@ export class RingBatch implements CallBatch {
 
   send(fd: number, address: number, length: number): number {
     return this.add(IORING_OP_SEND, fd, address, length, SEND_FLAGS);
+  }
+
+  closeSocket(fd: number): number {
+    this.onClosing?.(fd);
+    return this.add(IORING_OP_CLOSE, fd, 0, 0, 0);
   }
 
   withdraw(call: number): void {
@@ -93,13 +105,15 @@ export class RingBatch implements CallBatch {
       if (operation === IORING_OP_RECV) results[call] = kernel.recv(fd, address, length, flags);
       else if (operation === IORING_OP_SEND)
         results[call] = kernel.send(fd, address, length, flags);
+      else if (operation === IORING_OP_CLOSE) results[call] = kernel.close(fd);
       else results[call] = 0;
     }
   }
 
   private failed(call: number, errno: number): void {
     const { operation } = this.ring.entryAt(this.places[call]!);
-    this.onFailure?.(operation === IORING_OP_RECV ? 'recv' : 'send', errno);
+    const name = operation === IORING_OP_RECV ? 'recv' : 'send';
+    this.onFailure?.(operation === IORING_OP_CLOSE ? 'close' : name, errno);
   }
 
   /** Nobody writes to a socket of datagrams that has no name: a read finds nothing. @returns 0, or why it will not do */

@@ -15,8 +15,11 @@ const USER_DATA = IoUringSqe.userData / 4;
 const COMPLETION_WORDS = IoUringCqe.size / 4;
 const RESULT = IoUringCqe.result / 4;
 
-/** Operations (enum io_uring_op) that take an address, a length and the flags of send(2) and recv(2). */
-export type RingOperation = typeof IoUring.IORING_OP_SEND | typeof IoUring.IORING_OP_RECV;
+/** Operations (enum io_uring_op) that take an address, a length and the flags of send(2) and recv(2), or none of these. */
+export type RingOperation =
+  | typeof IoUring.IORING_OP_SEND
+  | typeof IoUring.IORING_OP_RECV
+  | typeof IoUring.IORING_OP_CLOSE;
 
 /** A call that was queued. */
 export interface RingEntry {

@@ -26,6 +26,11 @@ export class SerialBatch implements CallBatch {
     return this.size++;
   }
 
+  closeSocket(fd: number): number {
+    this.calls[this.size] = () => this.kernel.close(fd);
+    return this.size++;
+  }
+
   withdraw(call: number): void {
     this.calls[call] = () => 0;
   }

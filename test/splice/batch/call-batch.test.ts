@@ -8,6 +8,7 @@ import {
   NativeMemory,
   RingBatch,
   SerialBatch,
+  Splice,
 } from '#src/splice/index.js';
 import { missingIoUring, testWith } from '#test/support/machine/capability.js';
 import { ringMappings } from '#test/support/machine/proc.js';
@@ -21,14 +22,26 @@ interface Bench {
   readonly batch: CallBatch;
   /** Of calls that failed: `recv 104`. */
   readonly failures: string[];
+  /** Descriptors that were closed, as it was told. */
+  readonly closings: number[];
 }
 
-type Opener = (kernel: Kernel, onFailure: (call: string, errno: number) => void) => CallBatch;
+type Opener = (
+  kernel: Kernel,
+  onFailure: (call: string, errno: number) => void,
+  onClosing: (fd: number) => void,
+) => CallBatch;
 
 const openers: Readonly<Record<string, Opener>> = {
-  serial: (kernel) => new SerialBatch(kernel, CAPACITY),
-  ring(kernel, onFailure) {
-    const batch = RingBatch.open(kernel, CAPACITY, onFailure);
+  serial(kernel, _, onClosing) {
+    const close = (fd: number): number => {
+      onClosing(fd);
+      return kernel.close(fd);
+    };
+    return new SerialBatch({ ...kernel, close }, CAPACITY);
+  },
+  ring(kernel, onFailure, onClosing) {
+    const batch = RingBatch.open(kernel, CAPACITY, onFailure, onClosing);
     if (typeof batch === 'number') throw new Error(`no ring: ${batch}`);
     return batch;
   },
@@ -49,8 +62,11 @@ function eachBatch(name: string, body: (t: Test, kit: SocketKit, bench: Bench) =
         failures.push(`${call} ${errno}`);
       };
       const before = ringMappings();
-      const batch = open(createKernel(undefined, onFailure), onFailure);
-      body(t, kit, { batch, failures });
+      const closings: number[] = [];
+      const onClosing = (fd: number): void => void closings.push(fd);
+      const batch = open(createKernel(undefined, onFailure), onFailure, onClosing);
+      closings.length = 0;
+      body(t, kit, { batch, failures, closings });
       batch.close();
       t.equal(ringMappings(), before, 'nothing stays mapped');
     });
@@ -232,3 +248,30 @@ eachBatch('memory may be anywhere', (t, kit, { batch }) => {
   far.receive();
   t.ok(far.received.equals(Buffer.concat([payload(3996, 50), payload(high.byteLength - 100, 50)])));
 });
+
+eachBatch(
+  'closes with what was written before, and says which',
+  (t, kit, { batch, failures, closings }) => {
+    const pairs = [kit.pair(), kit.pair('unix'), kit.pair('inet6')];
+    const bytes = memoryOf('last words');
+    for (const { near } of pairs) {
+      kit.disown(near);
+      batch.send(near, bytes.address, 10);
+      batch.closeSocket(near);
+    }
+    const wrong = batch.closeSocket(12_345);
+    t.equal(batch.run(), 7);
+    t.same(
+      [1, 3, 5].map((call) => batch.resultOf(call)),
+      [0, 0, 0],
+    );
+    t.equal(batch.resultOf(wrong), -Errno.EBADF);
+    t.same(failures, [`close ${Errno.EBADF}`]);
+    t.same(closings, [...pairs.map(({ near }) => near), 12_345]);
+    for (const { near, far } of pairs) {
+      far.receive();
+      t.same([far.received.toString(), far.isEnded], ['last words', true]);
+      t.equal(kit.kernel.fcntl(near, Splice.F_GETPIPE_SZ, 0), -Errno.EBADF, 'its number is free');
+    }
+  },
+);

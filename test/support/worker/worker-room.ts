@@ -206,6 +206,10 @@ export class TestRoom implements WorkerRoom {
     this.listener.open();
   }
 
+  freeDescriptors(): boolean {
+    return this.clock.closeEnded() + this.pipes.releaseIdle() > 0;
+  }
+
   nextFlowSequence(): number {
     return ++this.flowSequence;
   }

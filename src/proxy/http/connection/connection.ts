@@ -333,7 +333,7 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
     this.capture?.end(reason);
     worker.clock.forget(transport.fd);
     this.greeting?.end();
-    if (isClean) transport.close();
+    if (isClean) transport.close(worker.clock.calls);
     else transport.reset();
     worker.counters.countClosed(listener.snapshot.index, reason);
     worker.connections.leave();

@@ -110,7 +110,7 @@ export class UpstreamConnection implements EventHandler {
   close(): void {
     this.tls?.end();
     this.loop.forget(this.transport.fd);
-    this.transport.close();
+    this.transport.close(this.loop.calls);
   }
 
   reset(): void {
