@@ -239,8 +239,10 @@ export class FileBody implements BodySource {
 
   /** The socket is full, or the file has become too short, and then no event would ever follow. */
   private blocked(): RelayResult {
-    if (!this.isUnchanged()) return this.changed();
-    const { down, secureDown } = this.keeper.worker.counters;
+    const { kernel, clock, counters } = this.keeper.worker;
+    // Looked at once a millisecond: a fast client empties its socket several times meanwhile. The last word has a look of its own.
+    if (!this.file.isUnchanged(kernel, clock.nowMs)) return this.changed();
+    const { down, secureDown } = counters;
     (this.isSecure ? secureDown : down)[PumpSlot.SinkBlocked]!++;
     this.hasPaused = true;
     return RelayResult.Waiting;
