@@ -4,20 +4,29 @@
 // Ends with one line, `N passed, N failed, N skipped` (assertions, files, assertions), and with exit code 0
 // only when no file failed twice.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import './prepare.mjs';
 
 // Only now: on a fresh machine it is `prepare` that brings packages.
-const { Parser } = await import('tap-parser');
+const { runTestFile } = await import('./test-file.mjs');
 const { stringify } = await import('yaml');
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = `${root}node_modules/.bin/`;
 /** Tests that ask how long others had to wait: nothing may run beside them. */
 const alone = ['integration/fairness'];
+/** They take half a minute and more: begun last, they would have a processor to themselves at the end. */
+const long = [
+  'ktls/kernel',
+  'integration/bytes',
+  'integration/drain',
+  'control/capture/captures',
+  'worker-slot-deaths',
+  'half-close',
+];
 /** Test files at a time: many wait for timers, and those that work have both processors of a small machine. */
 const jobs = Math.min(4, Math.max(2, availableParallelism()));
 /** Files whose failure may have been an accident: more of them at once are a fault of ours. */
@@ -43,46 +52,52 @@ if (files.length === 0) {
   console.error(`no test file matches ${patterns.join(', ')}`);
   process.exit(1);
 }
-mkdirSync(`${root}build`, { recursive: true });
 const total = { passed: 0, skipped: 0 };
 const failing = [
-  ...runTests('alone', 1, (file) => contains(file, alone)),
-  ...runTests('together', jobs, (file) => !contains(file, alone)),
+  ...(await runTests(1, (file) => contains(file, alone))),
+  ...(await runTests(jobs, (file) => !contains(file, alone))),
 ];
 // A machine that stands still for a second fails a test that waits. What failed is shown above, named
 // below, and run once more with nothing beside it; only many files, or a second failure, are no accident.
 const still =
-  failing.length <= acceptable ? runTests('again', 1, (file) => failing.includes(file)) : failing;
+  failing.length <= acceptable ? await runTests(1, (file) => failing.includes(file)) : failing;
 const chance = failing.filter((file) => !still.includes(file));
 for (const file of chance) console.log(`failed once, passed when run again: ${file}`);
 for (const file of still) console.log(`failed: ${file}`);
 console.log(`${total.passed} passed, ${still.length} failed, ${total.skipped} skipped`);
 process.exit(still.length > 0 ? 1 : 0);
 
-/** Runs those of the test files that are `wanted`, so many at a time; shows what failed, and tells which files did. */
-function runTests(name, jobs, wanted) {
-  const some = files.filter(wanted);
-  if (some.length === 0) return [];
-  const results = `${root}build/results-${name}.tap`;
-  rmSync(results, { force: true });
-  const options = ['--reporter=terse', `--jobs=${jobs}`, `--output-file=${results}`];
-  const status = run(`${bin}tap`, ['run', ...options, ...some]);
-  const failed = new Set();
-  for (const [kind, event] of Parser.parse(readFileSync(results, 'utf8'), { flat: true })) {
-    if (kind === 'complete') for (const { name: file } of event.failures) failed.add(file);
-    if (kind !== 'assert') continue;
-    if (event.ok && !event.skip) total.passed++;
-    if (event.skip) total.skipped++;
-    if (!event.ok) console.log(`not ok: ${event.fullname}\n${stringify(event.diag ?? {})}`);
+/** Runs those of the test files that are `wanted`, so many at a time; says how each went. @returns which of them failed */
+async function runTests(jobs, wanted) {
+  const failed = [];
+  const queue = files.filter(wanted);
+  const next = async () => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      const outcome = await runTestFile(file, root);
+      total.passed += outcome.passed;
+      total.skipped += outcome.skipped;
+      tell(outcome);
+      if (!outcome.isOk) failed.push(file);
+    }
+  };
+  await Promise.all(Array.from({ length: jobs }, next));
+  return failed;
+}
+
+function tell({ file, isOk, passed, skipped, failures, how, errors, seconds }) {
+  const name = file.slice('build/'.length);
+  const left = skipped > 0 ? `, ${skipped} skipped` : '';
+  console.log(`${isOk ? 'ok' : 'not ok'} ${name} (${passed}${left}, ${seconds.toFixed(1)} s)`);
+  if (isOk) return;
+  for (const { fullname, name: last, diag } of failures) {
+    console.log(`not ok: ${name} > ${fullname || last}\n${stringify(diag ?? {})}`);
   }
-  // Nothing named, and yet no success: whatever it was, it was not these files' doing.
-  if (status !== 0 && failed.size === 0) throw new Error(`tap ended with ${status}`);
-  return some.filter((file) => failed.has(file));
+  console.log(`${name} ended with ${how}\n${errors}`);
 }
 
 function findTests() {
   return readdirSync(`${root}build/test`, { recursive: true })
     .filter((file) => file.endsWith('.test.js'))
     .map((file) => `build/test/${file}`)
-    .sort();
+    .sort((one, other) => contains(other, long) - contains(one, long) || (one < other ? -1 : 1));
 }

@@ -91,7 +91,7 @@ async function runCase(
   return injected;
 }
 
-/** Calls that a warm pool of pipes makes unnecessary: each case has a worker of its own. */
+/** Calls that a warm pool of pipes makes unnecessary: it is emptied before each case. */
 const coldCalls = ['pipe2', 'fcntl'];
 /** Calls of flows that are made together with others', and what follows from them. */
 const sharedCalls = ['recv', 'send', 'shutdown', 'epoll_wait'];
@@ -106,17 +106,16 @@ for (const [sharesCalls, call, side, faults] of cases) {
   const name = `${call}${side === 'any' ? '' : ` ${side}`}${sharesCalls ? ' of many' : ''}`;
   t.test(`faults: ${name} may answer ${faults.join(', ')}`, async (t) => {
     const isCold = coldCalls.includes(call);
-    let bench = await FaultBench.start(false, sharesCalls);
+    const bench = await FaultBench.start(false, sharesCalls);
     for (const fault of faults) {
       let injected = 0;
       for (const rule of moments({ call, side, fault })) {
         if (isCold && (rule.nth === 5 || rule.every === 3)) continue;
         for (const scenario of ['bulk', 'small'] as const) {
           if (isCold && scenario === 'small') continue;
+          if (isCold) await bench.emptyPool();
+          if (isCold) t.equal(bench.worker.count('pipes_pooled'), 0);
           injected += await runCase(t, bench, scenario, rule);
-          if (!isCold) continue;
-          await bench.close();
-          bench = await FaultBench.start();
         }
       }
       // getsockopt(2) is only asked after something else went wrong.

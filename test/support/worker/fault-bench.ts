@@ -59,6 +59,15 @@ export class FaultBench {
     return this.origin.outcomes.find((outcome) => outcome.id === id);
   }
 
+  /** Has the worker close its idle pipes: so it does where it is short of descriptors. */
+  async emptyPool(): Promise<void> {
+    if (this.worker.count('pipes_pooled') === 0) return;
+    this.plan.follow([{ call: 'accept4', side: 'any', fault: 'EMFILE', nth: 1 }]);
+    await this.exchange('small');
+    this.plan.follow([]);
+    await this.settle();
+  }
+
   /** Waits until nothing is left of what was begun. @returns what is left all the same */
   async settle(): Promise<string[]> {
     const deadline = Date.now() + SETTLE_MS;

@@ -71,7 +71,8 @@ export class RateLimit {
 
   /**
    * Spends a request's share at one place, before it is known whether there is one: so workers that come
-   * at the same moment do not both take the last.
+   * at the same moment do not both take the last. Those that meet in different order at the two places of a key may: a
+   * bucket that empties gives at most one more for each worker but one.
    *
    * @returns units that the place is ahead of now
    */
