@@ -7,8 +7,10 @@ import { Parser } from 'tap-parser';
 
 /** A test that hangs ends by then, and says what it waited for. */
 const TIMEOUT_S = 240;
-/** Who does not even do that is killed. */
-const KILL_MS = (TIMEOUT_S + 60) * 1000;
+/** Who does not even do that is killed. Tests in a kernel of their own have 415 seconds. */
+const KILL_MS = 450_000;
+/** Of whoever waits for the tests. */
+const interruptions = ['SIGINT', 'SIGTERM'];
 /** What a test has left behind may hold its pipes open. */
 const LAST_WORDS_MS = 1000;
 
@@ -24,13 +26,22 @@ export async function runTestFile(file, cwd) {
     cwd,
     env: { ...process.env, TAP: '1', TAP_TIMEOUT: String(TIMEOUT_S) },
     stdio: ['ignore', 'pipe', 'pipe'],
+    // A group of its own: with a test that hangs goes what it has started.
+    detached: true,
   });
+  const kill = () => process.kill(-child.pid, 'SIGKILL');
   const tap = gather(child.stdout);
   const errors = gather(child.stderr);
-  const killer = setTimeout(() => child.kill('SIGKILL'), KILL_MS);
+  const killer = setTimeout(kill, KILL_MS);
+  const interrupted = (signal) => {
+    kill();
+    process.kill(process.pid, signal);
+  };
+  for (const signal of interruptions) process.once(signal, interrupted);
   const closed = once(child, 'close');
   const [code, signal] = await once(child, 'exit');
   clearTimeout(killer);
+  for (const signal of interruptions) process.off(signal, interrupted);
   const patience = new AbortController();
   await Promise.race([closed, sleep(LAST_WORDS_MS, undefined, { signal: patience.signal })]);
   patience.abort();

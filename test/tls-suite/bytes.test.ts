@@ -16,21 +16,23 @@ import { ciphers, servedTls, suiteTest, versions } from '#test/support/tls-suite
 const timeout = { timeout: 60_000 };
 const missing = missingProgram(['openssl']);
 const MiB = 1 << 20;
+/** Two programs and the kernel share one processor where that is slow. */
+const longest = (place.isSlow ? 16 : 64) * MiB;
 
 for (const agreement of ciphers) {
   const { version, cipher } = agreement;
   suiteTest(
     missing,
-    `tls bytes: 1 B to 64 MiB both directions at once, full and resumed, ${version}, ${cipher}`,
+    `tls bytes: 1 B to ${longest / MiB} MiB both directions at once, full and resumed, ${version}, ${cipher}`,
     timeout,
     async (t, suite) => {
       const { proxy, origin } = await begin(t, suite);
       let session: Buffer | undefined;
       let flows = 0;
-      for (const length of [1, 16_384, 16_385, 1_000_003, 64 * MiB]) {
+      for (const length of [1, 16_384, 16_385, 1_000_003, longest]) {
         for (const isResumed of [false, true]) {
           // What a full handshake changes, the shorter ones have shown; there the longest is sent once.
-          if (place.isSlow && length === 64 * MiB && !isResumed) continue;
+          if (place.isSlow && length === longest && !isResumed) continue;
           const client = dialPeer(proxy, agreement, isResumed ? session : undefined);
           const socket = client.socket as TLSSocket;
           socket.on('session', (ticket: Buffer) => {
@@ -50,7 +52,7 @@ for (const agreement of ciphers) {
       const lines = await proxy.linesOf(flows);
       t.strictSame(new Set(lines.map(({ close }) => close)), new Set(['done']));
       t.match(lines.at(-1), {
-        ...{ bytes_up: 64 * MiB, bytes_down: 64 * MiB },
+        ...{ bytes_up: longest, bytes_down: longest },
         ...{ path_up: place.longPath, path_down: place.longPath },
         tls: { cipher, resumed: true },
       });
