@@ -167,20 +167,25 @@ for (const [family, bind] of Object.entries(families)) {
   );
 }
 
-t.test('capture: what a client said of itself is no command to a terminal', async (t) => {
-  const directory = temporaryDirectory(t);
-  const head = {
+/** The first line of a record of a process that is gone. */
+function recordHead() {
+  return {
     format: 1,
     id: 'a-1',
     listener: 'a',
     protocol: 'tcp',
-    client: '192.0.2.1:1000\u009b2J',
+    client: '192.0.2.1:1000',
     local: '192.0.2.2:80',
-    server_name: 'a\u001b]0;title\u0007',
     directions: 'both',
     start: new Date().toISOString(),
     process: '999999999-1',
   };
+}
+
+t.test('capture: what a client said of itself is no command to a terminal', async (t) => {
+  const directory = temporaryDirectory(t);
+  const said = { client: '192.0.2.1:1000\u009b2J', server_name: 'a\u001b]0;title\u0007' };
+  const head = { ...recordHead(), ...said };
   writeFileSync(`${directory}/a-1.jsonl`, `${JSON.stringify(head)}\n["c",1,4]\n`);
   writeFileSync(`${directory}/a-1.client`, '\u001bc\r\n');
   const shown = (await capture('show', 'a-1', '-d', directory, '--text')).toString();
@@ -192,17 +197,7 @@ t.test('capture: what a client said of itself is no command to a terminal', asyn
 
 t.test('capture: an export for which there is no room is said, in one line', async (t) => {
   const directory = temporaryDirectory(t);
-  const head = {
-    format: 1,
-    id: 'a-1',
-    listener: 'a',
-    protocol: 'tcp',
-    client: '192.0.2.1:1000',
-    local: '192.0.2.2:80',
-    directions: 'both',
-    start: new Date().toISOString(),
-    process: '999999999-1',
-  };
+  const head = recordHead();
   const end = { end: head.start, duration_us: 2, client_bytes: 4, upstream_bytes: 0 };
   const lines = [JSON.stringify(head), '["c",1,4]', JSON.stringify(end), ''];
   writeFileSync(`${directory}/a-1.jsonl`, lines.join('\n'));

@@ -6,6 +6,12 @@ import { Ring, type RingOperation } from './ring.js';
 
 const { IORING_OP_CLOSE, IORING_OP_RECV, IORING_OP_SEND } = IoUring;
 
+const nameOf = {
+  [IORING_OP_RECV]: 'recv',
+  [IORING_OP_SEND]: 'send',
+  [IORING_OP_CLOSE]: 'close',
+} as const;
+
 /**
  * A batch that costs one system call, by io_uring(7). Koffi's price of a call is paid once as well, and the kernel's
  * of coming and going: docs/benchmarks.md has the numbers.
@@ -112,8 +118,7 @@ export class RingBatch implements CallBatch {
 
   private failed(call: number, errno: number): void {
     const { operation } = this.ring.entryAt(this.places[call]!);
-    const name = operation === IORING_OP_RECV ? 'recv' : 'send';
-    this.onFailure?.(operation === IORING_OP_CLOSE ? 'close' : name, errno);
+    this.onFailure?.(nameOf[operation as RingOperation], errno);
   }
 
   /** Nobody writes to a socket of datagrams that has no name: a read finds nothing. @returns 0, or why it will not do */
