@@ -38,7 +38,7 @@ export interface BodyKeeper {
  * A file, or parts of it, on the way to a client. It owns no memory: where the socket stops taking bytes it notes
  * the offset, and where the page cache cannot be sent as it is (TLS in userland) it reads those bytes again.
  *
- * What is sent is one version of the file: each time the socket is full, and before and after the last word, the file
+ * What is sent is one version of the file: when the socket is full (once a millisecond), and before and after the last word, the file
  * is looked at. One that was written or truncated meanwhile ends the answer as an error. One that was replaced by another of its name
  * is still there for those who have it open. There is no look after an answer that went out in one go: it was looked at
  * in the same turn, what was cut off since then is missing, and what is written later reaches the socket's queue
