@@ -34,7 +34,7 @@ export const SocketOption = {
   SO_ZEROCOPY: 60,
   SO_BINDTOIFINDEX: 62,
   TCP_NODELAY: 1,
-  TCP_CORK: 3,
+  TCP_MAXSEG: 2,
   TCP_KEEPIDLE: 4,
   TCP_KEEPINTVL: 5,
   TCP_KEEPCNT: 6,

@@ -1,10 +1,10 @@
 import {
   adviseFile,
+  getOption,
   type NativeMemory,
   Outcome,
   PumpSlot,
   SocketOption,
-  setOption,
   type Transport,
 } from '../../splice/index.js';
 import { Counter } from '../counters.js';
@@ -20,11 +20,13 @@ const TURN_BYTES = 512 * 1024;
 const SMALL_BYTES = 16 * 1024;
 /** From here on it pays to have the kernel read ahead twice as far. */
 const ADVISED_BYTES = 1024 * 1024;
+/** From here on a turn is so many full segments: one that is not full at the end of each of many turns is felt. */
+const SEGMENTED_BYTES = 4 * 1024 * 1024;
 
 /** A piece of a body: a text, or a part of the file. */
 export type Stretch = { readonly text: Buffer } | ByteRange;
 
-const { IPPROTO_TCP, TCP_CORK } = SocketOption;
+const { IPPROTO_TCP, TCP_MAXSEG } = SocketOption;
 
 const none: readonly Stretch[] = [];
 
@@ -74,8 +76,8 @@ export class FileBody implements BodySource {
   private isRead = false;
   /** It did not all go out in one go. */
   private hasPaused = false;
-  /** What fills no segment waits for more (TCP_CORK, tcp(7)): otherwise each turn would end with such a segment. */
-  private isCorked = false;
+  /** So long that its turns are full segments. */
+  private isLong = false;
 
   constructor(private readonly keeper: BodyKeeper) {}
 
@@ -99,7 +101,7 @@ export class FileBody implements BodySource {
     this.hasChanged = false;
     this.isRead = false;
     this.hasPaused = false;
-    this.isCorked = false;
+    this.isLong = end - start >= SEGMENTED_BYTES;
     if (end - start >= ADVISED_BYTES) this.advise();
     return this;
   }
@@ -140,18 +142,16 @@ export class FileBody implements BodySource {
 
   run(client: Transport): RelayResult {
     if (this.isRead) return RelayResult.Ended;
+    let budget = this.isLong ? this.fullSegments(client) : TURN_BYTES;
     // Nothing ends in this turn otherwise, and whether it is over is asked again at its end.
-    const mayEnd = this.end - this.offset <= TURN_BYTES;
+    const mayEnd = this.end - this.offset <= budget;
     const { kernel, clock } = this.keeper.worker;
     // Before anything is sent one look a turn is enough, for all who send this file.
     const isKnown = !mayEnd || this.file.isUnchanged(kernel, clock.nowMs);
     if (this.hasChanged || !isKnown) return this.changed();
-    if (!mayEnd && !this.isCorked && !this.isSecure) this.cork(client, true);
-    let budget = TURN_BYTES;
     for (;;) {
       if (this.offset === this.end && !this.goOn()) {
         if (this.hasPaused && !this.isUnchanged()) return this.changed();
-        if (this.isCorked) this.cork(client, false);
         return RelayResult.Ended;
       }
       if (!client.writable) return this.blocked();
@@ -253,11 +253,15 @@ export class FileBody implements BodySource {
     return RelayResult.Yielded;
   }
 
-  /** Where that is refused (not TCP), there are no segments either. */
-  private cork(client: Transport, isCorked: boolean): void {
-    this.isCorked = isCorked;
+  /**
+   * What a turn ends with is sent as it is, and the next turn begins with a segment of its own. How long segments are
+   * changes under way: at first they are no more than half of the client's window.
+   * @returns bytes of as many full segments (TCP_MAXSEG, tcp(7)) as fit a turn; where there are none (not TCP) a turn's
+   */
+  private fullSegments(client: Transport): number {
     const { kernel } = this.keeper.worker;
-    setOption(kernel, client.fd, IPPROTO_TCP, TCP_CORK, isCorked ? 1 : 0);
+    const segment = getOption(kernel, client.fd, IPPROTO_TCP, TCP_MAXSEG);
+    return segment > 0 && segment <= TURN_BYTES ? TURN_BYTES - (TURN_BYTES % segment) : TURN_BYTES;
   }
 
   private isUnchanged(): boolean {

@@ -1,9 +1,9 @@
 import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createKernel, getOption, SocketOption } from '#src/splice/index.js';
+import { createKernel, Errno, getOption, SocketOption } from '#src/splice/index.js';
 import { fileHttp, filesTest } from '#test/support/http/files-rig.js';
 
-const { IPPROTO_TCP, TCP_CORK } = SocketOption;
+const { IPPROTO_TCP, TCP_MAXSEG } = SocketOption;
 const SHARE_BYTES = 512 * 1024;
 const GIB = 1024 ** 3;
 
@@ -52,31 +52,24 @@ filesTest(
 );
 
 filesTest(
-  'turns: between the turns of a download no segment goes out that is not full, and the last one does not wait',
-  { large: 'x'.repeat(3 * SHARE_BYTES + 1), share: 'x'.repeat(SHARE_BYTES) },
+  'turns: a long download sends full segments in each turn, a shorter one takes no more turns for it',
+  { long: 'x'.repeat(9 * SHARE_BYTES + 1), short: 'x'.repeat(2 * SHARE_BYTES) },
   (root) => fileHttp(root),
   (rig, t) => {
     const { room } = rig;
-    const { libc } = room;
     const kernel = createKernel();
-    const calls: string[] = [];
-    libc.script('sendfile', (args, real) => {
-      const sent = real(...args);
-      if (sent > 0) calls.push('sendfile');
-      return sent;
-    });
-    libc.script('setsockopt', (args, real) => {
-      const result = real(...args);
-      const [fd, level, name] = args as [number, number, number];
-      if (level === IPPROTO_TCP && name === TCP_CORK) {
-        const isCorked = getOption(kernel, fd, level, name);
-        calls.push(isCorked === 0 ? 'uncork' : 'cork');
-      }
-      return result;
+    const wanted: number[] = [];
+    const full: number[] = [];
+    room.libc.script('sendfile', (args, real) => {
+      const segment = getOption(kernel, args[0] as number, IPPROTO_TCP, TCP_MAXSEG);
+      wanted.push(args[3] as number);
+      full.push(SHARE_BYTES - (SHARE_BYTES % segment));
+      return real(...args);
     });
     const client = room.client();
     const download = (path: string, bytes: number) => {
-      calls.length = 0;
+      wanted.length = 0;
+      full.length = 0;
       const had = client.receivedBytes;
       client.send(Buffer.from(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`));
       room.until(() => {
@@ -84,10 +77,24 @@ filesTest(
         return client.receivedBytes - had > bytes;
       });
       room.settle();
-      return calls.join(' ');
+      return wanted;
     };
-    t.match(download('/large', 3 * SHARE_BYTES + 1), /^cork( sendfile){4,} uncork$/);
-    t.match(download('/share', SHARE_BYTES), /^sendfile( sendfile)*$/);
+    const long = download('/long', 9 * SHARE_BYTES + 1);
+    t.equal(long[0], full[0]);
+    t.ok(
+      long.some((bytes, at) => bytes === full[at] && bytes < SHARE_BYTES),
+      `${long}`,
+    );
+    t.ok(
+      long.slice(0, -2).every((bytes, at) => bytes <= full[at]!),
+      `${long} beside ${full}`,
+    );
+    t.equal(download('/short', 2 * SHARE_BYTES)[0], SHARE_BYTES);
+    // Not TCP: there are no segments.
+    room.libc.script('getsockopt', (args, real) =>
+      args[2] === TCP_MAXSEG ? -Errno.EOPNOTSUPP : real(...args),
+    );
+    t.equal(download('/long', 9 * SHARE_BYTES + 1)[0], SHARE_BYTES);
     rig.hangUp();
     client.close();
     room.until(() => room.sessions().length === 0);
