@@ -2,7 +2,7 @@ import { hashBytes, hashText } from '../upstream/index.js';
 import type { RequestContext } from './rewriting/index.js';
 import { findCookie } from './routing/index.js';
 
-/** Requests without what the key is made of go by turns. */
+/** Requests without what the key is made of, or with an empty one, go by turns. */
 let keyless = 0;
 
 /** What requests that belong together share, for upstreams whose balancing hashes. */
@@ -29,13 +29,13 @@ export class HashKey {
         return hashBytes(path.bytes, path.start, path.end);
       case 'header': {
         const index = head.findNamed(this.name);
-        return index < 0
+        return index < 0 || head.valueStart(index) === head.valueEnd(index)
           ? keyless++
           : hashBytes(head.bytes, head.valueStart(index), head.valueEnd(index));
       }
       default: {
         const value = context.stickyValue ?? findCookie(head, this.name);
-        return value === undefined ? keyless++ : hashText(value);
+        return value ? hashText(value) : keyless++;
       }
     }
   }

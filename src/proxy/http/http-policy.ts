@@ -124,7 +124,8 @@ export class HttpPolicy implements RequestContext {
     this.target = this.route?.split?.next();
     const sticky = this.route?.sticky;
     if (this.target !== undefined && sticky !== undefined) {
-      this.stickyValue = findCookie(this.head, sticky);
+      // Clients without a value of their own would all be one.
+      this.stickyValue = findCookie(this.head, sticky) || undefined;
       this.isStickyNew = this.stickyValue === undefined;
       this.stickyValue ??= this.ids.text(this.requestNumber);
     }

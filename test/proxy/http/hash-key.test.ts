@@ -52,6 +52,16 @@ t.test('hash key: a client that gets its cookie now is known by it already', asy
   t.equal(policy.isStickyNew, false);
 });
 
+t.test('hash key: a cookie without a value is none, and the client gets one', async (t) => {
+  const { policy, client } = policyOf({ route: { sticky: { cookie: 's', maxAge: null } } });
+  for (const value of ['', '""', ' ']) {
+    policy.begin(headOf(`GET /\nCookie: a=1; s=${value}; b=2`), client);
+    policy.choose();
+    t.equal(policy.isStickyNew, true);
+    t.ok(policy.stickyValue);
+  }
+});
+
 t.test('hash key: clients of a Unix socket have no address', async (t) => {
   const { policy } = policyOf();
   const unix = clientAt('', { source: { family: 'unix', path: '' } });

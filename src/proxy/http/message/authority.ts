@@ -18,6 +18,7 @@ const PORT_MAX = 65535;
 const IPV6_BYTES_MAX = 45;
 
 const scratch = Buffer.alloc(16);
+const otherScratch = Buffer.alloc(16);
 
 /** Where the host of an authority is, and what port it names. */
 export class Authority {
@@ -70,6 +71,19 @@ export class Authority {
    * @param defaultPort what no port means, −1 for any
    */
   agrees(bytes: Buffer, other: Authority, defaultPort: number): boolean {
+    if (!this.isHostOf(bytes, other)) return false;
+    const port = this.port < 0 ? defaultPort : this.port;
+    const otherPort = other.port < 0 ? defaultPort : other.port;
+    return port === otherPort || port < 0 || otherPort < 0;
+  }
+
+  private isHostOf(bytes: Buffer, other: Authority): boolean {
+    // There are many ways to write one address.
+    if (bytes[this.hostStart] === BRACKET_OPEN && bytes[other.hostStart] === BRACKET_OPEN) {
+      this.readAddress(bytes, scratch);
+      other.readAddress(bytes, otherScratch);
+      return scratch.equals(otherScratch);
+    }
     const length = this.hostEnd - this.hostStart;
     if (other.hostEnd - other.hostStart !== length) return false;
     for (let index = 0; index < length; index++) {
@@ -78,9 +92,12 @@ export class Authority {
       // Of all bytes a host may have, only letters differ in CASE_BIT alone.
       if (one !== two && (one | CASE_BIT) !== (two | CASE_BIT)) return false;
     }
-    const port = this.port < 0 ? defaultPort : this.port;
-    const otherPort = other.port < 0 ? defaultPort : other.port;
-    return port === otherPort || port < 0 || otherPort < 0;
+    return true;
+  }
+
+  /** Of a host in brackets. */
+  private readAddress(bytes: Buffer, into: Buffer): void {
+    readIPv6(bytes.toString('latin1', this.hostStart + 1, this.hostEnd - 1), into, 0);
   }
 
   private readPort(bytes: Buffer, start: number, end: number): boolean {

@@ -208,6 +208,9 @@ function dropsKnown(
     // RFC 9112 §6.1, RFC 9110 §8.6: neither is sent where no body can be. Not everybody knows that there is none.
     case HeaderName.transfer_encoding:
       return dropsChunked || isBodiless(head.status);
+    // RFC 9110 §6.6.2: without chunks there is no place for what it announces.
+    case HeaderName.trailer:
+      return dropsChunked;
     case HeaderName.content_length:
       return isBodiless(head.status);
     default:

@@ -67,7 +67,8 @@ t.test('response: HTTP/1.0 becomes HTTP/1.1, and chunks may end here', async (t)
     responseOut({}, lines('HTTP/1.0 200 OK', 'Content-Length: 1')),
     lines('HTTP/1.1 200 OK', 'Content-Length: 1'),
   );
-  const chunked = lines('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked', 'X-A: 1');
+  const framing = ['Transfer-Encoding: chunked', 'Trailer: Digest'];
+  const chunked = lines('HTTP/1.1 200 OK', ...framing, 'X-A: 1');
   t.equal(responseOut({}, chunked), chunked);
   t.equal(
     responseOut({}, chunked, { dropsChunked: true, connection: ConnectionLine.close }),
