@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { type Config, toConfig } from './config.js';
 import {
+  asOneLine,
   type Environment,
   inOrder,
   type Problem,
-  printable,
   readDocument,
   readSource,
   type SourceDocument,
@@ -68,7 +68,7 @@ export function loadConfig(text: string, options: LoadOptions = {}): Loaded {
   if (problems.length > 0) {
     const told = problems.map(({ message, ...place }) => ({
       ...{ file, ...place },
-      message: printable(message),
+      message: asOneLine(message),
     }));
     return { ok: false, problems: inOrder(told) };
   }

@@ -67,12 +67,12 @@ export async function reload(site: Site, old: Config, wanted: Config): Promise<R
   // Nobody finds the file any more when the workers take what is queued, and close.
   for (const one of change.removed) removeListenerFile(one);
   if (opened !== undefined) access.use(opened);
-  await site.tellWorkers(config);
+  const unconfirmed = await site.tellWorkers(config);
   // By now workers have handed over what they had for it; that is written first.
   if (opened === undefined) await access.close();
   const adminChanges = await admin.adopt(adminChange);
   site.sink.logger.level = config.log.level;
-  const changes = [...describe(old, config, change), ...adminChanges, ...notes];
+  const changes = [...describe(old, config, change), ...adminChanges, ...notes, ...unconfirmed];
   return { result: { ok: true, changes }, config };
 }
 

@@ -122,19 +122,27 @@ export class Site {
     }
   }
 
-  /** Every worker gets the configuration, and what has come of it since. */
-  async tellWorkers(config: Config): Promise<void> {
+  /**
+   * Every worker gets the configuration, and what has come of it since.
+   * @returns a line for each that has not said that it has it, which is in the log, too
+   */
+  async tellWorkers(config: Config): Promise<string[]> {
     const parts = this.snapshotParts(config);
-    await Promise.all(
+    const notes = await Promise.all(
       this.workers.map((worker) =>
-        worker.configure(makeSnapshot(parts, worker.number)).catch((error: unknown) => {
-          this.sink.logger.error(
-            { err: error, worker: worker.number },
-            'a worker has not confirmed what it was told',
-          );
-        }),
+        worker.configure(makeSnapshot(parts, worker.number)).then(
+          () => [],
+          (error: unknown) => {
+            this.sink.logger.error(
+              { err: error, worker: worker.number },
+              'a worker has not confirmed what it was told',
+            );
+            return [`worker ${worker.number}: has not confirmed it, see the log`];
+          },
+        ),
       ),
     );
+    return notes.flat();
   }
 
   replaceUpstreams(): void {

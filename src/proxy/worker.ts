@@ -182,7 +182,12 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     for (;;) {
       const received = receiveMessageOnPort(this.port) as { message: ToWorker } | undefined;
       if (received === undefined) return;
-      this.obey(received.message);
+      // The bell has rung once for all of them: those behind a bad one would wait for the next.
+      try {
+        this.obey(received.message);
+      } catch (error) {
+        this.onException(error);
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import type { ToWorker } from '#src/proxy/index.js';
 import { FaultPlan } from '#test/support/faults/fault-plan.js';
 import { descriptors } from '#test/support/machine/descriptors.js';
 import { DataWorker } from '#test/support/worker/data-worker.js';
@@ -127,6 +128,17 @@ workerTest('worker: a drain may be cut short', {}, async (t, worker) => {
   t.equal(worker.closed('stopped'), 1);
   t.same(worker.said, ['ready', 'draining', 'ended'], 'asked twice, it drains once');
 });
+
+workerTest(
+  'worker: what cannot be carried out keeps nothing from what follows',
+  {},
+  async (t, worker) => {
+    const broken = { type: 'upstreams', upstreams: [null] } as unknown as ToWorker;
+    worker.sendAtOnce(broken, { type: 'stop' });
+    await worker.gone;
+    t.match(logOf(worker), [{ msg: 'worker: a message could not be carried out' }]);
+  },
+);
 
 workerTest('worker: a bell without a message is no matter', {}, async (t, worker) => {
   for (let times = 0; times < 10; times++) worker.ring();

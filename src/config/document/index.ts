@@ -6,5 +6,5 @@ export { readDocument, type SourceDocument } from './document.js';
 export type { Environment } from './environment.js';
 export { entries, isMapping, property } from './plain-value.js';
 export { keyPointer, pointerPath, ROOT } from './pointer.js';
-export { formatProblem, inOrder, type Problem, printable } from './problem.js';
+export { asOneLine, formatProblem, inOrder, type Problem } from './problem.js';
 export { readSource, SOURCE_BYTES_MAX } from './source-file.js';

@@ -27,7 +27,7 @@ const KEPT_AT_END = 300;
  * A message with what stands in the file as it is, as one line of readable length: control characters would be
  * commands to a terminal, and a line break would pass for the end. What was expected is at the end, and stays.
  */
-export function printable(message: string): string {
+export function asOneLine(message: string): string {
   const line = message.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, (character) => {
     const code = character.charCodeAt(0).toString(16).padStart(4, '0');
     return `\\u${code}`;

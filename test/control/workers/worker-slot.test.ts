@@ -1,7 +1,7 @@
 import t from 'tap';
 import { answers, nothingMore, SlotRig } from '#test/support/control/slot-rig.js';
 import { until, within } from '#test/support/deadline.js';
-import { DIES_AT_START } from '#test/support/faults/last-words.js';
+import { DIES_AT_START, LULLABY } from '#test/support/faults/last-words.js';
 import { descriptors } from '#test/support/machine/descriptors.js';
 
 t.test('worker slot: what waits in a dead worker’s queue is served by its successor', async (t) => {
@@ -48,8 +48,27 @@ t.test('worker slot: a successor has the configuration that is in force by then'
   await answers(other!);
   await proxy.allRun();
   await Promise.all(Array.from({ length: 16 }, () => proxy.connectServed('b')));
-  const silent = proxy.logs().filter(({ msg }) => msg.includes('has not confirmed it'));
+  const silent = proxy.logs().filter(({ msg }) => msg.includes('has not confirmed'));
   t.same(silent, [], 'the reloads waited for nobody in vain');
+  await proxy.finish(t);
+});
+
+t.test('worker slot: a reload names the worker that has not confirmed it', async (t) => {
+  const proxy = await SlotRig.start(t);
+  const [[sleeper]] = await proxy.connectToBoth(1);
+  const number = await proxy.workerOf(sleeper!);
+  await sleeper!.send(LULLABY);
+  const result = await proxy.supervisor.reload(proxy.configWithSecond());
+  t.match(result, { ok: true });
+  const changes = result.ok ? result.changes : [];
+  t.same(
+    changes.filter((line) => line.startsWith('worker')),
+    [`worker ${number}: has not confirmed it, see the log`],
+  );
+  const logged = proxy.logs().filter(({ msg }) => msg.includes('has not confirmed'));
+  t.match(logged, [{ worker: number }]);
+  // It wakes up, and does as it was told.
+  await Promise.all(Array.from({ length: 16 }, () => proxy.connectServed('b')));
   await proxy.finish(t);
 });
 

@@ -9,5 +9,10 @@ export const lastWords = {
 } as const;
 export type Death = keyof typeof lastWords;
 
+/** What a client sends to have its worker sleep for {@link STUCK_MS} in the middle of its loop, and hear nothing meanwhile. */
+export const LULLABY = 'sleep, my child';
+/** Longer than the control thread waits for an answer. */
+export const STUCK_MS = 3_000;
+
 /** Environment variable that has workers die before they are ready, from the next one on. */
 export const DIES_AT_START = 'HEADGATE_TEST_DIES_AT_START';

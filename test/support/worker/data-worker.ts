@@ -192,6 +192,12 @@ export class DataWorker {
     this.bell.ring();
   }
 
+  /** Several messages that ring once. */
+  sendAtOnce(...messages: readonly ToWorker[]): void {
+    for (const message of messages) this.port.postMessage(message);
+    this.bell.ring();
+  }
+
   /** Rings without a message. */
   ring(): void {
     this.bell.ring();
