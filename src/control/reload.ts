@@ -7,6 +7,9 @@ import type { Site } from './site.js';
 import { checkFileRoutes } from './snapshots/index.js';
 import type { PreparedCredentials } from './tls/index.js';
 
+/** Why nothing can be reloaded any more. */
+export const STOPPING = 'the proxy is stopping';
+
 /** Keys that are read once, at the start. */
 const restartKeys = {
   workers: 'workers',
@@ -28,8 +31,15 @@ export type Reloaded = { readonly result: ReloadResult; readonly config: Config 
  *        │ failed             │ no room
  *        └────────────────────┴──▶ close what was bound: nothing has changed
  * ```
+ *
+ * @param isEnding whether the proxy has begun to end meanwhile: workers take no listeners any more
  */
-export async function reload(site: Site, old: Config, wanted: Config): Promise<Reloaded> {
+export async function reload(
+  site: Site,
+  old: Config,
+  wanted: Config,
+  isEnding: () => boolean,
+): Promise<Reloaded> {
   const { config, notes } = withoutRestartKeys(old, wanted);
   const { listeners, credentials, origins, admin } = site;
   const { access } = site.sink;
@@ -53,6 +63,7 @@ export async function reload(site: Site, old: Config, wanted: Config): Promise<R
   try {
     await origins.start(config);
     await site.settleUpstreams(config);
+    if (isEnding()) throw new Error(STOPPING);
   } catch (error) {
     listeners.abandon(change);
     access.discard(opened);

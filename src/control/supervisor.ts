@@ -3,7 +3,7 @@ import { type Config, formatProblem, type ListenerConfig, type Loaded } from '..
 import type { FlowList, FlowQuery } from '../proxy/index.js';
 import type { AdminTarget, ReloadResult } from './admin/index.js';
 import { openFilesMax } from './machine/index.js';
-import { reload } from './reload.js';
+import { reload, STOPPING } from './reload.js';
 import { Site, type SiteOptions } from './site.js';
 import { readRouteStatistics, readStatistics, type Statistics } from './statistics/index.js';
 import { endFlow, listFlows } from './workers/index.js';
@@ -152,7 +152,7 @@ export class Supervisor {
    */
   async drain(timeoutMs = this.config.timeouts.drainMs): Promise<void> {
     if (!this.isEnding) {
-      this.isEnding = true;
+      this.beginToEnd();
       this.site.sink.logger.info(
         { flows: this.statistics().totals.flows_active, timeout_ms: timeoutMs },
         'draining',
@@ -171,8 +171,7 @@ export class Supervisor {
 
   /** Ends every flow with a reset, now. */
   async close(): Promise<void> {
-    this.isEnding = true;
-    for (const worker of this.site.workers) worker.stop();
+    this.endWorkers();
     await this.stopped;
   }
 
@@ -216,8 +215,9 @@ export class Supervisor {
   }
 
   private async reloadNow(wanted: Config): Promise<ReloadResult> {
-    if (this.isEnding) return this.refuse(['the proxy is stopping']);
-    const { result, config } = await reload(this.site, this.config, wanted);
+    if (this.isEnding) return this.refuse([STOPPING]);
+    const { site } = this;
+    const { result, config } = await reload(site, this.config, wanted, () => this.isEnding);
     if (!result.ok) return this.refuse(result.problems);
     this.config = config;
     this.reloads.applied++;
@@ -252,17 +252,24 @@ export class Supervisor {
     const failures = await Promise.all(
       this.site.workers.map(async ({ over }) => {
         const failure = await over;
-        if (failure !== undefined && !this.isEnding) this.endOthers();
+        if (failure !== undefined && !this.isEnding) this.endWorkers();
         return failure;
       }),
     );
+    // What a reload under way has bound, and its names, would stay behind.
+    await this.lastReload;
     await this.site.close();
     const failure = failures.find((one) => one !== undefined);
     if (failure !== undefined) throw failure;
   }
 
-  private endOthers(): void {
+  private beginToEnd(): void {
     this.isEnding = true;
+    this.site.upstreams.hurry();
+  }
+
+  private endWorkers(): void {
+    this.beginToEnd();
     for (const worker of this.site.workers) worker.stop();
   }
 }

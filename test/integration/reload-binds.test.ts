@@ -3,6 +3,8 @@
 import { statSync } from 'node:fs';
 import net from 'node:net';
 import t, { type Test } from 'tap';
+import { loadConfig } from '#src/config/index.js';
+import { Supervisor } from '#src/control/index.js';
 import { start } from '#src/index.js';
 import { createKernel, openListener, Sockaddr } from '#src/splice/index.js';
 import {
@@ -13,8 +15,9 @@ import {
   Load,
   says,
 } from '#test/support/control/live-proxy.js';
-import { sleep } from '#test/support/deadline.js';
+import { sleep, until } from '#test/support/deadline.js';
 import { freePort } from '#test/support/peers/address.js';
+import { DnsServer } from '#test/support/peers/dns-server.js';
 import { temporaryDirectory } from '#test/support/programs/rig.js';
 
 const timeout = { timeout: 60_000 };
@@ -155,3 +158,54 @@ t.test('drain: the file of a socket is left to who comes next', timeout, async (
   t.ok(await says(client, 'after'), 'the first has ended, and the second serves');
   client.destroy();
 });
+
+for (const end of ['drain', 'close'] as const) {
+  t.test(`${end}: what a reload under way has bound goes, too`, timeout, async (t) => {
+    const dns = await DnsServer.open();
+    t.teardown(() => dns.close());
+    for (const type of ['A', 'AAAA'] as const) dns.reply('app.test', type, 'silence');
+    const path = `${temporaryDirectory(t)}/a.sock`;
+    const [port, adminPort] = [await freePort(), await freePort()];
+    const parse = (binds: string[], endpoint: string, more = '') => {
+      // A name is waited for as long as a connection may take: longer than this test may.
+      const loaded = loadConfig(`workers: 2
+log: { level: silent }
+timeouts: { connect: 10m }
+${more}
+listeners: { a: { bind: ${JSON.stringify(binds)}, tcp: { upstream: app } } }
+upstreams: { app: { endpoints: ["${endpoint}"] } }`);
+      if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+      return loaded.config;
+    };
+    const discovery = { servers: [dns.address] };
+    const first = parse(['127.0.0.1:0'], (await echoOrigin(t)).address);
+    const supervisor = await Supervisor.start(first, { discovery });
+    t.teardown(() => supervisor.close());
+    const established = connect(t, supervisor.addresses[0]!.address);
+    t.ok(await says(established, 'before'));
+
+    const binds = ['127.0.0.1:0', `127.0.0.1:${port}`, `unix:${path}`];
+    const admin = `admin: { bind: "127.0.0.1:${adminPort}" }`;
+    const reloaded = supervisor.reload(parse(binds, 'app.test.:80', admin));
+    await until(10_000, 'the name is asked for', () => dns.questions.length > 0);
+    t.ok(statSync(path, { throwIfNoEntry: false }), 'it is bound');
+    const ended = supervisor[end]();
+    t.match(await reloaded, { ok: false, problems: ['the proxy is stopping'] });
+    if (end === 'drain') t.ok(await says(established, 'after'), 'who drains is served');
+    established.destroy();
+    await ended;
+    t.notOk(statSync(path, { throwIfNoEntry: false }), 'the file');
+    for (const one of [port, adminPort]) t.ok(await isRefused(one), `port ${one}`);
+  });
+}
+
+/** Whether nobody listens there. */
+function isRefused(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
+  });
+}

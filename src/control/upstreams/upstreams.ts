@@ -62,6 +62,9 @@ export class Upstreams {
   private isHeld = true;
   private isChanged = false;
   private isStopped = false;
+  private isHurried = false;
+  /** Ends {@link settle}, while somebody waits for it. */
+  private giveUp: (() => void) | undefined;
 
   constructor(private readonly options: UpstreamsOptions) {
     this.slots = new EndpointSlots(options.table);
@@ -105,12 +108,20 @@ export class Upstreams {
   async settle(timeoutMs: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs);
+      this.giveUp = resolve;
+      timer = setTimeout(resolve, this.isHurried ? 0 : timeoutMs);
     });
     await Promise.race([Promise.all(this.live.map((one) => one.firstAnswers())), late]);
     clearTimeout(timer);
+    this.giveUp = undefined;
     // An answer is told in a microtask of its own.
     if (this.discovery !== undefined) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** From here on {@link settle} does not wait: it ends, and a name that nobody answers for is no reason to stay. */
+  hurry(): void {
+    this.isHurried = true;
+    this.giveUp?.();
   }
 
   /**
