@@ -2,6 +2,7 @@ import { type KeyObject, X509Certificate } from 'node:crypto';
 import { accepted, type Files, type Parsed, refused } from '../values/index.js';
 
 const BLOCK = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]+-----END [A-Z0-9 ]+-----/g;
+const BEGIN = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/g;
 const RSA_BITS_MIN = 2048;
 const CURVE_BITS_MIN = 224;
 
@@ -10,8 +11,11 @@ export function readCertificates(path: string, files: Files): Parsed<X509Certifi
   const expected = 'expected certificates (PEM)';
   const content = files.read(path);
   if (!content.ok) return refused(`${content.reason}, ${expected}`);
-  const blocks = content.value.toString('latin1').match(BLOCK) ?? [];
-  if (blocks.length === 0) return refused(`there is no certificate in it, ${expected}`);
+  const text = content.value.toString('latin1');
+  const blocks = text.match(BLOCK) ?? [];
+  const begun = text.match(BEGIN)?.length ?? 0;
+  if (begun === 0) return refused(`there is no certificate in it, ${expected}`);
+  if (begun > blocks.length) return refused(`${cutShort('certificate', begun)}, ${expected}`);
   const certificates: X509Certificate[] = [];
   for (const [index, block] of blocks.entries()) {
     try {
@@ -41,6 +45,14 @@ export function readChain(path: string, files: Files): Parsed<X509Certificate[]>
   return refused(
     `certificate ${wrong + 2} (${distinguishedName(other.subject)}) did not sign certificate ${wrong + 1} (${distinguishedName(subject.subject)}), expected the certificate of the server, then the one that signed it, and so on`,
   );
+}
+
+/**
+ * Why blocks of PEM are fewer than their beginnings: a file that somebody still writes, or a disk that was full. What
+ * is left may be well by itself, as a chain or as authorities, and is not what was meant.
+ */
+export function cutShort(what: string, begun: number): string {
+  return `a ${what} of the ${begun} in it has no end: the file is cut short or damaged`;
 }
 
 /** `CN=R3, O=Let's Encrypt`: Node writes a part a line. */

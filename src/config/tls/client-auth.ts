@@ -1,6 +1,6 @@
 import { createSecureContext } from 'node:tls';
 import { accepted, type Files, type Parsed, refused } from '../values/index.js';
-import { readCertificates, reasonOf } from './certificate-chain.js';
+import { cutShort, readCertificates, reasonOf } from './certificate-chain.js';
 
 /** Reads certificates of authorities, as PEM and nothing else. */
 export function readAuthorities(path: string, files: Files): Parsed<string> {
@@ -9,6 +9,7 @@ export function readAuthorities(path: string, files: Files): Parsed<string> {
 }
 
 const CRL = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g;
+const BEGIN_CRL = /-----BEGIN X509 CRL-----/g;
 
 const EXPECTED_CRL = 'expected certificate revocation lists (PEM)';
 
@@ -22,8 +23,13 @@ export function readRevocationLists(path: string, files: Files): Parsed<string> 
 
 /** Finds the revocation lists of a file, as PEM and nothing else. */
 export function parseRevocationLists(content: Buffer): Parsed<string> {
-  const blocks = content.toString('latin1').match(CRL) ?? [];
-  if (blocks.length === 0) return refused(`there is no revocation list in it, ${EXPECTED_CRL}`);
+  const text = content.toString('latin1');
+  const blocks = text.match(CRL) ?? [];
+  const begun = text.match(BEGIN_CRL)?.length ?? 0;
+  if (begun === 0) return refused(`there is no revocation list in it, ${EXPECTED_CRL}`);
+  if (begun > blocks.length) {
+    return refused(`${cutShort('revocation list', begun)}, ${EXPECTED_CRL}`);
+  }
   try {
     createSecureContext({ crl: blocks });
   } catch (error) {

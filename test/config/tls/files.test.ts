@@ -30,6 +30,8 @@ function makeFiles(directory: string): CertificateKit {
   kit.write('empty.pass', '\n');
   kit.write('empty', '');
   kit.write('torn.pem', kit.text('site.pem').replace(/^MII/m, 'AAA'));
+  kit.write('cut.pem', `${kit.text('site.pem')}${kit.text('middle.pem').slice(0, 200)}`);
+  kit.write('cut-roots.pem', `${kit.text('middle.pem').slice(0, 200)}\n${kit.text('root.pem')}`);
   kit.write('torn.key', kit.text('site.key').replace(/^MI/m, 'AA'));
   kit.ocsp('site.ocsp', 'site', 'middle');
   kit.ocsp('rsa.ocsp', 'rsa', 'middle');
@@ -39,6 +41,7 @@ function makeFiles(directory: string): CertificateKit {
   kit.write('short.tickets', randomBytes(48));
   kit.write('many.tickets', randomBytes(80 * 17));
   kit.revocationList('root.crl', 'root', 7 * 86_400);
+  kit.write('cut.crl', `${kit.text('root.crl')}${kit.text('root.crl').slice(0, 200)}`);
   kit.write('torn.crl', kit.text('root.crl').replace(/^MI/m, 'AA'));
   mkdirSync(`${directory}/folder`);
   return kit;
@@ -81,6 +84,9 @@ testWith(
       'cert: empty, key: site.key': [/cert is "empty": there is no certificate in it/],
       'cert: site.key, key: site.key': [/cert is "site.key": there is no certificate in it/],
       'cert: torn.pem, key: site.key': [/cert is "torn.pem": certificate 1 cannot be read: /],
+      'cert: cut.pem, key: site.key': [
+        /cert is "cut.pem": a certificate of the 2 in it has no end: the file is cut short or damaged, expected certificates \(PEM\)$/,
+      ],
       'cert: site.pem': [/cert is "site.pem": there is no private key in it/],
       'cert: site.pem, key: nowhere.key': [/key is "nowhere.key": there is no such file/],
       'cert: site.pem, key: site.pem': [/key is "site.pem": there is no private key in it/],
@@ -151,6 +157,8 @@ testWith(
       'session_tickets: { key_file: nowhere }': /there is no such file, expected ticket keys/,
       'client_auth: { ca: nowhere }': /^client_auth.ca is "nowhere": there is no such file/,
       'client_auth: { ca: root.key }': /there is no certificate in it/,
+      'client_auth: { ca: cut-roots.pem }': /a certificate of the 2 in it has no end/,
+      'client_auth: { ca: root.pem, crl: cut.crl }': /a revocation list of the 2 in it has no end/,
       'client_auth: { ca: root.pem, crl: root.pem }': /there is no revocation list in it/,
       'client_auth: { ca: root.pem, crl: torn.crl }': /it cannot be read/,
     };
@@ -159,6 +167,7 @@ testWith(
     }
     const client: Record<string, RegExp> = {
       'ca: nowhere': /^ca is "nowhere": there is no such file/,
+      'ca: cut-roots.pem': /a certificate of the 2 in it has no end/,
       'ca: site.key': /there is no certificate in it/,
       'cert: site.pem, key: rsa.key': /^key is "rsa.key": it is not the key/,
       'key: site.key': /^key is there without "cert"/,
