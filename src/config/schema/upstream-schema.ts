@@ -86,7 +86,7 @@ const connections = Type.Object(
       {
         title: 'idle timeout of connections to endpoints',
         description:
-          'How long each of them is kept. Shorter than what the endpoint waits, so that it is not the one who closes.',
+          'How long each of them is kept. Shorter than what the endpoint waits, so that it is not the one who closes; one that says how long that is (`Keep-Alive: timeout=SECONDS`) gets no request on it in the last second.',
         default: '60s',
         examples: ['4s'],
       },

@@ -84,6 +84,24 @@ exchangeTest(
   mirrored(),
 );
 
+exchangeTest(
+  'mirror: an idle connection is kept for as long as its endpoint says',
+  (rig, t) => {
+    const client = rig.room.client();
+    rig.say(client, GET);
+    const [upstream, shadow] = [rig.upstream(), shadowOf(rig)];
+    rig.relay(upstream, client, OK);
+    rig.say(shadow, OK.replace('\r\n\r\n', '\r\nKeep-Alive: timeout=2\r\n\r\n'));
+    t.equal(rig.room.http.upstreams.idle, 2);
+    rig.hear(shadow, MIRRORED_GET);
+    rig.room.pass(1100);
+    rig.say(client, GET);
+    rig.expectEnd(shadow);
+    rig.hear(shadowOf(rig), MIRRORED_GET);
+  },
+  mirrored(),
+);
+
 for (const [name, route, mirror, head] of [
   ['preserve', { host: 'preserve' }, {}, 'Host: x'],
   ['of the route: the shadow’s name', { host: 'upstream' }, {}, 'Host: shadow.test'],

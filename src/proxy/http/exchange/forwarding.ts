@@ -3,6 +3,7 @@ import type { HttpRoom } from '../http-room.js';
 import {
   Framing,
   type HttpRejection,
+  keepAliveMs,
   type RequestHead,
   upgradeProtocols,
 } from '../message/index.js';
@@ -205,6 +206,7 @@ export class Forwarding implements RequestOwner {
     const { response: head } = room;
     const isTunnel = head.framing === Framing.tunnel;
     link.isKept = head.keepAlive;
+    link.connection!.patienceMs = keepAliveMs(head);
     exchange.record.upstreamStatus = head.status;
     link.attempts!.endpoint!.answered(head.status);
     const isRequestOver = request.isOver;

@@ -18,6 +18,7 @@ export {
   PARTIAL,
   statusFor,
 } from './http-rejection.js';
+export { keepAliveMs } from './keep-alive.js';
 export type { Latin1Buffer } from './latin1-buffer.js';
 export { Framing, MessageHead } from './message-head.js';
 export { Method, methodNames } from './method.js';

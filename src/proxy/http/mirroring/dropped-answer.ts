@@ -2,7 +2,7 @@ import { Outcome, type Transport } from '../../../splice/index.js';
 import { DISCARD_BYTES } from '../../mirror/index.js';
 import type { HttpRoom } from '../http-room.js';
 import { Intake } from '../intake.js';
-import { ChunkScanner, Framing, type Method, PARTIAL } from '../message/index.js';
+import { ChunkScanner, Framing, keepAliveMs, type Method, PARTIAL } from '../message/index.js';
 
 /** What reading a response to nobody came to. */
 export const DropResult = {
@@ -31,6 +31,8 @@ const READS_A_TURN_MAX = 16;
 export class DroppedAnswer {
   /** The connection may be used again; known when it has ended. */
   keepsConnection = false;
+  /** For how long it may be idle before that; see {@link keepAliveMs}. */
+  patienceMs = Number.POSITIVE_INFINITY;
   private readonly intake: Intake;
   private isBody = false;
   private framing: Framing = Framing.none;
@@ -127,6 +129,7 @@ export class DroppedAnswer {
     if (head.framing === Framing.tunnel) return -1;
     this.isBody = true;
     this.framing = head.framing;
+    this.patienceMs = keepAliveMs(head);
     this.keepsConnection = head.keepAlive && head.framing !== Framing.until_close;
     if (head.framing === Framing.chunked) {
       this.scanner = new ChunkScanner();

@@ -108,6 +108,7 @@ export class RequestShadow extends Shadow implements UpstreamUser {
     this.connection = undefined;
     this.answer.release();
     if (connection === undefined) return;
+    connection.patienceMs = this.answer.patienceMs;
     const { upstream } = this.dial.attempts;
     if (!isOrderly) connection.reset();
     else if (this.isInOrder(connection)) this.http.upstreams.give(connection, upstream);

@@ -59,6 +59,8 @@ export class UpstreamConnection implements EventHandler {
   /** The endpoint has said its last, or broken off. */
   hasEnded = false;
   idleSinceMs = 0;
+  /** How long it may be idle by the endpoint's own words; Infinity where it has said nothing of it. */
+  patienceMs = Number.POSITIVE_INFINITY;
   readonly ear: Ear;
   /** Neighbours among the idle ones of an endpoint. */
   older: UpstreamConnection | undefined;

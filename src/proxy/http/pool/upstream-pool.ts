@@ -33,10 +33,15 @@ export class UpstreamPool implements TimerOwner, IdleKeeper {
   /** An idle connection to the endpoint, which is idle no more; nothing when there is none. */
   take(endpoint: Endpoint): UpstreamConnection | undefined {
     const stack = this.stacks[endpoint.slot];
-    const connection = stack?.newest;
-    if (connection === undefined || stack!.address !== endpoint.text) return undefined;
-    this.unlink(stack!, connection);
-    return connection;
+    if (stack === undefined || stack.address !== endpoint.text) return undefined;
+    for (;;) {
+      const connection = stack.newest;
+      if (connection === undefined) return undefined;
+      this.unlink(stack, connection);
+      // The endpoint may be closing it right now: a request that must not be repeated would be lost.
+      if (this.loop.nowMs < connection.idleSinceMs + connection.patienceMs) return connection;
+      connection.close();
+    }
   }
 
   /** Keeps a connection that is in order and has nothing under way, or closes it if there are enough. */
@@ -49,7 +54,7 @@ export class UpstreamPool implements TimerOwner, IdleKeeper {
       this.stacks[slot] = stack;
     }
     stack.idleTimeoutMs = idleTimeoutMs;
-    const isWelcome = stack.address === text && stack.length < idleMax;
+    const isWelcome = stack.address === text && stack.length < idleMax && connection.patienceMs > 0;
     if (!isWelcome || connection.epoch !== this.epoch) {
       connection.close();
       return;

@@ -414,6 +414,44 @@ exchangeTest('idle connections to endpoints are closed in time', (rig, t) => {
   rig.expectEnd(upstream);
 });
 
+const POLITE = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: ';
+
+/** What is reused after so long. */
+for (const [says, idleMs, isReused] of [
+  ['timeout=5', 3900, true],
+  ['timeout=5', 4000, false],
+  ['max=100, Timeout=5', 4000, false],
+  [',max=100 ,\ttimeout=5;x', 4000, false],
+  ['timeout=1', 400, true],
+  ['timeout=1', 500, false],
+  ['timeout=0', 0, false],
+  ['timeout=999999999999999999', 50_000, true],
+  ['timeout=', 50_000, true],
+  ['timeout=x', 50_000, true],
+  ['xtimeout=5', 50_000, true],
+  ['timeout', 50_000, true],
+  ['', 50_000, true],
+] as const) {
+  exchangeTest(`Keep-Alive: ${says}, ${idleMs} ms later`, (rig, t) => {
+    const { client, upstream } = rig.begin();
+    rig.say(upstream, `${POLITE}${says}\r\n\r\nok`);
+    rig.hear(client, OK);
+    rig.room.pass(idleMs);
+    // Idle clients are let go before.
+    const second = rig.room.client();
+    rig.say(second, GET);
+    const next = isReused ? upstream : rig.upstream();
+    rig.hear(next, GET);
+    t.equal(rig.room.count('connect_attempts'), isReused ? 1 : 2);
+    if (!isReused) rig.expectEnd(upstream);
+    // Nothing is said this time, and nothing remembered.
+    rig.relay(next, second, OK);
+    rig.room.pass(50_000);
+    rig.say(rig.room.client(), GET);
+    rig.hear(next, GET);
+  });
+}
+
 exchangeTest('an endpoint that does not answer in time is a 504', (rig, t) => {
   const { client, upstream } = rig.begin();
   rig.room.pass(10_100);
