@@ -124,11 +124,22 @@ export class Dial implements Waiter {
     this.choose();
   }
 
-  /** What was reused turned out dead: connects anew to the same endpoint, whose place is still held. */
+  /**
+   * What was reused turned out dead: connects anew to the same endpoint, whose place is still held; or to another, where
+   * that one was taken away meanwhile.
+   */
   reconnect(): void {
+    const { attempts } = this;
     this.transport = undefined;
     this.startedMs = this.room.clock.nowMs;
-    this.open(this.attempts.endpoint!);
+    this.keepUp();
+    if (attempts.isEndpointKept) {
+      this.open(attempts.endpoint!);
+      return;
+    }
+    attempts.release();
+    this.state = DialState.choosing;
+    this.choose();
   }
 
   /** The endpoint did not do: tries another one. @returns false when there is none to try */
@@ -136,6 +147,7 @@ export class Dial implements Waiter {
     const { attempts } = this;
     this.transport = undefined;
     attempts.passOver();
+    this.keepUp();
     if (!attempts.mayContinue) return false;
     this.state = DialState.choosing;
     this.startedMs = this.room.clock.nowMs;
@@ -217,6 +229,13 @@ export class Dial implements Waiter {
     this.state = DialState.over;
     this.tls?.end();
     this.attempts.end();
+  }
+
+  /** The upstream may have been replaced while the owner had its connection. */
+  private keepUp(): void {
+    const { attempts } = this;
+    const current = this.room.currentUpstream(attempts.upstream);
+    if (current !== attempts.upstream) attempts.moveTo(current);
   }
 
   private choose(): void {

@@ -1,6 +1,6 @@
 // Another configuration while requests go on: none fails, and kept connections go by the new routes.
 import http from 'node:http';
-import type net from 'node:net';
+import net from 'node:net';
 import t, { type Test } from 'tap';
 import { start } from '#src/index.js';
 import { addressOf } from '#test/support/control/live-proxy.js';
@@ -65,3 +65,44 @@ upstreams: { app: { endpoints: ["${endpoints[round % 2]}"] } }`;
   agent.destroy();
   kept.destroy();
 });
+
+for (const [kind, earlier] of [
+  ['a new connection', 0],
+  ['one that was idle', 1],
+] as const) {
+  t.test(`http reload: a retry goes by the new one, after ${kind}`, timeout, async (t) => {
+    const sockets: net.Socket[] = [];
+    let heard = 0;
+    const leaving = net.createServer((socket) => {
+      sockets.push(socket);
+      socket.on('error', () => {});
+      socket.on('data', () => {
+        if (heard++ < earlier) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+      });
+    });
+    await new Promise<void>((resolve) => leaving.listen(0, '127.0.0.1', resolve));
+    t.teardown(() => {
+      for (const socket of sockets) socket.destroy();
+      leaving.close();
+    });
+    const { port } = leaving.address() as net.AddressInfo;
+    const text = (endpoint: string) => `workers: 1
+log: { level: silent }
+listeners:
+  web:
+    bind: "127.0.0.1:0"
+    http: { routes: [{ upstream: app }] }
+upstreams: { app: { endpoints: ["${endpoint}"] } }`;
+    const headgate = await start(text(`127.0.0.1:${port}`));
+    t.teardown(() => headgate.close());
+    const url = `http://${addressOf(headgate, 'web')}/`;
+    for (let round = 0; round < earlier; round++) t.equal((await request(url)).status, 200);
+    const answer = request(url);
+    while (heard <= earlier) await sleep(5);
+    t.match(await headgate.reload(text(await startOrigin(t, 'other'))), { ok: true });
+    sockets[0]!.destroy();
+    const { status, body } = await answer;
+    t.equal(`${status} ${body}`, '200 other');
+    t.equal(sockets.length, 1, 'nobody asks an endpoint that was taken away');
+  });
+}
