@@ -27,6 +27,7 @@ const JSON_TYPE = 'application/json';
 
 const SLASH = 0x2f;
 const DOT = 0x2e;
+const BACKSLASH = 0x5c;
 
 /**
  * A route that serves files.
@@ -85,7 +86,7 @@ export class FilesRoute {
       this.refusalFields = `Allow: ${METHODS}\r\n`;
       return 405;
     }
-    const { revalidateMs, tryFiles } = this.files;
+    const { revalidateMs, tryFiles, dotfiles } = this.files;
     this.root.refresh(this.room.worker.clock.nowMs, revalidateMs);
     const known = this.finder.recall(context.path.string);
     if (known !== undefined) {
@@ -96,7 +97,10 @@ export class FilesRoute {
     if (path === undefined) return this.notFound(404, context, isSecure);
     let status = 404;
     let last = '';
+    const isSlashed = path.endsWith('/');
     for (const parts of tryFiles) {
+      // `$path.html` is meant for names; behind a slash it would be one that begins with a dot.
+      if (isSlashed && !dotfiles && parts.some(beginsName)) continue;
       const candidate = candidateOf(parts, path);
       if (candidate === last) continue;
       last = candidate;
@@ -214,6 +218,8 @@ export class FilesRoute {
   private listed(path: string, entry: DirectoryEntry): DirectoryEntry[] {
     const { name, isDirectory, isRegular, isLink } = entry;
     if (name[0] === DOT && !this.files.dotfiles) return [];
+    // No path of a request leads to it: see `FilePath`.
+    if (name.includes(BACKSLASH)) return [];
     if (isDirectory || isRegular) return [entry];
     if (!isLink) return [];
     const { kernel } = this.room.worker;
@@ -247,6 +253,11 @@ export class FilesRoute {
 function ownFields(fields: FieldLines, hsts: Buffer): AnswerFields {
   const { constant } = fields;
   return { fields, hsts, bytes: constant && constant.length + hsts.length };
+}
+
+/** Whether the part makes a name that begins with a dot of a path that ends in a slash. */
+function beginsName(part: string, index: number): boolean {
+  return index > 0 && part.charCodeAt(0) === DOT;
 }
 
 /** The path stands between the parts. */

@@ -404,7 +404,7 @@ filesTest(
     'about.html': 'about',
     'a.js': 'js',
     sub: { 'index.html': 'sub' },
-    bare: {},
+    bare: { '.html': 'hidden' },
   },
   (root) => fileHttp(root, { tryFiles: [['', ''], ['', '.html'], ['', '/'], ['/index.html']] }),
   (rig, t) => {
@@ -417,6 +417,16 @@ filesTest(
     t.equal(rig.ask('/sub/').body.toString(), 'sub');
     t.equal(rig.ask('/bare/').body.toString(), 'app');
     t.equal(rig.ask('/users/7').headers['content-type'], 'text/html; charset=utf-8');
+  },
+);
+
+filesTest(
+  'try files: a name that is all ending begins with a dot, and is served where those are',
+  { bare: { '.html': 'shown' } },
+  (root) => fileHttp(root, { tryFiles: [['', '.html']], dotfiles: true }),
+  (rig, t) => {
+    t.equal(rig.ask('/bare/').body.toString(), 'shown');
+    t.equal(rig.ask('/bare').status, 404);
   },
 );
 
@@ -489,6 +499,7 @@ filesTest(
     '.hidden': 'x',
     zdir: {},
     'ä ?#%': 'x',
+    'a\\b': 'x',
     indexed: { 'index.html': 'index' },
   },
   (root) => fileHttp(root, { listing: true }, { prefix: { from: '/files', to: '' } }),
