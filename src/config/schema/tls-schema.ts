@@ -198,7 +198,7 @@ export const listenerTls = Type.Object(
         minItems: 1,
         title: 'certificates',
         description:
-          'Chosen by the name the client asks for: the exact name, else the longest wildcard, else the first one. Certificates for the same name with different kinds of keys (RSA, ECDSA) serve it together; of two of the same kind the first is used.',
+          'Chosen by the name the client asks for: the exact name, else the longest wildcard, else the one whose `names` have `*`, else the first one. Certificates for the same name with different kinds of keys (RSA, ECDSA) serve it together; of two of the same kind the first is used.',
         examples: [[{ cert: '/etc/headgate/a.pem', key: '/etc/headgate/a.key' }]],
       } satisfies Description),
     ),

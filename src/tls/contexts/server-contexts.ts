@@ -12,10 +12,16 @@ import {
   TlsError,
 } from '../openssl/index.js';
 import { TicketKeys } from '../sessions/index.js';
+import {
+  type CertificateGroup,
+  groupByNames,
+  type ListedCertificate,
+} from './certificate-groups.js';
 import { addCertificate, type ContextUse, certificateSubject, createContext } from './context.js';
+import { readPrivateKey } from './pem.js';
 import { protocolList } from './protocol-list.js';
 import { spellServerName } from './server-name.js';
-import type { CertificateSettings, ServerTlsSettings } from './settings.js';
+import type { ServerTlsSettings } from './settings.js';
 import { setTrust } from './trust.js';
 
 /** Tickets made for a full handshake; OpenSSL's own number is 2, and each costs a record. */
@@ -26,7 +32,7 @@ const { SSL_TLSEXT_ERR_OK, SSL_TLSEXT_ERR_ALERT_FATAL, SSL_TLSEXT_ERR_NOACK } = 
 /**
  * The contexts of a listener, one for each set of names: chosen while the handshake goes on, as soon
  * as OpenSSL has read the client's server_name. An exact name wins over a wildcard, which stands for
- * one label, and the first certificate is for all others.
+ * one label; all others, and who asks for none, get the certificate for `*`, or else the first one.
  *
  * A reload makes new ones and releases the old: connections live on with references that OpenSSL
  * holds, handshakes under way with one that they hold here.
@@ -56,7 +62,7 @@ export class ServerContexts {
     this.protocols = settings.alpn.length === 0 ? undefined : protocolList(settings.alpn);
     this.sessionIdContext = sessionIdContext(settings);
     try {
-      for (const group of groupsByNames(settings.certificates)) {
+      for (const group of groupByNames(settings.certificates, this.keyKinds())) {
         this.addContext(settings, use, group);
       }
     } catch (error) {
@@ -64,7 +70,7 @@ export class ServerContexts {
       throw error;
     }
     if (this.contexts.length === 0) throw new TlsError('TLS', 'there is no certificate');
-    this.initial = this.contexts[0]!;
+    this.initial = this.byName.get('*') ?? this.contexts[0]!;
   }
 
   /** A handshake begins to use the contexts; its {@link release} is to follow. */
@@ -138,11 +144,11 @@ export class ServerContexts {
     return this.ticketKeys.onTicket(ssl, name, iv, cipher, mac, isWriting);
   }
 
-  private addContext(settings: ServerTlsSettings, use: ContextUse, group: Group): void {
+  private addContext(settings: ServerTlsSettings, use: ContextUse, group: CertificateGroup): void {
     const { openssl } = this;
     const context = createContext(openssl, openssl.TLS_server_method(), settings, use);
     this.contexts.push(context);
-    for (const { certificate, index } of group) {
+    for (const { certificate, index } of group.members) {
       const subject = certificateSubject(certificate, index);
       const x509 = addCertificate(openssl, context, certificate, subject);
       if (certificate.ocsp !== undefined)
@@ -151,10 +157,27 @@ export class ServerContexts {
     this.setSessions(context);
     this.setCallbacks(context);
     this.setClientAuth(context, settings);
-    for (const name of group[0]!.certificate.names) {
+    for (const name of group.names) {
       const key = name.startsWith('*.') ? name.slice(1) : name;
-      if (!this.byName.has(key)) this.byName.set(key, context);
+      this.byName.set(key, context);
     }
+  }
+
+  /** The kind of a certificate's key, each key read once. */
+  private keyKinds(): (listed: ListedCertificate) => number {
+    const { openssl } = this;
+    const kinds = new Map<number, number>();
+    return ({ certificate, index }) => {
+      let kind = kinds.get(index);
+      if (kind === undefined) {
+        const subject = `the key of ${certificateSubject(certificate, index)}`;
+        const key = readPrivateKey(openssl, certificate.key, subject);
+        kind = openssl.EVP_PKEY_get_base_id(key);
+        openssl.EVP_PKEY_free(key);
+        kinds.set(index, kind);
+      }
+      return kind;
+    };
   }
 
   private setSessions(context: number): void {
@@ -201,20 +224,6 @@ export class ServerContexts {
     this.contexts.length = 0;
     this.ticketKeys.release();
   }
-}
-
-type Group = readonly { readonly certificate: CertificateSettings; readonly index: number }[];
-
-/** Certificates with equal names go into one context. */
-function groupsByNames(certificates: readonly CertificateSettings[]): Group[] {
-  const groups = new Map<string, Group[number][]>();
-  for (const [index, certificate] of certificates.entries()) {
-    const key = [...certificate.names].sort().join(' ');
-    const group = groups.get(key) ?? [];
-    groups.set(key, group);
-    group.push({ certificate, index });
-  }
-  return [...groups.values()];
 }
 
 /**

@@ -97,6 +97,7 @@ const prototypes = [
   'void X509_free(uintptr_t)',
   'void X509_CRL_free(uintptr_t)',
   'void EVP_PKEY_free(uintptr_t)',
+  'int EVP_PKEY_get_base_id(uintptr_t)',
   'uintptr_t X509_get_subject_name(uintptr_t)',
   'int X509_NAME_get_text_by_NID(uintptr_t, int, uintptr_t, int)',
   'int X509_NAME_print_ex(uintptr_t, uintptr_t, int, ulong)',

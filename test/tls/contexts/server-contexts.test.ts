@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import t from 'tap';
 import { ServerContexts, type ServerTlsSettings, TlsVersion } from '#src/tls/index.js';
@@ -56,6 +56,66 @@ t.test('server contexts: RSA and ECDSA serve the same name', { timeout }, async 
       socket.getPeerX509Certificate()!.publicKey.asymmetricKeyType,
       kind === 'RSA' ? 'rsa' : 'ec',
     );
+    socket.destroy();
+  }
+});
+
+t.test('server contexts: a name is served by each kind of key once', { timeout }, async (t) => {
+  const certificates = [
+    certificate(['a.test']),
+    // Of the same kind: the first one serves both their names.
+    certificate(['a.test', 'b.test'], 'ec:P-384'),
+    certificate(['a.test', 'c.test'], 'rsa:2048'),
+  ];
+  const server = await TlsServer.start(t, { ...plainSettings, certificates });
+  const rsa = 'rsa_pss_rsae_sha256';
+  for (const [servername, sigalgs, expected] of [
+    ['a.test', undefined, 0],
+    ['a.test', rsa, 2],
+    ['b.test', undefined, 1],
+    ['c.test', rsa, 2],
+    // Nobody's name: as the first certificate's.
+    ['d.test', undefined, 0],
+    ['d.test', rsa, 2],
+  ] as const) {
+    const options = { servername, checkServerIdentity: () => undefined };
+    const socket = await dial(server.port, { ...options, ...(sigalgs && { sigalgs }) });
+    const shown = socket.getPeerX509Certificate()!.fingerprint256;
+    t.equal(shown, new X509Certificate(certificates[expected]!.chain).fingerprint256, servername);
+    socket.destroy();
+  }
+});
+
+t.test('server contexts: of two of the same kind the chain is the first’s', async (t) => {
+  kit.authority('middle', 'authority');
+  const first = certificate(['a.test']);
+  kit.issue('again', { issuer: 'middle', names: ['DNS:a.test'] });
+  const chain = kit.text('again.pem') + kit.text('middle.pem');
+  const again = { names: ['a.test'], chain, key: kit.text('again.key') };
+  for (const certificates of [
+    [first, again],
+    [again, first],
+  ]) {
+    const server = await TlsServer.start(t, { ...plainSettings, certificates });
+    // The client has the authority alone: it would not trust `again` without its issuer.
+    const shown = await dial(server.port);
+    const leaf = new X509Certificate(certificates[0]!.chain);
+    t.equal(shown.getPeerX509Certificate()!.fingerprint256, leaf.fingerprint256);
+    shown.destroy();
+  }
+});
+
+t.test('server contexts: one for * serves who asks for nothing that is there', async (t) => {
+  const any = { ...certificate(['b.test']), names: ['*'] };
+  const settings = { ...plainSettings, certificates: [certificate(['a.test']), any] };
+  const server = await TlsServer.start(t, settings);
+  for (const [servername, expected] of [
+    ['a.test', 'a.test'],
+    ['elsewhere.test', 'b.test'],
+    ['', 'b.test'],
+  ] as const) {
+    const socket = await dial(server.port, { servername, checkServerIdentity: () => undefined });
+    t.equal(subjectOf(socket), expected, servername);
     socket.destroy();
   }
 });
