@@ -158,8 +158,7 @@ export class WorkerSlot {
 
   private fill(snapshot: WorkerSnapshot): DataThread {
     const { kernel, shared, sink, entry, captures, lookUp } = this.surroundings;
-    // A predecessor may have died before it closed what is not in the configuration any more.
-    this.ledger.closeLent(kernel, new Set(snapshot.listeners.map(({ fd }) => fd)));
+    this.closeRemoved(snapshot);
     this.lend(snapshot);
     const lane = captures?.makeLane();
     const options = { memory: this.memory, entry, captureLane: lane?.memory, lookUp };
@@ -219,11 +218,18 @@ export class WorkerSlot {
     const { counters, number, thread } = this;
     const { endpointTable, limits } = thread.snapshot;
     const descriptors = this.ledger.closeOwn(kernel);
+    // A successor may be seconds away: until then the address would go on drawing clients, and be nobody's to bind.
+    this.closeRemoved(thread.snapshot);
     new ConnectionLimit(shared, limits.connectionsMax, number).forgetWorker();
     admissions.forgetWorker(number);
     new EndpointTable(endpointTable).forgetWorker(number);
     counters.forgetWorker();
     return { flows: counters.flowsLost - thread.flowsLostBefore, descriptors };
+  }
+
+  /** Whoever was to close what is not in the configuration any more may have died before it did. */
+  private closeRemoved({ listeners }: WorkerSnapshot): void {
+    this.ledger.closeLent(this.surroundings.kernel, new Set(listeners.map(({ fd }) => fd)));
   }
 
   private finish(failure: unknown): void {

@@ -3,6 +3,7 @@ import { answers, nothingMore, SlotRig } from '#test/support/control/slot-rig.js
 import { until, within } from '#test/support/deadline.js';
 import { DIES_AT_START, LULLABY } from '#test/support/faults/last-words.js';
 import { descriptors } from '#test/support/machine/descriptors.js';
+import { freePort } from '#test/support/peers/address.js';
 
 t.test('worker slot: what waits in a dead worker’s queue is served by its successor', async (t) => {
   const proxy = await SlotRig.start(t);
@@ -50,6 +51,24 @@ t.test('worker slot: a successor has the configuration that is in force by then'
   await Promise.all(Array.from({ length: 16 }, () => proxy.connectServed('b')));
   const silent = proxy.logs().filter(({ msg }) => msg.includes('has not confirmed'));
   t.same(silent, [], 'the reloads waited for nobody in vain');
+  await proxy.finish(t);
+});
+
+t.test('worker slot: a socket that was removed does not wait for a successor', async (t) => {
+  const proxy = await SlotRig.start(t);
+  const second = proxy.configWithSecond(`127.0.0.1:${await freePort()}`);
+  t.match(await proxy.supervisor.reload(second), { ok: true });
+  const [[victim]] = await proxy.connectToBoth(1);
+  process.env[DIES_AT_START] = '1';
+  await proxy.kill(victim!);
+  // From here on a slot is vacant for seconds.
+  await until(20_000, 'its successors die', () => proxy.deaths >= 6);
+  // The one who comes for that dies, too, and is the one to be told.
+  t.match(await proxy.supervisor.reload(proxy.configWithoutSecond()), { ok: true });
+  t.match(await proxy.supervisor.reload(second), { ok: true });
+  delete process.env[DIES_AT_START];
+  await proxy.allRun();
+  await Promise.all(Array.from({ length: 16 }, () => proxy.connectServed('b')));
   await proxy.finish(t);
 });
 

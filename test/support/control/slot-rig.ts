@@ -50,8 +50,13 @@ export class SlotRig {
   }
 
   /** Another configuration, with one more listener, `b`. */
-  configWithSecond(): Config {
-    return configOf(this.origin, '', '', 'b: { bind: "127.0.0.1:0", tcp: { upstream: u } }');
+  configWithSecond(bind = '127.0.0.1:0'): Config {
+    return configOf(this.origin, '', '', `b: { bind: "${bind}", tcp: { upstream: u } }`);
+  }
+
+  /** The one it was started with. */
+  configWithoutSecond(): Config {
+    return configOf(this.origin, '', '');
   }
 
   addressOf(listener = 'a'): string {
