@@ -12,7 +12,8 @@ export function certificateNames({ subjectAltName, subject }: X509Certificate): 
   const common = /^CN=(.+)$/m.exec(subject ?? '')?.[1];
   const names = written.length > 0 ? written : common === undefined ? [] : [common];
   const parsed = names.map(parseServerName).flatMap((one) => (one.ok ? [one.value] : []));
-  return [...new Set(parsed)];
+  // A bare `*` in a certificate is no name that a client accepts (RFC 6125 §6.4.3); for any name one is by configuration.
+  return [...new Set(parsed)].filter((name) => name !== '*');
 }
 
 /** Whether a certificate for `names` is good for one of them, or a wildcard's own. */

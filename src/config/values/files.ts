@@ -26,7 +26,11 @@ export function readContent(path: string): Parsed<Buffer> {
     if (stat.isDirectory()) return refused('it is a directory');
     // Reading a pipe or a terminal could wait for ever.
     if (!stat.isFile()) return refused('it is not a regular file');
-    if (stat.size > BYTES_MAX) return refused(`it has ${stat.size} bytes`);
+    if (stat.size > BYTES_MAX) {
+      return refused(
+        `it has ${stat.size} bytes, which is more than ${BYTES_MAX / 1024 / 1024} MiB`,
+      );
+    }
     return accepted(readFileSync(path));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;

@@ -29,6 +29,8 @@ function makeFiles(directory: string): CertificateKit {
   kit.write('wrong.pass', 'sea\n');
   kit.write('empty.pass', '\n');
   kit.write('empty', '');
+  kit.write('huge', Buffer.alloc(4 * 1024 * 1024 + 1));
+  kit.issue('star', { names: ['DNS:*', 'DNS:star.test'] });
   kit.write('torn.pem', kit.text('site.pem').replace(/^MII/m, 'AAA'));
   kit.write('cut.pem', `${kit.text('site.pem')}${kit.text('middle.pem').slice(0, 200)}`);
   kit.write('cut-roots.pem', `${kit.text('middle.pem').slice(0, 200)}\n${kit.text('root.pem')}`);
@@ -81,6 +83,9 @@ testWith(
       ],
       'cert: folder, key: site.key': [/cert is "folder": it is a directory/],
       'cert: /dev/zero, key: site.key': [/cert is "\/dev\/zero": it is not a regular file/],
+      'cert: huge, key: site.key': [
+        /cert is "huge": it has 4194305 bytes, which is more than 4 MiB, expected certificates \(PEM\)$/,
+      ],
       'cert: empty, key: site.key': [/cert is "empty": there is no certificate in it/],
       'cert: site.key, key: site.key': [/cert is "site.key": there is no certificate in it/],
       'cert: torn.pem, key: site.key': [/cert is "torn.pem": certificate 1 cannot be read: /],
@@ -194,6 +199,7 @@ testWith(
       'cert: rsa.pem, key: rsa.key': ['site.test'],
       'cert: old.pem, key: old.key': ['old.test'],
       'cert: nameless.pem, key: nameless.key': [],
+      'cert: star.pem, key: star.key': ['star.test'],
       'cert: common.pem, key: common.key': ['common.test'],
       'cert: site.pem, key: site.key, names: [a.SITE.test]': ['a.site.test'],
       'cert: site.pem, key: site.key, names: ["*"]': ['*'],
