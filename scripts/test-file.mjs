@@ -7,8 +7,8 @@ import { Parser } from 'tap-parser';
 
 /** A test that hangs ends by then, and says what it waited for. */
 const TIMEOUT_S = 240;
-/** Who does not even do that is killed. Tests in a kernel of their own have 415 seconds. */
-const KILL_MS = 450_000;
+/** Who does not even do that is killed. Tests in a kernel of their own have 575 seconds. */
+const KILL_MS = 600_000;
 /** Of whoever waits for the tests. */
 const interruptions = ['SIGINT', 'SIGTERM'];
 /** What a test has left behind may hold its pipes open. */

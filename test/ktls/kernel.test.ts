@@ -19,7 +19,7 @@ const everywhere: readonly string[] = [
   'proxy/http/tls-upstream.test.js',
 ];
 
-const DEADLINE_MS = 400_000;
+const DEADLINE_MS = 560_000;
 
 t.setTimeout(DEADLINE_MS + 15_000);
 
