@@ -21,6 +21,8 @@ import { authority, certificate, dial } from '#test/support/tls/tls-kit.js';
 import { DataWorker } from '#test/support/worker/data-worker.js';
 
 const timeout = { timeout: 30_000 };
+/** A kernel in a process is slow: making 16 MiB to send takes seconds, in which the client's connection is idle. */
+const patient = { connectMs: 10_000, tlsHandshakeMs: 10_000, headMs: 10_000, keepAliveMs: 60_000 };
 const MiB = 1 << 20;
 const versions = {
   minVersion: TlsVersion.Tls12,
@@ -114,6 +116,7 @@ class Rig {
       ...{ tls, http: plainHttp, logsAccess: true },
       endpoints: [{ family: 'inet', host: '127.0.0.1', port }],
       ...(isSecure && { upstreamTls }),
+      timeouts: patient,
     });
     await worker.ready;
     return new Rig(worker, origin);
