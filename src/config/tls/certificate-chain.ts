@@ -1,8 +1,8 @@
 import { type KeyObject, X509Certificate } from 'node:crypto';
 import { accepted, type Files, type Parsed, refused } from '../values/index.js';
+import { findPemBlocks, pemKind } from './pem-blocks.js';
 
-const BLOCK = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]+-----END [A-Z0-9 ]+-----/g;
-const BEGIN = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/g;
+const CERTIFICATE = pemKind('certificate', '(?:X509 |TRUSTED )?CERTIFICATE');
 const RSA_BITS_MIN = 2048;
 const CURVE_BITS_MIN = 224;
 
@@ -11,13 +11,10 @@ export function readCertificates(path: string, files: Files): Parsed<X509Certifi
   const expected = 'expected certificates (PEM)';
   const content = files.read(path);
   if (!content.ok) return refused(`${content.reason}, ${expected}`);
-  const text = content.value.toString('latin1');
-  const blocks = text.match(BLOCK) ?? [];
-  const begun = text.match(BEGIN)?.length ?? 0;
-  if (begun === 0) return refused(`there is no certificate in it, ${expected}`);
-  if (begun > blocks.length) return refused(`${cutShort('certificate', begun)}, ${expected}`);
+  const blocks = findPemBlocks(content.value.toString('latin1'), CERTIFICATE);
+  if (!blocks.ok) return refused(`${blocks.reason}, ${expected}`);
   const certificates: X509Certificate[] = [];
-  for (const [index, block] of blocks.entries()) {
+  for (const [index, block] of blocks.value.entries()) {
     try {
       certificates.push(new X509Certificate(block));
     } catch (error) {
@@ -45,14 +42,6 @@ export function readChain(path: string, files: Files): Parsed<X509Certificate[]>
   return refused(
     `certificate ${wrong + 2} (${distinguishedName(other.subject)}) did not sign certificate ${wrong + 1} (${distinguishedName(subject.subject)}), expected the certificate of the server, then the one that signed it, and so on`,
   );
-}
-
-/**
- * Why blocks of PEM are fewer than their beginnings: a file that somebody still writes, or a disk that was full. What
- * is left may be well by itself, as a chain or as authorities, and is not what was meant.
- */
-export function cutShort(what: string, begun: number): string {
-  return `a ${what} of the ${begun} in it has no end: the file is cut short or damaged`;
 }
 
 /** `CN=R3, O=Let's Encrypt`: Node writes a part a line. */

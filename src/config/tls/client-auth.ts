@@ -1,6 +1,7 @@
 import { createSecureContext } from 'node:tls';
 import { accepted, type Files, type Parsed, refused } from '../values/index.js';
-import { cutShort, readCertificates, reasonOf } from './certificate-chain.js';
+import { readCertificates, reasonOf } from './certificate-chain.js';
+import { findPemBlocks, pemKind } from './pem-blocks.js';
 
 /** Reads certificates of authorities, as PEM and nothing else. */
 export function readAuthorities(path: string, files: Files): Parsed<string> {
@@ -8,8 +9,7 @@ export function readAuthorities(path: string, files: Files): Parsed<string> {
   return read.ok ? accepted(read.value.map(String).join('')) : read;
 }
 
-const CRL = /-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g;
-const BEGIN_CRL = /-----BEGIN X509 CRL-----/g;
+const CRL = pemKind('revocation list', 'X509 CRL');
 
 const EXPECTED_CRL = 'expected certificate revocation lists (PEM)';
 
@@ -23,17 +23,12 @@ export function readRevocationLists(path: string, files: Files): Parsed<string> 
 
 /** Finds the revocation lists of a file, as PEM and nothing else. */
 export function parseRevocationLists(content: Buffer): Parsed<string> {
-  const text = content.toString('latin1');
-  const blocks = text.match(CRL) ?? [];
-  const begun = text.match(BEGIN_CRL)?.length ?? 0;
-  if (begun === 0) return refused(`there is no revocation list in it, ${EXPECTED_CRL}`);
-  if (begun > blocks.length) {
-    return refused(`${cutShort('revocation list', begun)}, ${EXPECTED_CRL}`);
-  }
+  const blocks = findPemBlocks(content.toString('latin1'), CRL);
+  if (!blocks.ok) return refused(`${blocks.reason}, ${EXPECTED_CRL}`);
   try {
-    createSecureContext({ crl: blocks });
+    createSecureContext({ crl: blocks.value });
   } catch (error) {
     return refused(`it cannot be read: ${reasonOf(error)}, ${EXPECTED_CRL}`);
   }
-  return accepted(`${blocks.join('\n')}\n`);
+  return accepted(`${blocks.value.join('\n')}\n`);
 }

@@ -101,7 +101,8 @@ export class FileBody implements BodySource {
     this.hasChanged = false;
     this.isRead = false;
     this.hasPaused = false;
-    this.isLong = end - start >= SEGMENTED_BYTES;
+    // OpenSSL's records come between what is read and what segments are.
+    this.isLong = !isSecure && end - start >= SEGMENTED_BYTES;
     if (end - start >= ADVISED_BYTES) this.advise();
     return this;
   }

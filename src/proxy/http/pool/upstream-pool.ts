@@ -37,10 +37,12 @@ export class UpstreamPool implements TimerOwner, IdleKeeper {
     for (;;) {
       const connection = stack.newest;
       if (connection === undefined) return undefined;
-      this.unlink(stack, connection);
+      if (this.loop.nowMs < connection.idleSinceMs + connection.patienceMs) {
+        this.unlink(stack, connection);
+        return connection;
+      }
       // The endpoint may be closing it right now: a request that must not be repeated would be lost.
-      if (this.loop.nowMs < connection.idleSinceMs + connection.patienceMs) return connection;
-      connection.close();
+      this.remove(connection);
     }
   }
 
