@@ -63,12 +63,12 @@ export type FromWorker =
   | WorkerAnswer
   /** The loop is about to run; its listeners are being served. */
   | { readonly type: 'ready' }
-  /** Whole log lines, newlines included. */
-  | { readonly type: 'log'; readonly lines: string; readonly bytes: number }
+  /** Whole log lines, newlines included, as UTF-8. */
+  | { readonly type: 'log'; readonly lines: Uint8Array }
   /** Where does this name lead? In lower case, without a dot at its end; answered by `lookedUp`. */
   | { readonly type: 'lookUp'; readonly name: string }
   /** The same, for the file of access lines. */
-  | { readonly type: 'access'; readonly lines: string; readonly bytes: number }
+  | { readonly type: 'access'; readonly lines: Uint8Array }
   /** No new client finds a listener any more. */
   | { readonly type: 'draining' }
   /** The loop has ended and every descriptor of the worker is closed. */

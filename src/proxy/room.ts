@@ -1,12 +1,12 @@
 import type { Logger } from 'pino';
 import type { PumpRoom } from '../splice/index.js';
-import type { AccessLog } from './access-log.js';
 import type { CaptureLane } from './capture/index.js';
 import type { Counters } from './counters.js';
 import type { EventLoop } from './event-loop.js';
 import type { HandshakeTurns } from './handshake-turns.js';
 import type { HeadLimits } from './http/index.js';
 import type { Listener } from './listener.js';
+import type { AccessLog } from './logging/index.js';
 import type { ShadowSet } from './mirror/index.js';
 import type { TimeoutsSnapshot } from './snapshot.js';
 import type { HeadMemory } from './tcp/index.js';

@@ -11,7 +11,6 @@ import {
   PipePool,
 } from '../splice/index.js';
 import { offersKernelTls } from '../tls/index.js';
-import { AccessLog } from './access-log.js';
 import { CaptureLane } from './capture/index.js';
 import { ContextCache } from './context-cache.js';
 import { Counter, Counters } from './counters.js';
@@ -21,7 +20,7 @@ import { Gates } from './gates.js';
 import { HandshakeTurns } from './handshake-turns.js';
 import type { HeadLimits } from './http/index.js';
 import type { Listener } from './listener.js';
-import { LogBatch } from './log-batch.js';
+import { AccessLog, JsonLines, LogBatch } from './logging/index.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
 import { ShadowSet } from './mirror/index.js';
 import { ConnectionLimit, type WorkerRoom } from './room.js';
@@ -97,8 +96,9 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.accessBatch = new LogBatch(port, start.logBacklog, this.counters, this.clock, 'access');
     const base = { worker: snapshot.worker };
     this.log = pino({ level: snapshot.log.level, base }, this.logBatch);
-    const fileLog = pino({ level: 'info', base }, this.accessBatch);
-    this.accessLog = new AccessLog(this.log, fileLog, this.accessBatch);
+    const lines = new JsonLines(this.logBatch, base);
+    const fileLines = new JsonLines(this.accessBatch, base);
+    this.accessLog = new AccessLog(lines, fileLines, this.accessBatch);
     this.configureLog(snapshot.log);
     this.timeouts = snapshot.timeouts;
     this.headLimits = snapshot.limits;

@@ -124,11 +124,7 @@ function same(one: object, other: object): boolean {
 
 /** The access lines so far. */
 function lines(worker: DataWorker): Record<string, unknown>[] {
-  return worker.messages
-    .flatMap((message) => (message.type === 'log' ? message.lines.split('\n') : []))
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Record<string, unknown>)
-    .filter(({ msg }) => msg === 'flow');
+  return worker.lines.filter(({ msg }) => msg === 'flow');
 }
 
 /** The line of the flow that ended last, of so many. */

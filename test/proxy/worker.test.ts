@@ -34,14 +34,6 @@ function workerTest(
   });
 }
 
-/** The lines it has logged. */
-function logOf(worker: DataWorker): object[] {
-  const texts = worker.messages.flatMap((message) =>
-    message.type === 'log' ? message.lines.trim().split('\n') : [],
-  );
-  return texts.map((text) => JSON.parse(text));
-}
-
 t.before(async () => {
   // Node's own machinery for threads opens its descriptors with the first one.
   const first = new DataWorker({ endpoints: [{ family: 'unix', path: '@nobody' }] });
@@ -136,7 +128,7 @@ workerTest(
     const broken = { type: 'upstreams', upstreams: [null] } as unknown as ToWorker;
     worker.sendAtOnce(broken, { type: 'stop' });
     await worker.gone;
-    t.match(logOf(worker), [{ msg: 'worker: a message could not be carried out' }]);
+    t.match(worker.lines, [{ msg: 'worker: a message could not be carried out' }]);
   },
 );
 
@@ -166,7 +158,7 @@ workerTest(
     worker.send({ type: 'stop' });
     await worker.gone;
     t.match(
-      logOf(worker),
+      worker.lines,
       Array(3).fill({ msg: 'flow', worker: 0, close: 'done', bytes_down: 768 }),
     );
     t.equal(worker.messages.at(-1)?.type, 'ended');
@@ -195,7 +187,7 @@ async function exchangeAndStop(t: Test, worker: DataWorker): Promise<object[]> {
   worker.send({ type: 'stop' });
   await worker.gone;
   t.equal(worker.count('batches_open'), 0, 'who has ended makes no calls');
-  return [{ open }, ...logOf(worker)];
+  return [{ open }, ...worker.lines];
 }
 
 workerTest(
@@ -225,6 +217,6 @@ workerTest(
     const reason = { level: 30, worker: 0, reason: 'EPERM', msg: /by itself/ };
     t.match(await exchangeAndStop(t, worker), [{ open: 0 }, reason]);
     t.equal(worker.count('batches'), 0);
-    t.equal(logOf(worker).length, 1);
+    t.equal(worker.lines.length, 1);
   },
 );

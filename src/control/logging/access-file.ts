@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync, write } from 'node:fs';
 import type { Logger } from 'pino';
+import { countLines } from './count-lines.js';
 
 /** Lines that the file has not taken yet; what comes on top is dropped and counted. */
 const UNWRITTEN_BYTES_MAX = 16 * 1024 * 1024;
@@ -14,7 +15,6 @@ const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK } = constants;
 /** A pipe that nobody reads is an error, and one that is full is waited for by a timer, not by a thread. */
 const FLAGS = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK;
 const LF = 0x0a;
-const NONE = -1;
 
 /** A file that was opened, and perhaps takes the place of the one in use. */
 export interface OpenedFile {
@@ -94,12 +94,12 @@ export class AccessFile {
     }
   }
 
-  /** @param lines any number of lines, each with its newline */
-  write(lines: string): void {
+  /** @param lines any number of lines, each with its newline; not the caller's any more */
+  write(lines: Uint8Array): void {
     if (this.file === undefined) return;
-    const bytes = Buffer.from(lines);
+    const bytes = Buffer.from(lines.buffer, lines.byteOffset, lines.byteLength);
     if (this.queuedBytes + bytes.length > UNWRITTEN_BYTES_MAX) {
-      this.linesLost += countLines(bytes, 0);
+      this.linesLost += countLines(bytes);
       return;
     }
     this.queue.push(bytes);
@@ -220,7 +220,7 @@ export class AccessFile {
   private forget(): void {
     const [first] = this.queue;
     if (first !== undefined) this.linesLost += countLines(first, this.written);
-    for (const bytes of this.queue.splice(0).slice(1)) this.linesLost += countLines(bytes, 0);
+    for (const bytes of this.queue.splice(0).slice(1)) this.linesLost += countLines(bytes);
     this.queuedBytes = 0;
     this.written = 0;
     clearTimeout(this.retry);
@@ -232,10 +232,4 @@ export class AccessFile {
     if (file !== undefined && !this.isWriting) closeSync(file.fd);
     this.onQuiet?.();
   }
-}
-
-function countLines(bytes: Buffer, from: number): number {
-  let lines = 0;
-  for (let at = bytes.indexOf(LF, from); at !== NONE; at = bytes.indexOf(LF, at + 1)) lines++;
-  return lines;
 }

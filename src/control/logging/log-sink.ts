@@ -2,6 +2,7 @@ import { isatty } from 'node:tty';
 import { type DestinationStream, type Logger, pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
 import { AccessFile } from './access-file.js';
+import { countLines } from './count-lines.js';
 
 /** The log is bounded in memory: what a reader has not taken by then is dropped and counted. */
 const UNWRITTEN_BYTES_MAX = 16 * 1024 * 1024;
@@ -37,12 +38,13 @@ export class LogSink implements DestinationStream {
     this.destination = pino.destination({
       fd,
       sync: false,
+      contentMode: 'buffer',
       maxLength: UNWRITTEN_BYTES_MAX,
       retryEAGAIN: () => !this.isGivenUp,
     });
     // A worker's lines come many at a time.
-    this.destination.on('drop', (lines: string) => {
-      this.linesDropped += lines.split('\n').length - 1;
+    this.destination.on('drop', (lines: Buffer) => {
+      this.linesDropped += countLines(lines);
     });
     // A reader that went away must not take the proxy with it.
     this.destination.on('error', () => {});
@@ -61,17 +63,24 @@ export class LogSink implements DestinationStream {
   /** @param line one JSON line with its newline */
   write(line: string): void {
     if (this.isClosed) return;
-    this.destination.write(this.prettify === undefined ? line : this.prettify(line));
+    this.put(Buffer.from(this.prettify === undefined ? line : this.prettify(line)));
   }
 
-  /** @param lines any number of JSON lines, each with its newline */
-  writeLines(lines: string): void {
+  /** @param lines any number of JSON lines, each with its newline, as UTF-8; not the caller's any more */
+  writeLines(lines: Uint8Array): void {
     if (this.isClosed) return;
+    const { buffer, byteOffset, byteLength } = lines;
+    const bytes = Buffer.from(buffer, byteOffset, byteLength);
     if (this.prettify === undefined) {
-      this.destination.write(lines);
+      this.put(bytes);
       return;
     }
-    for (const line of lines.split('\n')) if (line !== '') this.write(line);
+    for (const line of bytes.toString().split('\n')) if (line !== '') this.write(line);
+  }
+
+  private put(bytes: Buffer): void {
+    // The library takes bytes in its mode for them; its types know texts only.
+    this.destination.write(bytes as unknown as string);
   }
 
   /**

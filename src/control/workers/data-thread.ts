@@ -185,14 +185,14 @@ export class DataThread {
     switch (message.type) {
       case 'log':
         this.sink.writeLines(message.lines);
-        Atomics.sub(new Int32Array(this.logBacklog), 0, message.bytes);
+        Atomics.sub(new Int32Array(this.logBacklog), 0, message.lines.length);
         return;
       case 'lookUp':
         void this.lookUp?.(message.name).then((answer) => this.send({ type: 'lookedUp', answer }));
         return;
       case 'access':
         this.sink.access.write(message.lines);
-        Atomics.sub(new Int32Array(this.logBacklog), 0, message.bytes);
+        Atomics.sub(new Int32Array(this.logBacklog), 0, message.lines.length);
         return;
       case 'flows':
       case 'flowEnded':

@@ -1,7 +1,10 @@
 import { connectionQuality } from '../../splice/index.js';
+import { LineKind } from '../logging/index.js';
 import { describeTls } from '../tls-status.js';
 import type { Flow } from './flow.js';
 import { bytesMoved, pathTaken } from './path-taken.js';
+
+const flowKind = new LineKind('flow');
 
 /**
  * Writes a flow's access line. Called while its sockets are still open, because TCP_INFO goes with
@@ -9,10 +12,12 @@ import { bytesMoved, pathTaken } from './path-taken.js';
  */
 export function accessLine(flow: Flow): void {
   const { room, listener } = flow;
+  const { json } = room.accessLog;
+  if (json === undefined) return;
   const quality = connectionQuality(room.kernel, flow.client.transport.fd);
   const upstreamQuality =
     flow.upstream && connectionQuality(room.kernel, flow.upstream.transport.fd);
-  room.accessLog.json.info(
+  json.write(
     {
       listener: listener.snapshot.name,
       client: flow.clientText,
@@ -38,7 +43,7 @@ export function accessLine(flow: Flow): void {
       rejection: flow.head?.rejectionName,
       mirror: flow.shadow?.status,
     },
-    'flow',
+    flowKind,
   );
 }
 

@@ -48,10 +48,10 @@ class FileRig {
 }
 
 /** Numbered lines of 100 bytes. */
-function numbered(from: number, to: number): string {
+function numbered(from: number, to: number): Buffer {
   let text = '';
   for (let line = from; line < to; line++) text += `${String(line).padStart(99, '.')}\n`;
-  return text;
+  return Buffer.from(text);
 }
 
 function numbersOf(text: string): number[] {
@@ -88,7 +88,7 @@ t.test('access file: lines are appended, for their owner and group alone', timeo
   t.strictSame(numbersOf(readFileSync(rig.path, 'latin1')), upTo(1001));
   const again = new AccessFile(pino({ level: 'silent' }));
   again.use(again.open(rig.path));
-  again.write('more\n');
+  again.write(Buffer.from('more\n'));
   await again.close();
   t.equal(rig.lines().length, 1002);
   t.equal(again.linesLost, 0);
@@ -100,13 +100,13 @@ t.test(
   async (t) => {
     const rig = new FileRig(t);
     rig.use();
-    rig.file.write('before\n');
+    rig.file.write(Buffer.from('before\n'));
     await until(3_000, 'it is written', () => rig.lines().length === 1);
     renameSync(rig.path, `${rig.path}.1`);
-    rig.file.write('between\n');
+    rig.file.write(Buffer.from('between\n'));
     await until(3_000, 'it is written', () => rig.lines(`${rig.path}.1`).length === 2);
     rig.file.reopen();
-    rig.file.write('after\n');
+    rig.file.write(Buffer.from('after\n'));
     await rig.file.close();
     t.strictSame(rig.lines(`${rig.path}.1`), ['before', 'between']);
     t.strictSame(rig.lines(), ['after']);
@@ -125,7 +125,7 @@ t.test(
     rig.file.reopen();
     t.equal(rig.file.errors, 1);
     t.match(rig.messages.at(-1), { level: 40, msg: /not opened anew/ });
-    rig.file.write('still\n');
+    rig.file.write(Buffer.from('still\n'));
     await rig.file.close();
     t.strictSame(rig.lines(`${inner}-no-more/access.log`), ['still']);
   },

@@ -30,7 +30,7 @@ t.test('log sink: each line that a reader did not take in time is counted', asyn
   const sink = new LogSink(json, openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK));
   const batch = `${'x'.repeat(1023)}\n`.repeat(1024);
   // As workers send them: a MiB at a time, of which 16 MiB may wait.
-  for (let batches = 0; batches < 20; batches++) sink.writeLines(batch);
+  for (let batches = 0; batches < 20; batches++) sink.writeLines(Buffer.from(batch));
   t.equal(sink.linesDropped % 1024, 0, 'a batch is lost as a whole');
   t.ok(sink.linesDropped >= 3 * 1024, `${sink.linesDropped} lines`);
   await sink.close(50);

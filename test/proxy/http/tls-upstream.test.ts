@@ -130,11 +130,7 @@ class Client {
 
 /** The access lines of requests so far. */
 function lines(worker: DataWorker): Record<string, unknown>[] {
-  return worker.messages
-    .flatMap((message) => (message.type === 'log' ? message.lines.split('\n') : []))
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Record<string, unknown>)
-    .filter(({ msg }) => msg === 'request');
+  return worker.lines.filter(({ msg }) => msg === 'request');
 }
 
 async function lineOf(worker: DataWorker, number: number): Promise<Record<string, unknown>> {

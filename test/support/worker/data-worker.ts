@@ -211,6 +211,14 @@ export class DataWorker {
     return this.counters.closedOf(0, closeReasons.indexOf(reason));
   }
 
+  /** What it has logged so far, parsed. */
+  get lines(): Record<string, unknown>[] {
+    return this.messages
+      .flatMap((one) => (one.type === 'log' ? Buffer.from(one.lines).toString().split('\n') : []))
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line));
+  }
+
   /** Types of the messages that are no log lines, in order. */
   get said(): string[] {
     return this.messages.map(({ type }) => type).filter((type) => type !== 'log');

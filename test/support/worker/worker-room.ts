@@ -1,5 +1,4 @@
 import { type Logger, pino } from 'pino';
-import { AccessLog } from '#src/proxy/access-log.js';
 import { EVENTS_MAX, EventLoop } from '#src/proxy/event-loop.js';
 import type { Flow } from '#src/proxy/flow/flow.js';
 import { sessionsOf } from '#src/proxy/flow-report.js';
@@ -22,6 +21,7 @@ import {
   type TimeoutsSnapshot,
 } from '#src/proxy/index.js';
 import { Listener, type ListenerTls } from '#src/proxy/listener.js';
+import { AccessLog, JsonLines, LineMemory } from '#src/proxy/logging/index.js';
 import { Mirror, ShadowSet } from '#src/proxy/mirror/index.js';
 import type { ProxySenderSnapshot } from '#src/proxy/proxy-sender.js';
 import { ConnectionLimit, type WorkerRoom } from '#src/proxy/room.js';
@@ -145,7 +145,9 @@ export class TestRoom implements WorkerRoom {
       { base: null, level: 'debug' },
       { write: (line) => this.lines.push(JSON.parse(line)) },
     );
-    this.accessLog = new AccessLog(this.log);
+    const memory = new LineMemory(4096);
+    const lineWritten = () => this.lines.push(JSON.parse(Buffer.from(memory.take()).toString()));
+    this.accessLog = new AccessLog(new JsonLines({ memory, lineWritten }));
     this.clock = new EventLoop(this.kernel, this.counters, () => {}, {
       clock: () => this.nowMs,
       wallClock: () => Date.now() + this.wallAheadMs,

@@ -1,4 +1,5 @@
 import type { CloseReason } from '../../counters.js';
+import { LineKind } from '../../logging/index.js';
 import { describeTls } from '../../tls-status.js';
 import type { HttpConnection } from '../connection/index.js';
 import type { Intake } from '../intake.js';
@@ -10,6 +11,9 @@ import { readable } from './readable.js';
 const LINE_BYTES_MAX = 2048;
 /** What nginx logs for a client that went away within a head. */
 const BAD_REQUEST = 400;
+
+const refusedKind = new LineKind('request');
+const unopenedKind = new LineKind('connection');
 
 /** What was no request, and how it was answered. */
 export interface Refused {
@@ -41,7 +45,7 @@ export function refusedLine(connection: HttpConnection, intake: Intake, refused:
     accessLog.combined.write(combinedLine(fields, Date.now()));
     return;
   }
-  accessLog.json.info(
+  accessLog.json?.write(
     {
       listener: connection.listener.snapshot.name,
       client,
@@ -55,7 +59,7 @@ export function refusedLine(connection: HttpConnection, intake: Intake, refused:
       duration_ms: Math.round((clock.nowMs - sinceMs) * 1000) / 1000,
       close,
     },
-    'request',
+    refusedKind,
   );
 }
 
@@ -64,7 +68,7 @@ export function unopenedLine(connection: HttpConnection, close: CloseReason): vo
   const { accessLog, logsAccess, clock } = connection.worker;
   if (!logsAccess || accessLog.combined !== undefined) return;
   const { listener, head, tls, startedMs } = connection;
-  accessLog.json.info(
+  accessLog.json?.write(
     {
       listener: listener.snapshot.name,
       client: connection.clientText(),
@@ -73,7 +77,7 @@ export function unopenedLine(connection: HttpConnection, close: CloseReason): vo
       duration_ms: Math.round((clock.nowMs - startedMs) * 1000) / 1000,
       close,
     },
-    'connection',
+    unopenedKind,
   );
 }
 

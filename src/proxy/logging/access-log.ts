@@ -1,5 +1,6 @@
-import type { Logger } from 'pino';
-import type { LogSnapshot } from './snapshot.js';
+import { levels } from 'pino';
+import type { LogSnapshot } from '../snapshot.js';
+import type { JsonLines } from './json-lines.js';
 
 /** Takes whole lines. */
 export interface LineSink {
@@ -11,8 +12,8 @@ export interface LineSink {
  * combined format is there for HTTP requests only, so with that format all else stays in the log.
  */
 export class AccessLog {
-  /** For objects, whatever they are about. */
-  json: Logger;
+  /** For objects, whatever they are about; nothing where nobody wants to hear of them. */
+  json: JsonLines | undefined;
   /** For lines of requests in the combined format; nothing where requests are objects, too. */
   combined: LineSink | undefined;
 
@@ -22,15 +23,16 @@ export class AccessLog {
    * @param file whole lines for it
    */
   constructor(
-    private readonly log: Logger,
-    private readonly fileLog: Logger = log,
+    private readonly log: JsonLines,
+    private readonly fileLog: JsonLines = log,
     private readonly file?: LineSink,
   ) {
     this.json = log;
   }
 
-  configure({ accessFile }: LogSnapshot): void {
-    this.json = accessFile === 'json' ? this.fileLog : this.log;
+  configure({ level, accessFile }: LogSnapshot): void {
+    const isHeard = levels.values[level]! <= levels.values.info!;
+    this.json = accessFile === 'json' ? this.fileLog : isHeard ? this.log : undefined;
     this.combined = accessFile === 'combined' ? this.file : undefined;
   }
 }

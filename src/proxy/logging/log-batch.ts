@@ -1,22 +1,26 @@
 import type { MessagePort } from 'node:worker_threads';
-import { Counter, type Counters } from './counters.js';
-import type { EventLoop } from './event-loop.js';
-import type { FromWorker, LogKind } from './messages.js';
-import { Timer, type TimerOwner } from './timer-wheel.js';
+import { Counter, type Counters } from '../counters.js';
+import type { EventLoop } from '../event-loop.js';
+import type { FromWorker, LogKind } from '../messages.js';
+import { Timer, type TimerOwner } from '../timer-wheel.js';
+import { type LineKeeper, LineMemory } from './line-memory.js';
 
-/** A batch is sent when it has grown to this many characters, or when its first line is this old. */
-const BATCH_CHARS = 32 * 1024;
+/** A batch is sent when it has grown to this many bytes, or when its first line is this old. */
+const BATCH_BYTES = 32 * 1024;
 const BATCH_AGE_MS = 50;
 /** Bytes the control thread may be behind before lines are dropped and counted. */
 const BACKLOG_BYTES_MAX = 8 * 1024 * 1024;
 
+/** Lines that are not longer find room behind a batch that is nearly large enough. */
+const LINE_BYTES = 4 * 1024;
+
 /**
- * Where a worker's pino writes to: lines are gathered and handed to the control thread, which has
- * the descriptor, a few times a second. A worker never waits for whoever reads the log; when that
- * reader falls behind, lines are dropped and `log_lines_dropped` says how many.
+ * Where a worker's lines go: they are gathered and handed to the control thread, which has the descriptor, a few times
+ * a second. A worker never waits for whoever reads the log; when that reader falls behind, lines are dropped and
+ * `log_lines_dropped` says how many.
  */
-export class LogBatch implements TimerOwner {
-  private lines = '';
+export class LogBatch implements LineKeeper, TimerOwner {
+  readonly memory = new LineMemory(BATCH_BYTES + LINE_BYTES);
   private lineCount = 0;
   private readonly timer = new Timer(this);
   private readonly backlog: Int32Array;
@@ -37,12 +41,16 @@ export class LogBatch implements TimerOwner {
 
   /** pino's destination interface. @param line one line with its newline */
   write(line: string): void {
+    this.memory.addText(line);
+    this.lineWritten();
+  }
+
+  lineWritten(): void {
     if (this.lineCount === 0) {
       this.loop.wheel.schedule(this.timer, this.loop.nowMs + BATCH_AGE_MS);
     }
-    this.lines += line;
     this.lineCount++;
-    if (this.lines.length >= BATCH_CHARS) this.flush();
+    if (this.memory.length >= BATCH_BYTES) this.flush();
   }
 
   flush(): void {
@@ -50,13 +58,13 @@ export class LogBatch implements TimerOwner {
     this.loop.wheel.cancel(this.timer);
     if (Atomics.load(this.backlog, 0) > BACKLOG_BYTES_MAX) {
       this.counters.values[Counter.log_lines_dropped]! += this.lineCount;
+      this.memory.clear();
     } else {
-      const bytes = Buffer.byteLength(this.lines);
-      Atomics.add(this.backlog, 0, bytes);
-      const message: FromWorker = { type: this.kind, lines: this.lines, bytes };
-      this.port.postMessage(message);
+      const lines = this.memory.take();
+      Atomics.add(this.backlog, 0, lines.length);
+      const message: FromWorker = { type: this.kind, lines };
+      this.port.postMessage(message, [lines.buffer]);
     }
-    this.lines = '';
     this.lineCount = 0;
   }
 
@@ -66,7 +74,7 @@ export class LogBatch implements TimerOwner {
 
   onException(): void {
     // The port is gone: the control thread is, too.
-    this.lines = '';
+    this.memory.clear();
     this.lineCount = 0;
   }
 }
