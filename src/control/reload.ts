@@ -64,13 +64,12 @@ export async function reload(
     await origins.start(config);
     await site.settleUpstreams(config);
     if (isEnding()) throw new Error(STOPPING);
+    site.upstreams.publish();
   } catch (error) {
     listeners.abandon(change);
     access.discard(opened);
     admin.abandon(adminChange);
-    await site.settleUpstreams(old);
-    // Names may have changed while nobody was told.
-    site.replaceUpstreams();
+    site.upstreams.abandon();
     return { result: { ok: false, problems: [(error as Error).message] }, config: old };
   }
   listeners.adopt(change);

@@ -83,6 +83,7 @@ export class Site {
       const prepared = credentials.prepare(config);
       await origins.start(config);
       await this.settleUpstreams(config);
+      upstreams.publish();
       for (const name of this.inherited.unused()) {
         sink.logger.warn({ name }, 'no listener uses this socket of the service manager');
       }
@@ -104,11 +105,10 @@ export class Site {
     await admin.adopt(adminBound);
   }
 
-  /** Looks up what the configuration's upstreams are called by, and makes that what workers are told. */
+  /** Looks up what the configuration's upstreams are called by; then they can be published, or abandoned. */
   async settleUpstreams(config: Config): Promise<void> {
     this.upstreams.configure(config.upstreams, this.origins.addresses);
     await this.upstreams.settle(config.timeouts.connectMs);
-    this.upstreams.publish();
   }
 
   startWorkers(config: Config): void {

@@ -296,7 +296,7 @@ export const configSchema = Type.Object(
       Type.Record(NAME, upstream, {
         title: 'upstreams',
         description:
-          'Where connections go, by name. Each has either `endpoints` or `demo: true`. There is room for 4096 upstreams and endpoints together.',
+          'Where connections go, by name. Each has either `endpoints` or `demo: true`. There is room for 4096 upstreams and endpoints together, those that a reload replaces and connections still use included; where names come to lead to more, the log says so and what is beyond is left out.',
         additionalProperties: false,
         names: NAMES,
         default: {},

@@ -87,7 +87,7 @@ export class Discovery {
     this.sources = {
       hosts: new HostsFile(options.hostsPath),
       search: new SearchList(options.resolvConfPath),
-      families: families === undefined ? configuredFamilies : () => families,
+      families: families === undefined ? configuredFamilies() : () => families,
     };
     const makeClient = () => new DnsClient(servers);
     makeClient();

@@ -77,11 +77,24 @@ function failed(error: unknown): Failed {
 }
 
 /**
- * The families this machine can connect to, as getaddrinfo(3) judges with AI_ADDRCONFIG: those with an address
- * that is neither loopback nor link-local. Both when there are none at all.
+ * Tells the families this machine can connect to, as getaddrinfo(3) judges with AI_ADDRCONFIG: those with an address
+ * that is neither loopback nor link-local. Both when there are none at all; the last ones known while the kernel
+ * cannot be asked, which takes a descriptor.
  */
-export function configuredFamilies(): Family[] {
-  const addresses = Object.values(networkInterfaces())
+export function configuredFamilies(interfaces = networkInterfaces): () => readonly Family[] {
+  let known: readonly Family[] = ['inet', 'inet6'];
+  return () => {
+    try {
+      known = familiesOf(interfaces());
+    } catch {
+      // EMFILE or ENFILE: it is asked again at the next lookup.
+    }
+    return known;
+  };
+}
+
+function familiesOf(interfaces: ReturnType<typeof networkInterfaces>): readonly Family[] {
+  const addresses = Object.values(interfaces)
     .flatMap((addresses) => addresses ?? [])
     .filter(({ internal, address }) => !internal && !/^fe[89ab]/i.test(address));
   const families: Family[] = [];

@@ -1,7 +1,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
 
-/** The file of hosts(5), read again only after it changed. A file that cannot be read is an empty one. */
+/**
+ * The file of hosts(5), read again only after it changed. One that is not there is an empty one; one that cannot be read,
+ * for want of descriptors, say, is as it was.
+ */
 export class HostsFile {
   private hosts = new Map<string, string[]>();
   /** Of the file that was read last. */
@@ -22,8 +25,8 @@ export class HostsFile {
         this.hosts = parseHosts(await readFile(this.path, 'utf8'));
         this.version = version;
       }
-    } catch {
-      this.hosts = new Map();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') this.hosts = new Map();
       this.version = '';
     }
     return this.hosts.get(host) ?? [];

@@ -32,7 +32,7 @@ export class NamesOnDemand {
     this.sources = {
       hosts: new HostsFile(hostsPath),
       search: new SearchList(resolvConfPath),
-      families: families === undefined ? configuredFamilies : () => families,
+      families: families === undefined ? configuredFamilies() : () => families,
     };
   }
 

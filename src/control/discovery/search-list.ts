@@ -11,19 +11,32 @@ const DOMAINS_MAX = 6;
  * the `search` and `ndots` of resolv.conf(5) to none of the queries that tell a TTL, so that is done here.
  */
 export class SearchList {
+  /** Of the file, when it could be read last. */
+  private text = '';
+
   constructor(private readonly path = '/etc/resolv.conf') {}
 
   /**
-   * The complete names a host may stand for, likeliest first; never empty. The file is read each time.
+   * The complete names a host may stand for, likeliest first; never empty. The file is read each time; one that cannot
+   * be read, for want of descriptors, say, is as it was: another name may be another host.
    *
    * @param host ends with a dot when it is complete
    */
   async candidates(host: string): Promise<string[]> {
     const complete = withoutDot(host);
     if (complete !== host) return [complete];
-    const { domains, ndots } = parseResolvConf(await readFile(this.path, 'utf8').catch(() => ''));
+    const { domains, ndots } = parseResolvConf(await this.read());
     const longer = domains.map((domain) => `${host}.${domain}`);
     return host.split('.').length > ndots ? [host, ...longer] : [...longer, host];
+  }
+
+  private async read(): Promise<string> {
+    try {
+      this.text = await readFile(this.path, 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') this.text = '';
+    }
+    return this.text;
   }
 }
 

@@ -1,11 +1,13 @@
 import type { Logger } from 'pino';
 import type { Address, UpstreamConfig } from '../../config/index.js';
 import {
+  ENDPOINT_SLOTS,
   EndpointSlots,
   type EndpointTable,
   endpointStateNames,
   type NameAnswer,
   type SlotReading,
+  type SlotRequest,
   type UpstreamSnapshot,
 } from '../../proxy/index.js';
 import { errnoName, formatAddress } from '../../splice/index.js';
@@ -14,8 +16,12 @@ import { Discovery, type DiscoveryOptions, NamesOnDemand } from '../discovery/in
 import { HealthMonitor } from '../health/index.js';
 import { connectOptions } from '../snapshots/index.js';
 import { clientSettings } from '../tls/index.js';
+import { fit, isOther, type MembersByUpstream, type UpstreamMembers } from './fitting.js';
 import { LiveEndpoint, treatmentOf } from './live-endpoint.js';
 import { LiveUpstream, type Member } from './live-upstream.js';
+
+/** What workers have been told to leave is free for others after that, at least. */
+const ROOM_RETRY_MS = 2000;
 
 export interface UpstreamsOptions {
   readonly logger: Logger;
@@ -39,32 +45,37 @@ export interface UpstreamStatistics {
 }
 
 /**
- * All upstreams of the configuration in force.
+ * All upstreams of the configuration in force, and those of one that is about to be.
  *
  * ```
- *   configure ──▶ held ──publish──▶ live ──a name leads elsewhere──▶ publish, onChange
- *                  ▲                  │
- *                  └────configure─────┘
+ *   configure ──▶ next ──publish──▶ live ──a name leads elsewhere──▶ follow, onChange
+ *                  │
+ *                  └──abandon──▶ nothing has changed
  * ```
  *
- * While held, what names say is gathered and nobody is told: the listeners that would use it are
- * about to change, too.
+ * What the names of the next ones say is gathered and nobody is told: the listeners that would use it are
+ * about to change, too. Those in force follow their names meanwhile.
  */
 export class Upstreams {
   /** In the order of the configuration; what workers should know now. */
   snapshots: readonly UpstreamSnapshot[] = [];
   private live: LiveUpstream[] = [];
+  /** From {@link configure} to {@link publish} or {@link abandon}. */
+  private next: LiveUpstream[] | undefined;
   private endpoints = new Map<string, LiveEndpoint>();
+  /** As in {@link snapshots}, by upstream. */
+  private members: MembersByUpstream = new Map();
   private readonly slots: EndpointSlots;
   private readonly monitor: HealthMonitor;
   private discovery: Discovery | undefined;
   private onDemand: NamesOnDemand | undefined;
-  private isHeld = true;
   private isChanged = false;
   private isStopped = false;
   private isHurried = false;
   /** Ends {@link settle}, while somebody waits for it. */
   private giveUp: (() => void) | undefined;
+  /** Runs while names lead to more endpoints than there is room for. */
+  private retry: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: UpstreamsOptions) {
     this.slots = new EndpointSlots(options.table);
@@ -90,7 +101,9 @@ export class Upstreams {
             config,
             demo,
             () => this.names(),
-            () => this.nameChanged(),
+            () => {
+              if (this.live === next) this.nameChanged();
+            },
           ),
         );
       }
@@ -98,10 +111,14 @@ export class Upstreams {
       for (const one of next) one.stop();
       throw error;
     }
-    this.isHeld = true;
-    // Last, so that names which are in both are not forgotten in between.
-    for (const one of this.live) one.stop();
-    this.live = next;
+    this.abandon();
+    this.next = next;
+  }
+
+  /** Gives up what {@link configure} took: what is in force has never noticed. */
+  abandon(): void {
+    for (const one of this.next ?? []) one.stop();
+    this.next = undefined;
   }
 
   /** Waits for the first answers of names, but not longer than `timeoutMs`. */
@@ -111,7 +128,7 @@ export class Upstreams {
       this.giveUp = resolve;
       timer = setTimeout(resolve, this.isHurried ? 0 : timeoutMs);
     });
-    await Promise.race([Promise.all(this.live.map((one) => one.firstAnswers())), late]);
+    await Promise.race([Promise.all((this.next ?? []).map((one) => one.firstAnswers())), late]);
     clearTimeout(timer);
     this.giveUp = undefined;
     // An answer is told in a microtask of its own.
@@ -125,32 +142,18 @@ export class Upstreams {
   }
 
   /**
-   * Puts what is known now in force: slots, checks, and the snapshots for workers.
+   * Puts what {@link configure} took in force, as far as it is known now: slots, checks, and the snapshots for workers.
    *
    * @throws RangeError when the table has no room for so many endpoints; nothing has changed then
    */
   publish(): void {
-    const lists = this.live.map((upstream) => ({ upstream, members: upstream.members }));
-    const assigned = this.slots.assign(
-      lists.map(({ upstream, members }) => ({
-        upstream: upstream.config.name,
-        endpoints: members.map(({ text, weight }) => ({ address: text, weight })),
-      })),
-    );
-    const endpoints = new Map<string, LiveEndpoint>();
-    this.snapshots = lists.map(({ upstream: { config }, members }, index) => {
-      const { slot, endpoints: slots } = assigned[index]!;
-      members.forEach((member, position) => {
-        const key = keyOf(config.name, member.text);
-        endpoints.set(key, this.endpoint(key, config, member, slots[position]!));
-      });
-      if (members.length === 0) this.sayEmpty(config.name);
-      return toSnapshot(config, slot, members, slots);
-    });
-    for (const [key, one] of this.endpoints) if (endpoints.get(key) !== one) one.stop();
-    this.endpoints = endpoints;
-    for (const one of endpoints.values()) one.applyWeight();
-    this.isHeld = false;
+    if (this.next === undefined) return;
+    this.putInForce(membersOf(this.next));
+    // Last, so that names which are in both are not forgotten in between.
+    for (const one of this.live) one.stop();
+    this.live = this.next;
+    this.next = undefined;
+    this.hasRoom();
   }
 
   statistics(): UpstreamStatistics[] {
@@ -204,6 +207,8 @@ export class Upstreams {
   /** Ends lookups and checks; leaves neither timers nor sockets. */
   stop(): void {
     this.isStopped = true;
+    clearTimeout(this.retry);
+    this.abandon();
     for (const one of this.endpoints.values()) one.stop();
     for (const one of this.live) one.stop();
     this.monitor.stop();
@@ -229,15 +234,63 @@ export class Upstreams {
     this.isChanged = true;
     setImmediate(() => {
       this.isChanged = false;
-      if (this.isHeld || this.isStopped) return;
-      try {
-        this.publish();
-      } catch (error) {
-        this.options.logger.error({ err: error }, 'upstreams stay as they were');
-        return;
-      }
-      this.options.onChange();
+      if (!this.isStopped) this.follow();
     });
+  }
+
+  /** What names say now is in force, or as much of it as there is room for; then it is tried again. */
+  private follow(): void {
+    const wanted = membersOf(this.live);
+    const fitting = fit(wanted, this.members, this.slots.roomFor(wanted.map(toRequest)));
+    const isOtherThan = (lists: MembersByUpstream) =>
+      fitting.filter(({ upstream, members }) =>
+        isOther(lists.get(upstream.config.name) ?? [], members),
+      );
+    const short = isOtherThan(byName(wanted));
+    if (short.length > 0) this.lacksRoom(short);
+    else this.hasRoom();
+    if (isOtherThan(this.members).length === 0) return;
+    this.putInForce(fitting);
+    this.options.onChange();
+  }
+
+  /** @throws RangeError when the table has no room for so many endpoints; nothing has changed then */
+  private putInForce(lists: readonly UpstreamMembers[]): void {
+    const assigned = this.slots.assign(lists.map(toRequest));
+    const endpoints = new Map<string, LiveEndpoint>();
+    this.snapshots = lists.map(({ upstream: { config }, members }, index) => {
+      const { slot, endpoints: slots } = assigned[index]!;
+      members.forEach((member, position) => {
+        const key = keyOf(config.name, member.text);
+        endpoints.set(key, this.endpoint(key, config, member, slots[position]!));
+      });
+      const isNews = this.members.get(config.name)?.length !== 0;
+      if (members.length === 0 && isNews) this.sayEmpty(config.name);
+      return toSnapshot(config, slot, members, slots);
+    });
+    this.members = byName(lists);
+    for (const [key, one] of this.endpoints) if (endpoints.get(key) !== one) one.stop();
+    this.endpoints = endpoints;
+    for (const one of endpoints.values()) one.applyWeight();
+  }
+
+  private lacksRoom(upstreams: readonly UpstreamMembers[]): void {
+    const isNews = this.retry === undefined;
+    clearTimeout(this.retry);
+    this.retry = setTimeout(() => this.follow(), ROOM_RETRY_MS);
+    if (!isNews) return;
+    const names = upstreams.map(({ upstream }) => upstream.config.name);
+    this.options.logger.error(
+      { upstreams: names, room: ENDPOINT_SLOTS },
+      'names lead to more endpoints than there is room for: new ones are left out, or wait for others to go',
+    );
+  }
+
+  private hasRoom(): void {
+    if (this.retry === undefined) return;
+    clearTimeout(this.retry);
+    this.retry = undefined;
+    this.options.logger.info('there is room for all endpoints of names again');
   }
 
   private endpoint(key: string, config: UpstreamConfig, member: Member, slot: number) {
@@ -253,6 +306,19 @@ export class Upstreams {
       'upstream: none of its names leads to an address yet; connections are refused',
     );
   }
+}
+
+function membersOf(upstreams: readonly LiveUpstream[]): UpstreamMembers[] {
+  return upstreams.map((upstream) => ({ upstream, members: upstream.members }));
+}
+
+function byName(lists: readonly UpstreamMembers[]): MembersByUpstream {
+  return new Map(lists.map(({ upstream, members }) => [upstream.config.name, members]));
+}
+
+function toRequest({ upstream, members }: UpstreamMembers): SlotRequest {
+  const endpoints = members.map(({ text, weight }) => ({ address: text, weight }));
+  return { upstream: upstream.config.name, endpoints };
 }
 
 function toSnapshot(

@@ -50,7 +50,7 @@ export class EndpointSlots {
   assign(requests: readonly SlotRequest[]): SlotAssignment[] {
     const wanted = requests.map((request) => keysOf(request));
     const keys = new Set(wanted.flat());
-    const newcomers = [...keys].filter((key) => !this.held.has(key) && !this.released.has(key));
+    const newcomers = this.newcomers(keys);
     const free = this.findFree(newcomers.length, keys);
     newcomers.forEach((key, index) => {
       this.give(key, free[index]!);
@@ -68,6 +68,11 @@ export class EndpointSlots {
     });
   }
 
+  /** How many more than those that have slots, or had, could have one; none of theirs is counted. */
+  roomFor(requests: readonly SlotRequest[]): number {
+    return this.free(new Set(requests.flatMap(keysOf)), ENDPOINT_SLOTS).length;
+  }
+
   /** The slot of an endpoint, or of the upstream itself without an address; for checks and admin. */
   slotOf(upstream: string, address?: string): number | undefined {
     return this.held.get(keyOf(upstream, address));
@@ -75,6 +80,21 @@ export class EndpointSlots {
 
   /** @param keys who must not lose a released slot that is still theirs */
   private findFree(count: number, keys: ReadonlySet<string>): number[] {
+    const free = this.free(keys, count);
+    if (free.length < count) {
+      throw new RangeError(
+        `no room for ${count} more upstreams and endpoints: of ${ENDPOINT_SLOTS} places ${free.length} are left beside those in use`,
+      );
+    }
+    return free;
+  }
+
+  private newcomers(keys: ReadonlySet<string>): string[] {
+    return [...keys].filter((key) => !this.held.has(key) && !this.released.has(key));
+  }
+
+  /** @param count no more than these */
+  private free(keys: ReadonlySet<string>, count: number): number[] {
     const free: number[] = [];
     for (let slot = this.unused; slot < ENDPOINT_SLOTS && free.length < count; slot++) {
       free.push(slot);
@@ -82,9 +102,6 @@ export class EndpointSlots {
     for (const [key, slot] of this.released) {
       if (free.length === count) break;
       if (!keys.has(key) && this.isIdle(slot)) free.push(slot);
-    }
-    if (free.length < count) {
-      throw new RangeError(`${count} new endpoints and upstreams, room for ${free.length}`);
     }
     return free;
   }

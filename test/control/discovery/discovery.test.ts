@@ -1,5 +1,7 @@
 import { writeFileSync } from 'node:fs';
+import type { NetworkInterfaceInfo } from 'node:os';
 import t from 'tap';
+import { configuredFamilies } from '#src/control/discovery/dns-client.js';
 import { Discovery } from '#src/control/discovery/index.js';
 import { sleep, until } from '#test/support/deadline.js';
 import type { Reply } from '#test/support/peers/dns-server.js';
@@ -195,6 +197,21 @@ t.test('discovery: only the families this machine has are asked for', async (t) 
   const { told } = await rig.watch('db.example:80');
   t.same(told, [['[2001:db8::1]:80']]);
   t.equal(rig.dns.asked('db.example', 'A'), 0);
+});
+
+t.test('discovery: families that cannot be asked for are as they were', async (t) => {
+  let interfaces: () => NodeJS.Dict<NetworkInterfaceInfo[]> = () => {
+    throw new Error('EMFILE');
+  };
+  const families = configuredFamilies(() => interfaces());
+  t.same(families(), ['inet', 'inet6'], 'never known');
+  const eth0 = { address: '192.0.2.1', family: 'IPv4', internal: false } as NetworkInterfaceInfo;
+  interfaces = () => ({ eth0: [eth0] });
+  t.same(families(), ['inet']);
+  interfaces = () => {
+    throw new Error('EMFILE');
+  };
+  t.same(families(), ['inet']);
 });
 
 t.test('discovery: hosts(5) comes before DNS, and is looked at again', async (t) => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -27,6 +27,15 @@ t.test('hosts file: a change is seen, a file that goes away is an empty one', as
   t.same(await hosts.find('db'), []);
   writeFileSync(path, '192.0.2.3 db\n');
   t.same(await hosts.find('db'), ['192.0.2.3']);
+});
+
+t.test('hosts file: one that cannot be read is as it was', async (t) => {
+  const path = write(t, '192.0.2.1 db\n');
+  const hosts = new HostsFile(path);
+  t.same(await hosts.find('db'), ['192.0.2.1']);
+  rmSync(path);
+  mkdirSync(path);
+  t.same(await hosts.find('db'), ['192.0.2.1'], 'EISDIR');
 });
 
 function write(t: Test, text: string): string {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -35,10 +35,26 @@ t.test('search list: no file, no domains', async (t) => {
   t.same(await new SearchList('/nonexistent/resolv.conf').candidates('db'), ['db']);
 });
 
+t.test('search list: a file that cannot be read is as it was', async (t) => {
+  const path = write(t, 'search a.example\n');
+  const list = new SearchList(path);
+  t.same(await list.candidates('db'), ['db.a.example', 'db']);
+  rmSync(path);
+  mkdirSync(path);
+  t.same(await list.candidates('db'), ['db.a.example', 'db'], 'EISDIR');
+  rmdirSync(path);
+  t.same(await list.candidates('db'), ['db'], 'not there');
+});
+
 function open(t: Test, text: string): SearchList {
+  return new SearchList(write(t, text));
+}
+
+/** @returns its path */
+function write(t: Test, text: string): string {
   const directory = mkdtempSync(join(tmpdir(), 'headgate-resolv-'));
   t.teardown(() => rmSync(directory, { recursive: true }));
   const path = join(directory, 'resolv.conf');
   writeFileSync(path, text);
-  return new SearchList(path);
+  return path;
 }
