@@ -255,9 +255,9 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   private configureLog(log: LogSnapshot): void {
     this.accessBatch.flush();
     this.log.level = log.level;
-    this.logsAccess = log.access;
     this.notesRequests = log.notesRequests ?? false;
     this.accessLog.configure(log);
+    this.logsAccess = log.access && this.accessLog.isHeard;
   }
 
   private flushLogs(): void {

@@ -30,6 +30,11 @@ export class AccessLog {
     this.json = log;
   }
 
+  /** There are lines of some kind: what they tell is worth noting. */
+  get isHeard(): boolean {
+    return this.json !== undefined || this.combined !== undefined;
+  }
+
   configure({ level, accessFile }: LogSnapshot): void {
     const isHeard = levels.values[level]! <= levels.values.info!;
     this.json = accessFile === 'json' ? this.fileLog : isHeard ? this.log : undefined;
