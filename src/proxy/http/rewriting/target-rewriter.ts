@@ -27,15 +27,16 @@ export class TargetRewriter {
       return;
     }
     const isEmpty = target.pathStart === target.pathEnd;
-    // RFC 9112 §3.2.4: the last proxy makes the asterisk of an absolute form without a path.
-    if (isEmpty && method === Method.OPTIONS) {
+    const hasQuery = target.queryStart !== target.pathEnd;
+    // RFC 9112 §3.2.4: the last proxy makes the asterisk of an absolute form without path and query.
+    if (isEmpty && !hasQuery && method === Method.OPTIONS) {
       out.byte(ASTERISK);
       return;
     }
     if (!this.keepsOrigin && this.hasPrefix(context)) this.writePath(context, out);
     else if (isEmpty) out.byte(SLASH);
     else out.copy(bytes, target.pathStart, target.pathEnd);
-    if (target.queryStart === target.pathEnd) return;
+    if (!hasQuery) return;
     out.byte(QUESTION);
     out.copy(bytes, target.queryStart, target.queryEnd);
   }

@@ -125,6 +125,7 @@ t.test('request: the target is in origin form and the version is ours', async (t
   t.equal(line('GET http://example.com'), 'GET / HTTP/1.1');
   t.equal(line('GET http://example.com?b'), 'GET /?b HTTP/1.1');
   t.equal(line('OPTIONS http://example.com'), 'OPTIONS * HTTP/1.1');
+  t.equal(line('OPTIONS http://example.com?b'), 'OPTIONS /?b HTTP/1.1');
   t.equal(line('OPTIONS *'), 'OPTIONS * HTTP/1.1');
   t.equal(line('GET /? HTTP/1.0'), 'GET /? HTTP/1.1');
 });
