@@ -257,11 +257,20 @@ export class Exchange implements LinkOwner, Task {
       const { body } = request;
       const awaitsClient = !request.isOver && !body.isRead && !body.isHolding;
       this.answer.replace(awaitsClient ? 408 : 504);
-    } else if (state === ExchangeState.responding && this.response.body.isOver) {
-      this.finish();
-    } else {
+    } else if (!this.endAnswered()) {
       this.connection.terminate(latenessReason(lateness));
     }
+  }
+
+  /**
+   * The rest of the request will not come. Where the client was sent the whole answer already the connection ends in good
+   * order: a reset could take the answer away from it.
+   * @returns false where there is no such answer; then nothing was done
+   */
+  endAnswered(): boolean {
+    const isAnswered = this.state === ExchangeState.responding && this.response.body.isOver;
+    if (isAnswered) this.finish();
+    return isAnswered;
   }
 
   private serve(route: HttpRoute): void {

@@ -17,6 +17,7 @@ import type { RequestOwner } from './upstream-request.js';
 const REFUSED = RelayResult.Malformed;
 /** Who answers so before it has the whole request does not want the rest of it. */
 const REFUSALS_FROM = 300;
+const CONTINUE = 100;
 const NO_PROTOCOLS: readonly string[] = [];
 
 /**
@@ -140,7 +141,7 @@ export class Forwarding implements RequestOwner {
         exchange.defer();
         return;
       case RelayResult.SourceFailed:
-        connection.terminate('client_reset');
+        if (!exchange.endAnswered()) connection.terminate('client_reset');
         return;
       case RelayResult.Malformed:
         this.requestMalformed(
@@ -193,7 +194,8 @@ export class Forwarding implements RequestOwner {
 
   private passInterim(): void {
     const { response, connection } = this.exchange;
-    this.awaitsContinue = false;
+    // RFC 9110 §10.1.1: other news, such as a 103, asks for no body.
+    if (this.room.response.status === CONTINUE) this.awaitsContinue = false;
     this.hasHeard = true;
     const result = response.sendInterim(connection);
     if (result === RelayResult.Malformed) this.misanswered();
@@ -280,7 +282,7 @@ export class Forwarding implements RequestOwner {
   private requestMalformed(status: number): void {
     const { exchange } = this;
     if (exchange.state === ExchangeState.awaiting) exchange.answer.replace(status);
-    else exchange.connection.terminate('client_reset');
+    else if (!exchange.endAnswered()) exchange.connection.terminate('client_reset');
   }
 
   /** The connection to the endpoint broke, or ended, and there is no response. */
