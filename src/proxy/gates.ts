@@ -125,7 +125,10 @@ export class Gates implements TimerOwner {
     this.contexts.sweep();
     this.http?.upstreams.configure();
     this.http?.files.configure();
-    for (const [fd, listener] of earlier) if (this.listeners.has(fd)) listener.handOver();
+    for (const [fd, listener] of earlier) {
+      const successor = this.listeners.get(fd);
+      if (successor !== undefined) listener.handOver(successor);
+    }
     this.open();
     const gone = [...earlier.values()].filter(({ snapshot }) => !this.listeners.has(snapshot.fd));
     for (const listener of gone) {

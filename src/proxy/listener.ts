@@ -11,7 +11,7 @@ import {
   Socket,
   type SocketAddress,
 } from '../splice/index.js';
-import type { KernelTls, ServerContexts, TlsSession } from '../tls/index.js';
+import type { ContextsInForce, KernelTls, ServerContexts, TlsSession } from '../tls/index.js';
 import { Admission, NO_SOURCE, Verdict } from './admission.js';
 import { type CloseReason, Counter } from './counters.js';
 import type { EventHandler } from './event-loop.js';
@@ -69,6 +69,8 @@ export class Listener implements EventHandler, TimerOwner {
   /** Connections to try for at the next event: doubles while they come, back to 1 when they ebb. */
   private appetite = 1;
   private readonly admission: Admission | undefined;
+  /** What TLS begins with for those who have not said a word yet: shared with whoever has the socket next. */
+  inForce: ContextsInForce;
   /** Who gets a copy of what clients send; nothing where nobody does, and for HTTP. */
   mirror: Mirror | undefined;
 
@@ -85,6 +87,7 @@ export class Listener implements EventHandler, TimerOwner {
   ) {
     // Those who retire go on accepting for a while, whatever the next configuration has.
     tls?.contexts.retain();
+    this.inForce = { contexts: tls?.contexts };
     this.admission = snapshot.admission && new Admission(snapshot.admission);
   }
 
@@ -161,7 +164,9 @@ export class Listener implements EventHandler, TimerOwner {
   }
 
   /** Leaves the socket, open and with what is queued, to another listener. */
-  handOver(): void {
+  handOver(successor: Listener): void {
+    successor.inForce = this.inForce;
+    this.inForce.contexts = successor.tls?.contexts;
     this.endAccepting();
     if (!this.isPaused) this.room.clock.deregister(this.snapshot.fd);
   }

@@ -15,6 +15,7 @@ export {
   type ClientAuthSettings,
   ClientContext,
   type ClientTlsSettings,
+  type ContextsInForce,
   type ContextUse,
   type KernelTls,
   type ProtocolSettings,

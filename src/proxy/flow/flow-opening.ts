@@ -31,7 +31,8 @@ export class FlowOpening {
     const { tls } = listener;
     this.head = head;
     if (tls !== undefined) {
-      const handshake = Handshake.accept(room, tls.contexts, client.transport.fd, isTcp);
+      const { fd } = client.transport;
+      const handshake = Handshake.accept(room, tls.contexts, fd, isTcp, listener.inForce);
       this.tls = new TlsSide(room, 'client', handshake, tls.kernel);
     }
   }

@@ -7,7 +7,7 @@ export { ClientContext } from './client-context.js';
 export type { ContextUse } from './context.js';
 export { commonNameText, nameText } from './name-text.js';
 export { type RevocationListFacts, readRevocationDates } from './revocation-list.js';
-export { ServerContexts } from './server-contexts.js';
+export { type ContextsInForce, ServerContexts } from './server-contexts.js';
 export { spellServerName } from './server-name.js';
 export type {
   CertificateSettings,

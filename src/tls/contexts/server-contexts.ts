@@ -29,6 +29,11 @@ const TICKETS_PER_HANDSHAKE = 1;
 
 const { SSL_TLSEXT_ERR_OK, SSL_TLSEXT_ERR_ALERT_FATAL, SSL_TLSEXT_ERR_NOACK } = CallbackAnswer;
 
+/** Where the contexts are found that are in force now, whoever has a listener's socket; nothing where it has no TLS any more. */
+export interface ContextsInForce {
+  contexts: ServerContexts | undefined;
+}
+
 /**
  * The contexts of a listener, one for each set of names: chosen while the handshake goes on, as soon
  * as OpenSSL has read the client's server_name. An exact name wins over a wildcard, which stands for
@@ -73,9 +78,28 @@ export class ServerContexts {
     this.initial = this.byName.get('*') ?? this.contexts[0]!;
   }
 
+  /** They are gone: no handshake can begin with them. */
+  get isReleased(): boolean {
+    return this.references === 0;
+  }
+
   /** A handshake begins to use the contexts; its {@link release} is to follow. */
   retain(): void {
     this.references++;
+  }
+
+  /**
+   * Exchanged by a handshake that is about to begin for what a reload has brought since its connection was accepted: what was
+   * revoked meanwhile gets in no more. Whether the kernel may have the records stays as it was then.
+   */
+  renewed(inForce: ContextsInForce | undefined): ServerContexts {
+    const latest = inForce?.contexts;
+    if (latest === undefined || latest.isReleased || latest.forKernel !== this.forKernel) {
+      return this;
+    }
+    latest.retain();
+    this.release();
+    return latest;
   }
 
   /** The listener, or a handshake, does not need the contexts any more. */

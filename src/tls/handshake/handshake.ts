@@ -9,7 +9,7 @@ import {
   SocketOption,
   setOption,
 } from '../../splice/index.js';
-import type { ClientContext, ServerContexts } from '../contexts/index.js';
+import type { ClientContext, ContextsInForce, ServerContexts } from '../contexts/index.js';
 import { attachKernelTls, KernelTlsRefusal } from '../kernel/index.js';
 import {
   CallbackAnswer,
@@ -85,13 +85,14 @@ export class Handshake implements Caller {
 
   private constructor(
     private readonly room: TlsRoom,
-    private readonly contexts: ServerContexts | ClientContext,
-    private readonly server: ServerContexts | undefined,
+    private contexts: ServerContexts | ClientContext,
+    private server: ServerContexts | undefined,
     /** The socket; the caller's until {@link takeOver}. */
     readonly fd: number,
     readonly isTcp: boolean,
     /** Where sessions are put aside for the next connections; of a client. */
     readonly sessionSlot: SessionSlot | undefined,
+    private readonly inForce?: ContextsInForce,
   ) {
     this.openssl = contexts.openssl;
     contexts.retain();
@@ -102,9 +103,16 @@ export class Handshake implements Caller {
    *
    * @param fd a connected, non-blocking stream socket at the first byte of TLS
    * @param isTcp see PlainTransport
+   * @param inForce where a client that was silent until then finds what a reload has brought meanwhile
    */
-  static accept(room: TlsRoom, contexts: ServerContexts, fd: number, isTcp: boolean): Handshake {
-    return new Handshake(room, contexts, contexts, fd, isTcp, undefined);
+  static accept(
+    room: TlsRoom,
+    contexts: ServerContexts,
+    fd: number,
+    isTcp: boolean,
+    inForce?: ContextsInForce,
+  ): Handshake {
+    return new Handshake(room, contexts, contexts, fd, isTcp, undefined, inForce);
   }
 
   /**
@@ -228,7 +236,9 @@ export class Handshake implements Caller {
     if (peeked === 0) return this.fail('eof', '');
     switch (recogniseStream(first.bytes, peeked)) {
       case FirstBytes.Handshake:
-        return this.open(this.server!.initial) ? this.shake() : HandshakeResult.Failed;
+        this.server = this.server!.renewed(this.inForce);
+        this.contexts = this.server;
+        return this.open(this.server.initial) ? this.shake() : HandshakeResult.Failed;
       case FirstBytes.PlainHttp:
         return this.fail('plain_http', '');
       case FirstBytes.Sslv2Hello:

@@ -47,7 +47,7 @@ export class Greeting {
     this.isHeadRead = head === undefined;
     if (tls !== undefined) {
       const isTcp = snapshot.family !== 'unix';
-      const handshake = Handshake.accept(worker, tls.contexts, fd, isTcp);
+      const handshake = Handshake.accept(worker, tls.contexts, fd, isTcp, listener.inForce);
       this.tls = new TlsSide(worker, 'client', handshake, tls.kernel);
     }
     const { clock, timeouts } = worker;
