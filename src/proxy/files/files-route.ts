@@ -171,7 +171,9 @@ export class FilesRoute {
       if (typeof found !== 'number' || found > 0) return found;
       if (found === -Errno.EACCES) error = found;
     }
-    return this.files.listing ? this.list(path, context, isSecure) : error;
+    // An index that may not be read was not put there for a listing to take its place.
+    const isUnindexed = error === -Errno.ENOENT;
+    return this.files.listing && isUnindexed ? this.list(path, context, isSecure) : error;
   }
 
   private redirect(path: string, { head, path: asked }: RequestContext): FileAnswer | number {

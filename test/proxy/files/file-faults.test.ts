@@ -330,3 +330,21 @@ filesTest(
     }
   },
 );
+
+filesTest(
+  'faults: an index that may not be read is a 403, and no listing takes its place',
+  { d: { 'index.html': 'index' }, e: { file: 'f' } },
+  (root) => fileHttp(root, { listing: true }),
+  (rig, t) => {
+    let isRefused = false;
+    rig.room.libc.script('syscall', (args, real) => {
+      if (isRefused || args[1]! < 0) return real(...args);
+      isRefused = true;
+      return -Errno.EACCES;
+    });
+    t.equal(rig.ask('/d/').status, 403);
+    t.equal(isRefused, true);
+    t.equal(rig.ask('/d/').body.toString(), 'index');
+    t.match(rig.ask('/e/').body.toString(), /file/, 'who has none is listed');
+  },
+);
