@@ -8,7 +8,7 @@ import {
   Agent as HttpsAgent,
   request as httpsRequest,
 } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import net, { type AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
 import { createKernel, PUMP_SLOTS, PumpSlot } from '#src/splice/index.js';
@@ -256,6 +256,24 @@ for (const [what, certified, failure] of [
     t.match(await lineOf(worker, 1), { status: 502, upstream_tls: { failure } });
   });
 }
+
+t.test('tls upstream: a handshake that takes too long is 504', timeout, async (t) => {
+  const silent = net.createServer((socket) => socket.resume().on('error', () => {}));
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const { port } = silent.address() as AddressInfo;
+  await withWorker(t, port, { timeouts: { tlsHandshakeMs: 100 } }, async (worker) => {
+    const client = new Client(worker, false);
+    const { status } = await client.post(Buffer.from('secret'));
+    client.agent.destroy();
+    t.equal(status, 504);
+    t.match(await lineOf(worker, 1), {
+      status: 504,
+      failure: 'upstream_tls_failed',
+      upstream_tls: { failure: 'timeout' },
+    });
+  });
+  await new Promise((resolve) => silent.close(resolve));
+});
 
 testWith(
   missingProgram(['openssl']),

@@ -108,7 +108,7 @@ export class Exchange implements LinkOwner, Task {
 
   onLinkFailed(reason: CloseReason): void {
     this.record.failed(reason);
-    this.answer.replace(statusOf(reason));
+    this.answer.replace(statusOf(reason, this.link.tls?.failure));
   }
 
   onClientEvents(): void {
