@@ -58,6 +58,7 @@ export class Supervisor {
   static async start(config: Config, options: StartOptions = {}): Promise<Supervisor> {
     let supervisor: Supervisor | undefined;
     const site = new Site(config, options, () => supervisor?.tellWorkers());
+    const wasRoot = process.getuid!() === 0;
     await site.open(config);
     site.startWorkers(config);
     supervisor = new Supervisor(config, site, options.source);
@@ -76,6 +77,8 @@ export class Supervisor {
       },
       'started',
     );
+    // Not now: it takes a while, and whoever waits for the start is not to wait for that.
+    if (wasRoot && process.getuid!() !== 0) setImmediate(() => supervisor!.rehearse());
     return supervisor;
   }
 
@@ -199,6 +202,21 @@ export class Supervisor {
   /** Opens the file of access lines anew, for one that was moved away. */
   reopenLogs(): void {
     this.site.sink.access.reopen();
+  }
+
+  /**
+   * Root could read what the user it has become may not: keys, most of all. Every reload would be refused, and files
+   * that are read again as they change would stay as they were; better that is known before a certificate is renewed.
+   */
+  private rehearse(): void {
+    if (this.isEnding) return;
+    const loaded = this.source?.();
+    if (loaded === undefined || loaded.ok) return;
+    const problems = loaded.problems.map(formatProblem);
+    this.site.sink.logger.warn(
+      { user: this.config.user ?? undefined, problems },
+      'the user that the process has become cannot read the configuration again: a reload would be refused',
+    );
   }
 
   /** Certificates or ticket keys are others. */

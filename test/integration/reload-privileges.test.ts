@@ -9,6 +9,7 @@ import { missingProgram, missingRoot, testWith } from '#test/support/machine/cap
 import { freePort } from '#test/support/peers/address.js';
 import { type Headgate, startHeadgate } from '#test/support/programs/headgate.js';
 import { temporaryDirectory } from '#test/support/programs/rig.js';
+import { certificate } from '#test/support/tls/tls-kit.js';
 
 const timeout = { timeout: 20_000 };
 const nobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
@@ -89,5 +90,48 @@ testWith(
       ],
     });
     t.ok(await exchange(t, `127.0.0.1:${port}`), 'nothing has changed');
+  },
+);
+
+testWith(
+  missingRoot() ?? missingProgram(['openssl']),
+  'reload: what only root may read is told at the start',
+  timeout,
+  async (t) => {
+    const { chain, key } = certificate(['a.test']);
+    const directory = temporaryDirectory(t);
+    chmodSync(directory, 0o755);
+    const write = (name: string, content: string, mode: number) => {
+      writeFileSync(`${directory}/${name}`, content);
+      chmodSync(`${directory}/${name}`, mode);
+      return `${directory}/${name}`;
+    };
+    const cert = write('site.pem', chain, 0o644);
+    const secret = write('site.key', key, 0o600);
+    const respond = { status: 200, body: 'here' };
+    const tls = { certificates: [{ cert, key: secret }] };
+    const listeners = { a: { bind: '127.0.0.1:0', tls, http: { routes: [{ respond }] } } };
+    const file = write('headgate.yaml', JSON.stringify({ user: 'nobody', listeners }), 0o644);
+    const warnings = ({ logs }: Headgate) => logs.filter(({ msg }) => /^the user/.test(msg));
+    const blind = await startHeadgate(['run', '-c', file]);
+    t.teardown(() => blind.kill());
+    await until(5_000, 'the warning', () => warnings(blind).length > 0, blind.context);
+    t.match(warnings(blind), [
+      {
+        user: 'nobody',
+        problems: [/headgate\.yaml:1:\d+: .*certificates\[0\]\.key.* it can't be read: EACCES/],
+      },
+    ]);
+    blind.signal('SIGHUP');
+    await until(5_000, 'the reload', () => reported(blind).length > 0, blind.context);
+    t.match(reported(blind), [{ msg: /^not reloaded/ }], 'as it was told');
+    await blind.stop();
+    chmodSync(secret, 0o644);
+    const seeing = await startHeadgate(['run', '-c', file]);
+    t.teardown(() => seeing.kill());
+    seeing.signal('SIGHUP');
+    await until(5_000, 'the reload', () => reported(seeing).length > 0, seeing.context);
+    t.match(reported(seeing), [{ msg: 'reloaded' }]);
+    t.same(warnings(seeing), []);
   },
 );

@@ -262,7 +262,7 @@ export const configSchema = Type.Object(
     ),
     user: account(
       'user',
-      'Whom the process becomes once everything is bound, if it was started as root: a name in `/etc/passwd` or a number. That user must be able to read the files of the program. CAP_NET_BIND_SERVICE is kept, so that a reload can bind ports below 1024.',
+      'Whom the process becomes once everything is bound, if it was started as root: a name in `/etc/passwd` or a number. That user must be able to read the files of the program and, for reloads, the configuration with all files it names: the log warns at the start where it is not. CAP_NET_BIND_SERVICE is kept, so that a reload can bind ports below 1024.',
       'www-data',
     ),
     group: account(
