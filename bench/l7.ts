@@ -1,5 +1,5 @@
 // Reverse proxying of HTTP/1.1: small requests, new connections, bodies in both directions, many routes, WebSocket.
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { startOrigin } from './load/origin.js';
 import { startUploadOrigin } from './load/upload-origin.js';
 import { runWebSockets, startWebSocketEcho } from './load/websocket.js';
@@ -7,7 +7,7 @@ import { type Load, type Requests, runWrk, servicesScript, uploadScript } from '
 import { freePort } from './loopback.js';
 import { missingProgram, ratio, whileMeasuringCpu } from './measuring.js';
 import { httpPeers } from './peers/index.js';
-import type { Peer } from './peers/peer.js';
+import type { AccessLog, Peer } from './peers/peer.js';
 import type { Child } from './process.js';
 import type { Conditions, Measurement, Metric, Scenario } from './scenario.js';
 import { runSuite } from './suite.js';
@@ -46,6 +46,8 @@ const scenarios: readonly Scenario[] = [
   small('connections', 'Small requests, each on a connection of its own to the proxy', {
     close: true,
   }),
+  logged('combined'),
+  logged('json'),
   ...bodies.flatMap(({ size, bytes, connections }) => [
     download(`down-${size}`, { bytes, connections, chunked: false }),
     upload(`up-${size}`, { bytes, connections, chunked: false }),
@@ -68,6 +70,22 @@ function small(name: string, title: string, load: Partial<Load>): Scenario {
     metrics: perRequest('requests'),
     missing: () => missingProgram('wrk', 'nginx'),
     measure: (peer, conditions) => measureSmall(peer, conditions, load, 0),
+  };
+}
+
+/** Lines of nginx reach the file at once, ours within 50 ms: that is how each is used. */
+function logged(format: AccessLog['format']): Scenario {
+  return {
+    name: `logged-${format}`,
+    title: `Small requests, each with an access line in a file, ${format === 'json' ? 'JSON' : 'combined format'}`,
+    excludes: ['haproxy', 'http-proxy-3'],
+    metrics: perRequest('requests'),
+    missing: () => missingProgram('wrk', 'nginx'),
+    measure(peer, conditions) {
+      const accessLog = { file: `${conditions.directory}/access-${peer.name}.log`, format };
+      rmSync(accessLog.file, { force: true });
+      return measureSmall(peer, conditions, {}, 0, accessLog);
+    },
   };
 }
 
@@ -171,6 +189,7 @@ async function measureSmall(
   conditions: Conditions,
   how: Partial<Load>,
   routes: number,
+  accessLog?: AccessLog,
 ): Promise<Measurement> {
   const { cpus, directory, seconds } = conditions;
   const upstreamPort = await freePort();
@@ -180,7 +199,7 @@ async function measureSmall(
     directory,
     cpus: cpus.load,
   });
-  await using proxy = await startProxy(peer, upstreamPort, conditions, routes);
+  await using proxy = await startProxy(peer, upstreamPort, conditions, routes, accessLog);
   const load = { port: proxy.port, connections: smallConnections, cpus: cpus.load, ...how };
   await runWrk({ ...load, seconds: warmUpSeconds });
   return await measureRequests(origin, proxy.child, () => runWrk({ ...load, seconds }));
@@ -224,6 +243,7 @@ async function startProxy(
   upstreamPort: number,
   { directory, cpus }: Conditions,
   routes: number,
+  accessLog?: AccessLog,
 ) {
   const port = await freePort();
   const child = await peer.startHttp!({
@@ -232,6 +252,7 @@ async function startProxy(
     directory,
     cpus: cpus.proxy,
     routes,
+    accessLog,
   });
   return { port, child, [Symbol.asyncDispose]: () => child.stop() };
 }

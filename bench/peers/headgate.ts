@@ -78,12 +78,18 @@ export function startConfigured(
   );
 }
 
-function httpConfiguration({ listenPort, upstreamPort, routes, tls }: HttpForward): string {
+function httpConfiguration({
+  listenPort,
+  upstreamPort,
+  routes,
+  tls,
+  accessLog,
+}: HttpForward): string {
   const services = Array.from(
     { length: routes },
     (_, index) => `        - { match: { path: "/service-${index}/*" }, upstream: origin }\n`,
   );
-  return `log: { access: false }
+  return `log: { access: ${accessLog === undefined ? false : JSON.stringify(accessLog)} }
 listeners:
   bench:
     bind: "${loopback}:${listenPort}"

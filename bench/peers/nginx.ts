@@ -68,9 +68,17 @@ async function startHttp(forward: HttpForward): Promise<Child> {
   );
 }
 
-/** Nothing goes to disk, bodies are passed on as they come, and connections to the upstream are kept. */
+/** As many fields as Headgate has, of those that nginx knows. */
+const jsonFormat = `  log_format json escape=json '{"time":"$msec","listener":"$server_name",'
+    '"client":"$remote_addr","request_id":"$request_id","method":"$request_method","host":"$host",'
+    '"target":"$request_uri","version":"$server_protocol","status":$status,"upstream_status":"$upstream_status",'
+    '"upstream":"$proxy_host","endpoint":"$upstream_addr","bytes_up":$request_length,"bytes_down":$bytes_sent,'
+    '"duration_s":$request_time,"ttfb_s":"$upstream_header_time","connect_s":"$upstream_connect_time",'
+    '"user_agent":"$http_user_agent","referer":"$http_referer"}';`;
+
+/** Nothing goes to disk but what is logged, bodies are passed on as they come, and connections to the upstream are kept. */
 function httpConfiguration(
-  { listenPort, upstreamPort, routes, tls }: HttpForward,
+  { listenPort, upstreamPort, routes, tls, accessLog }: HttpForward,
   prefix: string,
 ): string {
   const locations = Array.from(
@@ -85,7 +93,8 @@ error_log stderr crit;
 events { worker_connections 20000; }
 
 http {
-  access_log off;
+${jsonFormat}
+  access_log ${accessLog === undefined ? 'off' : `${accessLog.file} ${accessLog.format}`};
   keepalive_requests 1000000000;
   keepalive_timeout 1h;
 ${temporaryPaths(prefix)}

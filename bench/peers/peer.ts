@@ -39,6 +39,14 @@ export interface HttpForward extends Forward {
    * route for everything.
    */
   routes: number;
+  /** A line for every request; without it, none. */
+  accessLog?: AccessLog | undefined;
+}
+
+export interface AccessLog {
+  file: string;
+  /** `json`: what Headgate says of a request, as far as the peer knows it. */
+  format: 'combined' | 'json';
 }
 
 /** Serve the files of a directory. */
