@@ -27,6 +27,7 @@ const RETIRE_MS = 500;
 export class Gates implements TimerOwner {
   /** By descriptor. */
   private listeners: Map<number, Listener>;
+  /** What is made of the configuration has this list, and finds there whoever takes an upstream's place. */
   private upstreams: Upstream[];
   /** Made when the first listener speaks HTTP. */
   private http: HttpRoom | undefined;
@@ -92,22 +93,22 @@ export class Gates implements TimerOwner {
     return this.upstreams.find(({ name }) => name === upstream.name) ?? upstream;
   }
 
-  /** @param snapshots the same upstreams in the same order, with other endpoints */
+  /**
+   * Nothing else is made anew: what was compiled, what guards remember and whose turn it is do not depend on addresses,
+   * which may change every second.
+   *
+   * @param snapshots those that have other endpoints
+   */
   replaceUpstreams(snapshots: readonly UpstreamSnapshot[]): void {
-    this.contexts.renew();
-    for (const { snapshot } of this.listeners.values()) {
-      if (snapshot.tls !== undefined) this.contexts.server(snapshot.tls);
+    const successors = new Map(this.makeUpstreams(snapshots).map((one) => [one.name, one]));
+    const { upstreams } = this;
+    for (const [index, { name }] of upstreams.entries()) {
+      upstreams[index] = successors.get(name) ?? upstreams[index]!;
     }
-    this.upstreams = this.makeUpstreams(snapshots);
-    this.contexts.sweep();
     for (const listener of this.listeners.values()) {
-      listener.upstream = this.upstreams[listener.snapshot.upstream]!;
-      listener.head = HeadPolicy.of(listener.snapshot, this.upstreams);
-      listener.mirror = this.mirrorOf(listener.snapshot);
-      if (listener.http !== undefined) listener.http.service = this.serviceOf(listener.snapshot)!;
+      listener.upstream = upstreams[listener.snapshot.upstream]!;
     }
-    this.http?.upstreams.replaceUpstreams(this.upstreams);
-    this.http?.files.configure();
+    this.http?.upstreams.replaceUpstreams(upstreams);
     this.moveSessions();
   }
 
@@ -197,7 +198,7 @@ export class Gates implements TimerOwner {
   }
 
   private mirrorOf({ mirror, index }: ListenerSnapshot): Mirror | undefined {
-    return mirror && new Mirror(this.room, mirror, this.upstreams[mirror.upstream]!, index);
+    return mirror && new Mirror(this.room, mirror, this.upstreams, index);
   }
 
   private serviceOf({ http, name, index }: ListenerSnapshot): HttpService | undefined {

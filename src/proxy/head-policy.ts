@@ -13,11 +13,14 @@ export class HeadPolicy {
   private readonly senders: NetworkSet;
   private readonly names: ServerNames | undefined;
 
-  /** @param upstreams of the routes, in their order; one alone when there are none */
+  /** Positions of the routes' upstreams, in their order; one alone when there are none. */
+  private readonly targets: readonly number[];
+
   private constructor(
-    { acceptProxyFrom = [], routes, tls }: ListenerSnapshot,
+    { acceptProxyFrom = [], routes, tls, upstream }: ListenerSnapshot,
     private readonly upstreams: readonly Upstream[],
   ) {
+    this.targets = (routes ?? [{ upstream }]).map((route) => route.upstream);
     this.senders = new NetworkSet(acceptProxyFrom);
     this.names = routes && new ServerNames(routes);
     // Where TLS ends here it is the handshake that says what routes go by.
@@ -27,14 +30,13 @@ export class HeadPolicy {
   }
 
   /**
-   * @param upstreams of the worker, in the order of its snapshot
+   * @param upstreams of the worker, in the order of its snapshot; when names lead elsewhere others take their places
    * @returns nothing for a listener that connects every stream on unseen
    */
   static of(snapshot: ListenerSnapshot, upstreams: readonly Upstream[]): HeadPolicy | undefined {
-    const { routes, acceptProxyFrom, upstream } = snapshot;
+    const { routes, acceptProxyFrom } = snapshot;
     if (routes === undefined && acceptProxyFrom === undefined) return undefined;
-    const targets = (routes ?? [{ upstream }]).map((route) => upstreams[route.upstream]!);
-    return new HeadPolicy(snapshot, targets);
+    return new HeadPolicy(snapshot, upstreams);
   }
 
   /**
@@ -54,9 +56,9 @@ export class HeadPolicy {
    * @returns where the stream goes, or a negative rejection
    */
   route(hello: ClientHello | undefined): Upstream | number {
-    if (this.names === undefined || hello === undefined) return this.upstreams[0]!;
+    if (this.names === undefined || hello === undefined) return this.targetOf(0);
     const index = this.names.find(hello);
-    return index < 0 ? index : this.upstreams[index]!;
+    return index < 0 ? index : this.targetOf(index);
   }
 
   /**
@@ -66,7 +68,11 @@ export class HeadPolicy {
   routeBy(named: StreamName): Upstream | number | undefined {
     if (this.names === undefined) return undefined;
     const index = this.names.find(named);
-    return index < 0 ? index : this.upstreams[index]!;
+    return index < 0 ? index : this.targetOf(index);
+  }
+
+  private targetOf(route: number): Upstream {
+    return this.upstreams[this.targets[route]!]!;
   }
 
   private isTrusted(kernel: Kernel, fd: number): boolean {

@@ -35,7 +35,7 @@ export interface NameAnswer {
 export type ToWorker =
   /** Accept what is queued, close the listeners, let flows end, at most this long. */
   | { readonly type: 'drain'; readonly timeoutMs: number }
-  /** Names lead elsewhere: the same upstreams in the same order, with other endpoints. */
+  /** Names lead elsewhere: those upstreams that have other endpoints now. */
   | { readonly type: 'upstreams'; readonly upstreams: readonly UpstreamSnapshot[] }
   /** Another configuration, whole; flows go on. Answered by `configured` with the same id. */
   | { readonly type: 'configure'; readonly id: number; readonly snapshot: WorkerSnapshot }

@@ -1,6 +1,10 @@
 // A name leads elsewhere while clients come and go, with a resolver that has bad days.
 
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { loadConfig } from '#src/config/index.js';
 import { Supervisor } from '#src/control/index.js';
@@ -84,4 +88,59 @@ function heard(socket: net.Socket, word: string): Promise<string> {
     socket.on('close', () => resolve(text));
     socket.write(word);
   });
+}
+
+t.test(
+  'DNS under load: what does not lead elsewhere goes on as it was',
+  { timeout: 60_000 },
+  async (t) => {
+    const dns = await DnsServer.open();
+    t.teardown(() => dns.close());
+    dns.host('moving.test', ['127.0.0.1'], 1);
+    const origins = await Promise.all(['a', 'b', 'c'].map((name) => answering(t, name)));
+    const root = mkdtempSync(join(tmpdir(), 'headgate-dns-'));
+    t.teardown(() => rmSync(root, { recursive: true }));
+    writeFileSync(join(root, 'page'), 'x'.repeat(100_000));
+    const endpoints = origins.map((address) => `"${address}"`).join(', ');
+    const loaded = loadConfig(`workers: 1
+log: { level: silent }
+listeners:
+  web:
+    bind: "127.0.0.1:0"
+    http: { routes: [{ match: { path: /page }, files: { root: ${root} } }, { upstream: still }] }
+  other: { bind: "127.0.0.1:0", tcp: { upstream: moving } }
+upstreams:
+  still: { endpoints: [${endpoints}] }
+  moving: { endpoints: ["moving.test.:1"] }`);
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+    const discovery = { servers: [dns.address], families: ['inet' as const] };
+    const supervisor = await Supervisor.start(loaded.config, { discovery });
+    t.teardown(() => supervisor.close());
+    const url = `http://${supervisor.addresses.find(({ listener }) => listener === 'web')!.address}`;
+    const ask = async (path: string) => await (await fetch(`${url}${path}`)).text();
+    await ask('/page');
+
+    const answers = new Set<string>();
+    for (const last of [2, 3, 4]) {
+      dns.host('moving.test', [`127.0.0.${last}`], 1);
+      const leadsTo = () => supervisor.statistics().upstreams[1]!.endpoints[0]!.address;
+      await until(10_000, 'it moves', () => leadsTo() === `127.0.0.${last}:1`);
+      // The worker has heard of it by the second one.
+      await ask('/page');
+      await ask('/page');
+      answers.add(await ask('/'));
+    }
+    t.same([...answers].sort(), ['a', 'b', 'c'], 'each of them had its turn');
+  },
+);
+
+/** Says its name. @returns its address */
+async function answering(t: Test, name: string): Promise<string> {
+  const server = http.createServer((_, response) => response.end(name));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `127.0.0.1:${(server.address() as net.AddressInfo).port}`;
 }

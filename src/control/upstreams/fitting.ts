@@ -7,7 +7,7 @@ export interface UpstreamMembers {
 }
 
 /** By the upstream's name. */
-export type MembersByUpstream = ReadonlyMap<string, readonly Member[]>;
+export type MembersByUpstream = ReadonlyMap<string, { readonly members: readonly Member[] }>;
 
 /** No upstream grows into the last places: an address that takes another's place needs one while both have theirs. */
 export const PLACES_FOR_MOVES = 128;
@@ -26,7 +26,7 @@ export function fit(
   room: number,
 ): UpstreamMembers[] {
   const inTurn = wanted
-    .map((one) => ({ one, ...changeOf(one.members, inForce.get(one.upstream.config.name) ?? []) }))
+    .map((one) => ({ one, ...changeOf(one.members, membersOf(inForce, one.upstream)) }))
     .sort((some, others) => some.coming.length - others.coming.length);
   const fitting = new Map<UpstreamMembers, UpstreamMembers>();
   let left = room;
@@ -41,6 +41,11 @@ export function fit(
     fitting.set(one, { ...one, members: isLost ? before : members });
   }
   return wanted.map((one) => fitting.get(one)!);
+}
+
+/** Nobody where it is not there. */
+export function membersOf(lists: MembersByUpstream, { config }: LiveUpstream): readonly Member[] {
+  return lists.get(config.name)?.members ?? [];
 }
 
 /** Whether two lists differ in who is there, or in how much each gets. */

@@ -16,7 +16,13 @@ import { Discovery, type DiscoveryOptions, NamesOnDemand } from '../discovery/in
 import { HealthMonitor } from '../health/index.js';
 import { connectOptions } from '../snapshots/index.js';
 import { clientSettings } from '../tls/index.js';
-import { fit, isOther, type MembersByUpstream, type UpstreamMembers } from './fitting.js';
+import {
+  fit,
+  isOther,
+  type MembersByUpstream,
+  membersOf,
+  type UpstreamMembers,
+} from './fitting.js';
 import { LiveEndpoint, treatmentOf } from './live-endpoint.js';
 import { LiveUpstream, type Member } from './live-upstream.js';
 
@@ -44,6 +50,13 @@ export interface UpstreamStatistics {
   readonly endpoints: readonly EndpointStatistics[];
 }
 
+/** An upstream as workers know it. */
+interface InForce {
+  readonly config: UpstreamConfig;
+  readonly members: readonly Member[];
+  readonly snapshot: UpstreamSnapshot;
+}
+
 /**
  * All upstreams of the configuration in force, and those of one that is about to be.
  *
@@ -57,14 +70,14 @@ export interface UpstreamStatistics {
  * about to change, too. Those in force follow their names meanwhile.
  */
 export class Upstreams {
-  /** In the order of the configuration; what workers should know now. */
+  /** In the order of the configuration; what workers should know now. Those that are as before are the same objects. */
   snapshots: readonly UpstreamSnapshot[] = [];
   private live: LiveUpstream[] = [];
   /** From {@link configure} to {@link publish} or {@link abandon}. */
   private next: LiveUpstream[] | undefined;
   private endpoints = new Map<string, LiveEndpoint>();
-  /** As in {@link snapshots}, by upstream. */
-  private members: MembersByUpstream = new Map();
+  /** What {@link snapshots} were made of, by upstream. */
+  private inForce: ReadonlyMap<string, InForce> = new Map();
   private readonly slots: EndpointSlots;
   private readonly monitor: HealthMonitor;
   private discovery: Discovery | undefined;
@@ -148,7 +161,7 @@ export class Upstreams {
    */
   publish(): void {
     if (this.next === undefined) return;
-    this.putInForce(membersOf(this.next));
+    this.putInForce(listsOf(this.next));
     // Last, so that names which are in both are not forgotten in between.
     for (const one of this.live) one.stop();
     this.live = this.next;
@@ -240,16 +253,14 @@ export class Upstreams {
 
   /** What names say now is in force, or as much of it as there is room for; then it is tried again. */
   private follow(): void {
-    const wanted = membersOf(this.live);
-    const fitting = fit(wanted, this.members, this.slots.roomFor(wanted.map(toRequest)));
+    const wanted = listsOf(this.live);
+    const fitting = fit(wanted, this.inForce, this.slots.roomFor(wanted.map(toRequest)));
     const isOtherThan = (lists: MembersByUpstream) =>
-      fitting.filter(({ upstream, members }) =>
-        isOther(lists.get(upstream.config.name) ?? [], members),
-      );
+      fitting.filter(({ upstream, members }) => isOther(membersOf(lists, upstream), members));
     const short = isOtherThan(byName(wanted));
     if (short.length > 0) this.lacksRoom(short);
     else this.hasRoom();
-    if (isOtherThan(this.members).length === 0) return;
+    if (isOtherThan(this.inForce).length === 0) return;
     this.putInForce(fitting);
     this.options.onChange();
   }
@@ -258,17 +269,19 @@ export class Upstreams {
   private putInForce(lists: readonly UpstreamMembers[]): void {
     const assigned = this.slots.assign(lists.map(toRequest));
     const endpoints = new Map<string, LiveEndpoint>();
-    this.snapshots = lists.map(({ upstream: { config }, members }, index) => {
+    const inForce = lists.map(({ upstream: { config }, members }, index) => {
       const { slot, endpoints: slots } = assigned[index]!;
+      const earlier = this.inForce.get(config.name);
       members.forEach((member, position) => {
         const key = keyOf(config.name, member.text);
         endpoints.set(key, this.endpoint(key, config, member, slots[position]!));
       });
-      const isNews = this.members.get(config.name)?.length !== 0;
-      if (members.length === 0 && isNews) this.sayEmpty(config.name);
-      return toSnapshot(config, slot, members, slots);
+      if (earlier?.config === config && !isOther(earlier.members, members)) return earlier;
+      if (members.length === 0) this.sayEmpty(config.name);
+      return { config, members, snapshot: toSnapshot(config, slot, members, slots) };
     });
-    this.members = byName(lists);
+    this.inForce = new Map(inForce.map((one) => [one.config.name, one]));
+    this.snapshots = inForce.map(({ snapshot }) => snapshot);
     for (const [key, one] of this.endpoints) if (endpoints.get(key) !== one) one.stop();
     this.endpoints = endpoints;
     for (const one of endpoints.values()) one.applyWeight();
@@ -308,12 +321,12 @@ export class Upstreams {
   }
 }
 
-function membersOf(upstreams: readonly LiveUpstream[]): UpstreamMembers[] {
+function listsOf(upstreams: readonly LiveUpstream[]): UpstreamMembers[] {
   return upstreams.map((upstream) => ({ upstream, members: upstream.members }));
 }
 
 function byName(lists: readonly UpstreamMembers[]): MembersByUpstream {
-  return new Map(lists.map(({ upstream, members }) => [upstream.config.name, members]));
+  return new Map(lists.map((one) => [one.upstream.config.name, one]));
 }
 
 function toRequest({ upstream, members }: UpstreamMembers): SlotRequest {

@@ -149,10 +149,11 @@ export class DataThread {
     return answer?.type === 'flows' ? answer.list : { flows: [], matched: 0 };
   }
 
-  /** Names lead elsewhere. */
+  /** Names lead elsewhere. @param upstreams all; those that are as they were are the same objects */
   replaceUpstreams(upstreams: readonly UpstreamSnapshot[]): void {
+    const known = new Set(this.snapshot.upstreams);
     this.snapshot = { ...this.snapshot, upstreams };
-    this.send({ type: 'upstreams', upstreams });
+    this.send({ type: 'upstreams', upstreams: upstreams.filter((one) => !known.has(one)) });
   }
 
   /** Settles when the worker has put it in force, or is gone. @throws NoAnswer */

@@ -25,7 +25,7 @@ export class HttpService {
   /**
    * @param listener its name
    * @param index position of its counters
-   * @param upstreams of the worker, in the order of its snapshot
+   * @param upstreams of the worker, in the order of its snapshot; when names lead elsewhere others take their places
    */
   constructor(
     private readonly room: HttpRoom,
@@ -45,7 +45,7 @@ export class HttpService {
     this.mirrors = http.routes.map((route) => {
       const { mirror } = route;
       if (mirror === undefined) return undefined;
-      return new RequestMirror(room, http, route, mirror, upstreams[mirror.upstream]!, index);
+      return new RequestMirror(room, http, route, mirror, upstreams, index);
     });
   }
 

@@ -22,23 +22,32 @@ const STRIDE = 0.6180339887498949;
 export class Mirror {
   readonly bufferBytes: number;
   readonly timeoutMs: number;
+  private readonly position: number;
   private readonly sample: number;
   private readonly concurrentMax: number;
   /** No randomness: at any time the part that was mirrored is right to within a few. */
   private phase: number;
 
-  /** @param listener position of its counters */
+  /**
+   * @param upstreams of the worker, where another one may take its place
+   * @param listener position of its counters
+   */
   constructor(
     private readonly room: WorkerRoom,
     snapshot: MirrorSnapshot,
-    readonly upstream: Upstream,
+    private readonly upstreams: readonly Upstream[],
     readonly listener: number,
   ) {
+    this.position = snapshot.upstream;
     this.bufferBytes = snapshot.bufferBytes;
     this.timeoutMs = snapshot.timeoutMs;
     this.sample = snapshot.sample;
     this.concurrentMax = snapshot.concurrentMax;
     this.phase = (room.number * STRIDE) % 1;
+  }
+
+  get upstream(): Upstream {
+    return this.upstreams[this.position]!;
   }
 
   /** Whether the next flow or request is mirrored. */

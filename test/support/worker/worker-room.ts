@@ -204,7 +204,8 @@ export class TestRoom implements WorkerRoom {
     const gate = service && new HttpGate(this.http, service);
     this.listener = new Listener(this, snapshot, upstream, head, options.tls, gate);
     const mirror = { ...wholeMirror, ...options.mirror };
-    if (options.mirror !== undefined) this.listener.mirror = new Mirror(this, mirror, shadows, 0);
+    if (options.mirror !== undefined)
+      this.listener.mirror = new Mirror(this, { ...mirror, upstream: 1 }, [upstream, shadows], 0);
     this.listener.open();
   }
 

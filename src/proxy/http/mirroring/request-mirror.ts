@@ -20,20 +20,24 @@ export class RequestMirror {
   private readonly rewriter: RequestRewriter;
   private readonly hash: HashKey | undefined;
 
-  /** @param listener position of its counters */
+  /**
+   * @param upstreams of the worker, where another one may take its place
+   * @param listener position of its counters
+   */
   constructor(
     private readonly room: HttpRoom,
     http: HttpSnapshot,
     route: HttpRouteSnapshot,
     snapshot: HttpMirrorSnapshot,
-    upstream: Upstream,
+    upstreams: readonly Upstream[],
     listener: number,
   ) {
     const { name, hostName, host } = snapshot;
-    this.mirror = new Mirror(room.worker, snapshot, upstream, listener);
+    this.mirror = new Mirror(room.worker, snapshot, upstreams, listener);
     this.target = { upstream: snapshot.upstream, name, host: Buffer.from(hostName, 'latin1') };
     this.rewriter = new RequestRewriter(http, shadowed(route, host ?? route.host));
-    this.hash = upstream.hash === undefined ? undefined : new HashKey(upstream.hash);
+    const { hash: key } = this.mirror.upstream;
+    this.hash = key === undefined ? undefined : new HashKey(key);
   }
 
   /**
