@@ -5,10 +5,12 @@ import type { Test } from 'tap';
 import { echoOrigin } from '#test/support/control/live-proxy.js';
 import { sleep, within } from '#test/support/deadline.js';
 import { missingProgram } from '#test/support/machine/capability.js';
+import { OpensslClient } from '#test/support/tls/openssl-client.js';
 import { authority, certificate, kit } from '#test/support/tls/tls-kit.js';
 import {
   type Suite,
   type SuiteProxy,
+  served,
   servedTls,
   suiteTest,
   versions,
@@ -121,5 +123,37 @@ suiteTest(
     t.match(heard, /alert|ECONNRESET/i);
     const [line] = await proxy.linesOf(1);
     t.match(line, { tls: { failure: 'verify_failed:revocation_list_expired' } });
+  },
+);
+
+suiteTest(
+  missing,
+  'tls mutual: whatever name is asked for, clients are judged alike',
+  timeout,
+  async (t, { start }) => {
+    authority();
+    const good = certificate(['good.test']);
+    const revoked = revokedOne();
+    const origin = await echoOrigin(t);
+    const names = ['a.test', 'b.test', 'c.test'];
+    const tls = {
+      certificates: names.map((name) => served([name])),
+      client_auth: { ca: kit.path('authority.pem'), crl: kit.path('revoked.crl') },
+    };
+    const proxy = await start({
+      listeners: { in: { tls, tcp: { upstream: 'one' } } },
+      upstreams: { one: { endpoints: [origin.address] } },
+    });
+    for (const servername of names) {
+      const goodOnes = { servername, cert: good.chain, key: good.key };
+      t.equal(await speak(proxy.port, goodOnes), 'hello', servername);
+      const revokedOnes = { servername, cert: revoked.chain, key: revoked.key };
+      t.match(await speak(proxy.port, revokedOnes), /alert|ECONNRESET/i, servername);
+      const client = new OpensslClient(t, proxy.port, '-servername', servername);
+      await client.says(/Acceptable client certificate CA names\n.*authority/);
+      client.stop();
+    }
+    const { failures } = proxy.stats().tls.client;
+    t.equal(failures['verify_failed:revoked'], names.length);
   },
 );

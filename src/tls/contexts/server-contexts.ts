@@ -22,7 +22,7 @@ import { readPrivateKey } from './pem.js';
 import { protocolList } from './protocol-list.js';
 import { spellServerName } from './server-name.js';
 import type { ServerTlsSettings } from './settings.js';
-import { setTrust } from './trust.js';
+import { setTrust, shareTrust } from './trust.js';
 
 /** Tickets made for a full handshake; OpenSSL's own number is 2, and each costs a record. */
 const TICKETS_PER_HANDSHAKE = 1;
@@ -240,7 +240,10 @@ export class ServerContexts {
     const must = clientAuth.mode === 'require' ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
     openssl.SSL_CTX_set_verify(context, SSL_VERIFY_PEER | must, 0);
     openssl.SSL_CTX_set_verify_depth(context, clientAuth.verifyDepth);
-    setTrust(openssl, context, clientAuth, true);
+    const [first] = this.contexts as [number];
+    if (context === first) setTrust(openssl, context, clientAuth, true);
+    // Hundreds of names would otherwise mean hundreds of copies, and a worker that does nothing else for seconds.
+    else shareTrust(openssl, first, context);
   }
 
   private free(): void {

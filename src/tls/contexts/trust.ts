@@ -29,6 +29,14 @@ export function setTrust(openssl: OpenSsl, context: number, trust: Trust, named:
   if (trust.crl !== undefined) addRevocationLists(openssl, store, trust.crl);
 }
 
+/** Has a context trust, and name to clients, whom another one does: the store with its certificates is the same one, read once. */
+export function shareTrust(openssl: OpenSsl, from: number, to: number): void {
+  const store = openssl.SSL_CTX_get_cert_store(from);
+  openssl.SSL_CTX_set1_cert_store(to, store);
+  const names = openssl.SSL_dup_CA_list(openssl.SSL_CTX_get_client_CA_list(from));
+  openssl.SSL_CTX_set_client_CA_list(to, orThrowTls(openssl, names, 'the names of authorities'));
+}
+
 function addRevocationLists(openssl: OpenSsl, store: number, crl: string): void {
   const lists = readRevocationLists(openssl, crl, 'the revocation lists');
   try {

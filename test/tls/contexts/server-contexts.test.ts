@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import t from 'tap';
-import { ServerContexts, type ServerTlsSettings, TlsVersion } from '#src/tls/index.js';
+import { loadOpenSsl, ServerContexts, type ServerTlsSettings, TlsVersion } from '#src/tls/index.js';
 import { authority, certificate, dial, kit } from '#test/support/tls/tls-kit.js';
 import { plainSettings, TlsServer } from '#test/support/tls/tls-server.js';
 
@@ -211,6 +211,27 @@ t.test('server contexts: what is wrong with a certificate is said, and of which'
   t.match(build({ ticketKeys: [randomBytes(48)] }), /80 bytes, not 48/);
   const clientAuth = { mode: 'require', ca: 'nothing', verifyDepth: 1 } as const;
   t.match(build({ clientAuth }), /the trusted certificates: there is no certificate in it/);
+});
+
+t.test('server contexts: who may sign for clients is read once for all names', async (t) => {
+  let added = 0;
+  const openssl = {
+    ...loadOpenSsl(),
+    X509_STORE_add_cert: (store: number, x509: number) => {
+      added++;
+      return loadOpenSsl().X509_STORE_add_cert(store, x509);
+    },
+  };
+  const ca = authority() + certificate(['other.test']).chain;
+  const settings: ServerTlsSettings = {
+    ...plainSettings,
+    certificates: ['a.test', 'b.test', 'c.test'].map((name) => certificate([name])),
+    clientAuth: { mode: 'require', ca, verifyDepth: 3 },
+  };
+  const contexts = new ServerContexts(settings, { kernel: false }, openssl);
+  t.not(contexts.find('b.test'), contexts.find('c.test'), 'each name has a context');
+  t.equal(added, 2, 'each certificate is in one store');
+  contexts.release();
 });
 
 t.test('server contexts: a reload changes what new connections get', { timeout }, async (t) => {
