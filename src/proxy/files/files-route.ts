@@ -1,5 +1,12 @@
 import Negotiator from 'negotiator';
-import { type DirectoryEntry, Errno, File, fileStatus, readDirectory } from '../../splice/index.js';
+import {
+  type DirectoryEntry,
+  Errno,
+  File,
+  type FileStatus,
+  fileStatus,
+  readDirectory,
+} from '../../splice/index.js';
 import type { HttpRouteSnapshot } from '../http/index.js';
 import { Method } from '../http/message/index.js';
 import { FieldLines, hstsLine, type RequestContext } from '../http/rewriting/index.js';
@@ -110,6 +117,8 @@ export class FilesRoute {
       if (typeof found !== 'number') return found;
       if (found > 0) return found;
       status = statusOf(-found, status);
+      // The next one is for what is not there: the page of an application in the place of a script would hide the mistake.
+      if (found === -Errno.EACCES && this.isThere(candidate)) break;
     }
     return this.notFound(status, context, isSecure);
   }
@@ -224,13 +233,27 @@ export class FilesRoute {
     if (name.includes(BACKSLASH)) return [];
     if (isDirectory || isRegular) return [entry];
     if (!isLink) return [];
+    const status = this.statusAt(path + name.toString('latin1'));
+    if (status === undefined || !(status.isRegular || status.isDirectory)) return [];
+    return [{ ...entry, ...status }];
+  }
+
+  /** Whether a candidate that may not be read is what it was meant to be: a file, or with a slash a directory. */
+  private isThere(candidate: string): boolean {
+    const status = this.statusAt(candidate);
+    return (
+      status !== undefined && (candidate.endsWith('/') ? status.isDirectory : status.isRegular)
+    );
+  }
+
+  /** What is there, whether it may be read or not; undefined where that cannot be seen either. */
+  private statusAt(path: string): FileStatus | undefined {
     const { kernel } = this.room.worker;
-    const fd = this.root.open(path + name.toString('latin1'), File.O_PATH);
-    if (fd < 0) return [];
+    const fd = this.root.open(path, File.O_PATH);
+    if (fd < 0) return undefined;
     const status = fileStatus(kernel, fd);
     kernel.close(fd);
-    if (typeof status === 'number' || !(status.isRegular || status.isDirectory)) return [];
-    return [{ ...entry, ...status }];
+    return typeof status === 'number' ? undefined : status;
   }
 
   private allow(): FileAnswer {

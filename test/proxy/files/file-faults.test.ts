@@ -348,3 +348,31 @@ filesTest(
     t.match(rig.ask('/e/').body.toString(), /file/, 'who has none is listed');
   },
 );
+
+filesTest(
+  'faults: a file that may not be read is a 403, and what follows in try_files is not sent for it',
+  { 'app.js': 'script', 'spa.html': 'page', d: { 'index.html': 'index' } },
+  (root) =>
+    fileHttp(root, {
+      tryFiles: [['', ''], ['', '/'], ['/spa.html']],
+    }),
+  (rig, t) => {
+    const refuseOne = () => {
+      let isRefused = false;
+      rig.room.libc.script('syscall', (args, real) => {
+        if (isRefused || args[1]! < 0) return real(...args);
+        isRefused = true;
+        return -Errno.EACCES;
+      });
+    };
+    refuseOne();
+    t.equal(rig.ask('/app.js').status, 403, 'a file');
+    refuseOne();
+    t.equal(rig.ask('/d/').status, 403, 'an index');
+    refuseOne();
+    t.equal(rig.ask('/d').status, 301, 'a directory that may be searched, and not be listed');
+    refuseOne();
+    t.equal(rig.ask('/none').body.toString(), 'page', 'who is not there is served');
+    t.equal(rig.ask('/app.js').body.toString(), 'script');
+  },
+);
