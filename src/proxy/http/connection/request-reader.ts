@@ -4,7 +4,7 @@ import { isSecurePath } from '../../tls-side.js';
 import type { HttpGate } from '../http-gate.js';
 import { Intake } from '../intake.js';
 import { type Refused, refusedLine } from '../logging/index.js';
-import { type HttpRejection, Method, PARTIAL } from '../message/index.js';
+import { type HttpRejection, isEmptyLines, Method, PARTIAL } from '../message/index.js';
 import type { HttpConnection } from './connection.js';
 import { ConnectionState } from './connection-state.js';
 
@@ -105,6 +105,11 @@ export class RequestReader {
     const { start, end, seenBytes } = intake;
     const result = this.gate.room.request.parse(bytes, start, end, seenBytes);
     if (result === PARTIAL) {
+      if (isEmptyLines(bytes, start, end)) {
+        intake.consume(end - start);
+        this.beganMs = undefined;
+        return true;
+      }
       if (seenBytes === 0) this.headBegins();
       intake.seenBytes = end - start;
       return true;

@@ -16,3 +16,15 @@ export function mayEnd(bytes: Buffer, start: number, seen: number, end: number):
   }
   return false;
 }
+
+/**
+ * Whether bytes[start, end) are empty lines alone. Nothing has begun with them (RFC 9112 §2.2): some clients send one too
+ * many behind a body, and their next request may be a long time off.
+ */
+export function isEmptyLines(bytes: Buffer, start: number, end: number): boolean {
+  if ((end - start) % 2 !== 0) return false;
+  for (let at = start; at < end; at += 2) {
+    if (bytes[at] !== CR || bytes[at + 1] !== LF) return false;
+  }
+  return true;
+}

@@ -7,6 +7,7 @@
 export { CR, LF, SP } from './characters.js';
 export { ChunkScanner } from './chunk-scanner.js';
 export { type ErrorAnswer, ErrorResponses, type ErrorText } from './error-response.js';
+export { isEmptyLines } from './head-end.js';
 export { HeadWriter } from './head-writer.js';
 export { HeaderName, headerNames } from './header-name.js';
 export { dateLine, httpDate } from './http-date.js';

@@ -307,6 +307,27 @@ exchangeTest('patience: half a head is a 408, and the log knows why', (rig, t) =
   t.equal(rig.room.closed('head_timeout'), 1);
 });
 
+exchangeTest(
+  'patience: empty lines behind a body begin no request',
+  (rig, t) => {
+    const { client, upstream } = rig.begin();
+    rig.relay(upstream, client, OK);
+    for (const piece of ['\r\n', '\r', '\n\r\n']) rig.say(client, piece);
+    rig.room.pass(1500);
+    t.match(rig.room.sessions(), [{ stateName: 'idle' }]);
+    rig.relay(client, upstream, GET);
+    rig.room.pass(300);
+    rig.relay(upstream, client, OK);
+    t.same(late(rig), {});
+    rig.say(client, '\r\n');
+    client.end();
+    rig.expectEnd(client);
+    t.match(lines(rig), [{ status: 200 }, { status: 200 }]);
+    t.equal(lines(rig).length, 2);
+  },
+  route({ requestMs: 500 }),
+);
+
 const LONG = 'POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n';
 
 /** Says so much every second. */
