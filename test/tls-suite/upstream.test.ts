@@ -114,10 +114,13 @@ for (const version of versions) {
     authority();
     const named = await SecureEcho.listen(t, { version });
     const bare = await SecureEcho.listen(t, { version, names: ['127.0.0.1'] });
+    const local = await SecureEcho.listen(t, { version, names: ['localhost'] });
+    const byName = local.address.replace('127.0.0.1', 'localhost');
     const ca = kit.path('authority.pem');
     const cases = [
       ['by the name that is asked for', named.address, trusted(), 'app.test'],
       ['as the address it is', bare.address, { ca }, undefined],
+      ['by the name that led to it', byName, { ca }, 'localhost'],
       ['unseen', named.address, { ca, server_name: 'x.test', verify: false }, 'x.test'],
     ] as const;
     const proxy = await before(suite, ...cases.map(([, address, tls]) => ({ address, tls })));
@@ -131,6 +134,7 @@ for (const version of versions) {
       t.equal((line.upstream_tls as { server_name?: string }).server_name, name, what);
     }
     t.equal(named.visitors[0]!.servername, 'app.test');
+    t.equal(local.visitors[0]!.servername, 'localhost');
   });
 
   suiteTest(missing, `tls upstream: who is not, ${version}`, timeout, async (t, suite) => {

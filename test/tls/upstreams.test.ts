@@ -39,11 +39,15 @@ async function serve(
 }
 
 /** Shakes hands with a server on this thread, which needs its turns, too. */
-async function dialOut(context: ClientContext, port: number): Promise<Handshake> {
+async function dialOut(
+  context: ClientContext,
+  port: number,
+  host = '127.0.0.1',
+): Promise<Handshake> {
   const sockaddr = new Sockaddr({ family: 'inet', host: '127.0.0.1', port });
   const fd = orThrow(openConnection(room.kernel, sockaddr), 'connect');
   await sleep(1);
-  const handshake = Handshake.connect(room, context, fd, true, '127.0.0.1', `127.0.0.1:${port}`);
+  const handshake = Handshake.connect(room, context, fd, true, host, `127.0.0.1:${port}`);
   for (let turn = 0; turn < 2000; turn++) {
     const result = handshake.advance(0);
     if (result === HandshakeResult.Failed) room.kernel.close(fd);
@@ -124,6 +128,49 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     without.release();
   });
 }
+
+t.test('upstreams: without a configured name, the one that led there is asked for', async (t) => {
+  const asked: unknown[] = [];
+  const two = certificate(['a.test', 'b.test']);
+  const port = await serve(t, { cert: two.chain, key: two.key }, (socket) => {
+    asked.push((socket as TLSSocket & { servername: unknown }).servername);
+    socket.pipe(socket);
+  });
+  const trusting = clientContext({ serverName: undefined });
+  const blind = clientContext({ serverName: undefined, verify: false });
+  const long = `${'a'.repeat(255)}.test`;
+  for (const [context, host, serverName, isResumed] of [
+    [trusting, 'a.test', 'a.test', false],
+    [trusting, 'a.test', 'a.test', true],
+    // The same server, and nothing was seen of its certificate for this name.
+    [trusting, 'b.test', 'b.test', false],
+    [trusting, 'b.test', 'b.test', true],
+    [blind, 'b.test', 'b.test', false],
+    [blind, '127.0.0.1', undefined, false],
+    [blind, '::1', undefined, false],
+    [blind, '', undefined, false],
+    [blind, long, undefined, false],
+    [blind, 'a.test', 'a.test', false],
+  ] as const) {
+    const handshake = await dialOut(context, port, host);
+    t.equal(handshake.failure, undefined, host);
+    t.match(handshake.session, { serverName, isResumed }, host);
+    const transport = handshake.takeOver();
+    t.equal((await talk(transport, Buffer.from('hello'))).toString(), 'hello');
+    transport.close();
+    t.equal(asked.pop(), serverName ?? false, 'as the server heard it');
+  }
+  for (const [context, host] of [
+    [trusting, 'c.test'],
+    [trusting, '127.0.0.1'],
+    [trusting, ''],
+  ] as const) {
+    const { failure } = await dialOut(context, port, host);
+    t.equal(failure, 'verify_failed:name_mismatch', host);
+  }
+  trusting.release();
+  blind.release();
+});
 
 t.test('upstreams: one whose certificate is not right', { timeout }, async (t) => {
   const expired = certificate(['a.test'], 'ec:P-256', -1);

@@ -17,6 +17,11 @@ import { setTrust } from './trust.js';
 const SESSIONS_MAX = 1024;
 /** Intermediates between the server's certificate and a trusted one; OpenSSL's own limit is 100. */
 const VERIFY_DEPTH = 10;
+/** OpenSSL's limit for a server_name (TLSEXT_MAXLEN_host_name), and that of DNS. */
+const NAME_BYTES_MAX = 255;
+
+/** A server_name as a C string, for the moment in which OpenSSL copies it. */
+const nameMemory = new NativeMemory(NAME_BYTES_MAX + 1);
 
 /** The context of an upstream, with the sessions of its endpoints. */
 export class ClientContext {
@@ -25,8 +30,6 @@ export class ClientContext {
   readonly address: number;
   private readonly sessions: SessionCache;
   private readonly serverName: string | undefined;
-  /** The name as a C string, for SNI. */
-  private readonly sni: NativeMemory | undefined;
   private readonly verify: boolean;
   private references = 1;
 
@@ -37,10 +40,6 @@ export class ClientContext {
     this.serverName = settings.serverName;
     this.verify = settings.verify;
     this.sessions = new SessionCache(openssl, SESSIONS_MAX);
-    if (this.serverName !== undefined && !isAddress(this.serverName)) {
-      this.sni = new NativeMemory(this.serverName.length + 1);
-      this.sni.bytes.write(this.serverName, 'latin1');
-    }
     this.address = createContext(openssl, openssl.TLS_client_method(), settings, use);
     try {
       this.configure(settings);
@@ -66,33 +65,42 @@ export class ClientContext {
     this.openssl.SSL_CTX_free(this.address);
   }
 
-  sessionSlot(endpoint: string): SessionSlot {
-    return this.sessions.slot(endpoint);
+  /**
+   * @param host as for {@link prepare}: a session stands for the name it was begun with, and two may lead to one address
+   */
+  sessionSlot(endpoint: string, host: string): SessionSlot {
+    return this.sessions.slot(`${this.serverName ?? host} ${endpoint}`);
   }
 
   /**
    * Tells a connection whom it is to reach.
    *
-   * @param host the endpoint's IP address, which its certificate must have where no name is
-   *   configured
+   * @param host the name that led to the endpoint, or else its IP address: what is asked for, and what its certificate
+   *   must have, where no name is configured
    * @returns false where there is nothing a certificate could be compared with
    */
   prepare(ssl: number, host: string): boolean {
-    const { openssl, serverName, sni } = this;
-    if (sni !== undefined) {
-      const command = Control.SSL_CTRL_SET_TLSEXT_HOSTNAME;
-      openssl.SSL_ctrl(ssl, command, Misc.TLSEXT_NAMETYPE_host_name, sni.address);
-    }
+    const { openssl } = this;
+    const expected = this.serverName ?? host;
+    const hasName = expected !== '' && !isAddress(expected);
+    if (hasName) this.askFor(ssl, expected);
     if (!this.verify) return true;
     const param = openssl.SSL_get0_param(ssl);
-    const expected = serverName ?? host;
     if (isAddress(expected)) {
       return openssl.X509_VERIFY_PARAM_set1_ip_asc(param, expected) === 1;
     }
-    if (expected === '') return false;
+    if (!hasName) return false;
     const flags = ContextFlag.X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
     openssl.X509_VERIFY_PARAM_set_hostflags(param, flags);
     return openssl.X509_VERIFY_PARAM_set1_host(param, expected, 0) === 1;
+  }
+
+  private askFor(ssl: number, name: string): void {
+    if (name.length > NAME_BYTES_MAX) return;
+    const { bytes, address } = nameMemory;
+    bytes[bytes.write(name, 'latin1')] = 0;
+    const command = Control.SSL_CTRL_SET_TLSEXT_HOSTNAME;
+    this.openssl.SSL_ctrl(ssl, command, Misc.TLSEXT_NAMETYPE_host_name, address);
   }
 
   private configure(settings: ClientTlsSettings): void {

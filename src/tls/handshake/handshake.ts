@@ -118,7 +118,7 @@ export class Handshake implements Caller {
   /**
    * The client's side. Nothing is done until {@link advance}.
    *
-   * @param host the endpoint's IP address: what its certificate is for, where no name is configured
+   * @param host the name that led to the endpoint, or its IP address: what its certificate is for, where no name is configured
    * @param endpoint what tells the servers of an upstream apart, for the sessions to resume
    */
   static connect(
@@ -129,7 +129,7 @@ export class Handshake implements Caller {
     host: string,
     endpoint: string,
   ): Handshake {
-    const slot = context.sessionSlot(endpoint);
+    const slot = context.sessionSlot(endpoint, host);
     // A client writes twice in a row at its end of the handshake: Nagle's algorithm would wait.
     const { IPPROTO_TCP, TCP_NODELAY } = SocketOption;
     if (isTcp) setOption(room.kernel, fd, IPPROTO_TCP, TCP_NODELAY, 1);
