@@ -1,12 +1,18 @@
 import { formatProblem, readConfig } from '../config/index.js';
-import { accountChecks, captureChecks, validityChecks } from '../control/index.js';
+import {
+  accountChecks,
+  captureChecks,
+  unusedCertificateChecks,
+  validityChecks,
+} from '../control/index.js';
 import { parseOptions, UsageError } from './options.js';
 
 const usage = `headgate check -c FILE
 
 Validates a configuration and prints every problem as FILE:LINE:COLUMN: what is wrong, what was
 expected. Exit code 0 when there is none, 1 otherwise. Warns of users and groups that this machine does not
-have, directories that cannot be captured to, and of certificates, OCSP responses and revocation lists that have ended, or end soon.
+have, directories that cannot be captured to, of certificates that no client is ever shown, and of
+certificates, OCSP responses and revocation lists that have ended, or end soon.
 `;
 
 export async function check(args: readonly string[]): Promise<number> {
@@ -23,7 +29,8 @@ export async function check(args: readonly string[]): Promise<number> {
   if (loaded.ok) {
     process.stdout.write(`${values.config}: ok\n`);
     const { config } = loaded;
-    const checks = [accountChecks, captureChecks, validityChecks].flatMap((find) => find(config));
+    const finders = [accountChecks, captureChecks, unusedCertificateChecks, validityChecks];
+    const checks = finders.flatMap((find) => find(config));
     for (const { name, state, detail } of checks) {
       if (state !== 'ok') process.stderr.write(`${values.config}: warning: ${name}: ${detail}\n`);
     }

@@ -1,5 +1,11 @@
 import { type Config, loadConfig, readConfig } from '../config/index.js';
-import { type Check, captureChecks, diagnose, validityChecks } from '../control/index.js';
+import {
+  type Check,
+  captureChecks,
+  diagnose,
+  unusedCertificateChecks,
+  validityChecks,
+} from '../control/index.js';
 import { parseOptions, UsageError } from './options.js';
 
 const usage = `headgate doctor [-c FILE] [--json]
@@ -34,6 +40,7 @@ export async function doctor(args: readonly string[]): Promise<number> {
   const checks = [
     ...diagnose(config.limits.connectionsMax),
     ...captureChecks(config),
+    ...unusedCertificateChecks(config),
     ...validityChecks(config),
   ];
   const isWell = checks.every(({ state }) => state !== 'missing');

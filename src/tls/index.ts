@@ -17,6 +17,7 @@ export {
   type ClientTlsSettings,
   type ContextsInForce,
   type ContextUse,
+  groupByNames,
   type KernelTls,
   type ProtocolSettings,
   type RevocationListFacts,

@@ -7,5 +7,6 @@
 export { clientSettings } from './client-settings.js';
 export { Credentials, type PreparedCredentials } from './credentials.js';
 export { readSystemAuthorities, systemAuthorities } from './system-authorities.js';
+export { unusedCertificateChecks } from './unused-certificates.js';
 export type { Validity } from './validity.js';
 export { validityChecks } from './validity-checks.js';
