@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../../config/index.js';
 import type { ServerTlsSettings } from '../../tls/index.js';
 import { ExpiryWatch } from './expiry-watch.js';
-import { ServerCredentials } from './server-credentials.js';
+import { type Refreshed, ServerCredentials } from './server-credentials.js';
 import { upstreamValidities } from './upstream-validity.js';
 import type { Validity } from './validity.js';
 
@@ -83,8 +83,7 @@ export class Credentials {
     let isChanged = false;
     for (const [listener, credentials] of this.current.listeners) {
       const before = credentials.settings;
-      for (const { file, reason } of credentials.refresh(nowMs))
-        this.complain(listener, file, reason);
+      for (const one of credentials.refresh(nowMs)) this.tell(listener, one);
       isChanged ||= credentials.settings !== before;
     }
     this.expiryWatch.look(this.validities, nowMs);
@@ -95,10 +94,17 @@ export class Credentials {
     clearInterval(this.timer);
   }
 
-  /** Once, as long as it is the same. */
-  private complain(listener: string, file: string, reason: string): void {
+  /** A complaint is told once, as long as it is the same. */
+  private tell(listener: string, { file, outcome }: Refreshed): void {
+    const { logger } = this.options;
+    if (outcome.ok) {
+      this.complaints.delete(file);
+      if (outcome.value) logger.info({ listener, file }, 'tls: a file has changed and was read');
+      return;
+    }
+    const { reason } = outcome;
     if (this.complaints.get(file) === reason) return;
     this.complaints.set(file, reason);
-    this.options.logger.warn({ listener, file, reason }, 'tls: a file stays as it was read before');
+    logger.warn({ listener, file, reason }, 'tls: a file stays as it was read before');
   }
 }

@@ -32,10 +32,11 @@ import { WatchedFile } from './watched-file.js';
 /** A certificate made here is made anew when it has less than this left. */
 const RENEW_MS = 14 * 86_400_000;
 
-/** Something that could not be read again: it stays as it was. */
-export interface RefreshProblem {
+/** A file that was looked at again. */
+export interface Refreshed {
   readonly file: string;
-  readonly reason: string;
+  /** Whether it is another one now, or why it stays as it was read before. */
+  readonly outcome: Parsed<boolean>;
 }
 
 interface Stapled {
@@ -94,21 +95,19 @@ export class ServerCredentials {
   }
 
   /** Looks whether files have changed and whether it is time for new keys; {@link settings} are then others. */
-  refresh(nowMs: number): RefreshProblem[] {
-    const problems: RefreshProblem[] = [];
-    const note = (file: string, result: Parsed<boolean> | undefined): void => {
-      if (result?.ok === false) problems.push({ file, reason: result.reason });
-    };
-    for (const { response } of this.stapled) {
-      if (response !== undefined) note(response.path, response.refresh());
-    }
-    const { revocationLists } = this;
-    if (revocationLists !== undefined) note(revocationLists.path, revocationLists.refresh());
-    note(this.config.tickets?.keyFile ?? '', this.tickets?.refresh(nowMs));
+  refresh(nowMs: number): Refreshed[] {
+    const { stapled, revocationLists, tickets } = this;
+    const files = [...stapled.map(({ response }) => response), revocationLists];
+    const refreshed: Refreshed[] = files.flatMap((file) =>
+      file === undefined ? [] : [{ file: file.path, outcome: file.refresh() }],
+    );
+    const outcome = tickets?.refresh(nowMs);
+    const keyFile = this.config.tickets?.keyFile ?? null;
+    if (outcome !== undefined && keyFile !== null) refreshed.push({ file: keyFile, outcome });
     this.renew(nowMs);
     const settings = this.makeSettings(nowMs);
     if (settings.fingerprint !== this.settings.fingerprint) this.settings = settings;
-    return problems;
+    return refreshed;
   }
 
   private ownValidity(owner: ValidityOwner): Validity[] {

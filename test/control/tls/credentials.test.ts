@@ -25,16 +25,21 @@ function configOf(listeners: Record<string, string>): Config {
 interface Rig {
   readonly credentials: Credentials;
   readonly warnings: object[];
+  /** What is no cause to worry. */
+  readonly news: object[];
   changes: number;
 }
 
 function makeRig(t: Test): Rig {
   const warnings: object[] = [];
+  const news: object[] = [];
   const logger = {
+    info: (fields: object, message: string) => news.push({ message, ...fields }),
     warn: (fields: object, message: string) => warnings.push({ message, ...fields }),
   };
   const rig = {
     warnings,
+    news,
     changes: 0,
     credentials: new Credentials({
       logger: logger as never,
@@ -106,6 +111,15 @@ t.test('credentials: ticket keys of a file are new when the file is', async (t) 
   t.equal(rig.changes, 1, 'a file that is wrong changes nothing');
   t.strictSame(settingsOf(rig).ticketKeys.map(Buffer.from), [current, old]);
   t.match(rig.warnings, [{ file: 'keys', reason: /it has 5 bytes/ }], 'and is told once');
+  t.strictSame(rig.news, [
+    { message: 'tls: a file has changed and was read', listener: 'web', file: 'keys' },
+  ]);
+  kit.write('keys', Buffer.concat([current, old]));
+  credentials.refresh();
+  kit.write('keys', 'short');
+  credentials.refresh();
+  t.equal(rig.warnings.length, 2, 'what was well in between is told again');
+  t.equal(rig.news.length, 1, 'nothing has changed');
   t.throws(() => credentials.prepare(config), /^keys: it has 5 bytes/);
 });
 

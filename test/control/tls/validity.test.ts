@@ -30,6 +30,7 @@ function makeKit(t: Test): CertificateKit {
 function makeCredentials(t: Test) {
   const rig = { warnings: [] as { message: string; file?: string }[], changes: 0 };
   const logger = {
+    info: () => {},
     warn: (fields: object, message: string) => rig.warnings.push({ message, ...fields }),
   };
   const onChange = () => {
