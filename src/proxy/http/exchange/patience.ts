@@ -1,3 +1,4 @@
+import { unacknowledgedBytes } from '../../../splice/index.js';
 import type { WorkerRoom } from '../../room.js';
 import type { HttpRoute } from '../http-route.js';
 import type { RouteTimeouts } from '../http-snapshot.js';
@@ -29,6 +30,9 @@ export class Patience {
   /** Of the response's beginning. */
   private responseDueMs = NEVER;
   private readonly bodyRate = new BodyRate();
+  /** What both sides had still to take when that was looked at last, and when that was. */
+  private waitingBytes = 0;
+  private lookedMs = 0;
 
   constructor(
     private readonly room: WorkerRoom,
@@ -41,6 +45,7 @@ export class Patience {
     this.own = nothingSaid;
     this.deadlineMs = after(beganMs, this.room.timeouts.requestMs);
     this.responseDueMs = NEVER;
+    this.lookedMs = 0;
     this.bodyRate.stop();
   }
 
@@ -95,8 +100,7 @@ export class Patience {
 
   /** When something will be late, unless something happens. */
   get dueMs(): number {
-    const idleDueMs = this.exchange.connection.lastActivityMs + this.idleMs;
-    return Math.min(idleDueMs, this.deadlineMs, this.responseDueMs, this.bodyRate.dueMs);
+    return Math.min(this.idleDueMs, this.deadlineMs, this.responseDueMs, this.bodyRate.dueMs);
   }
 
   /** What is late by now, if anything is. */
@@ -105,11 +109,45 @@ export class Patience {
     if (nowMs >= this.deadlineMs) return Lateness.request;
     if (this.exchange.state === ExchangeState.dialling) return Lateness.none;
     if (nowMs >= this.responseDueMs) return Lateness.response;
-    const { connection, mayReceiveBody } = this.exchange;
+    const { mayReceiveBody } = this.exchange;
     if (nowMs >= this.bodyRate.dueMs && this.bodyRate.isLate(nowMs, mayReceiveBody)) {
       return Lateness.body_rate;
     }
-    return nowMs >= connection.lastActivityMs + this.idleMs ? Lateness.idle : Lateness.none;
+    return nowMs >= this.idleDueMs && this.isIdle(nowMs) ? Lateness.idle : Lateness.none;
+  }
+
+  /** When silence is looked at next: half-way first, for what is compared at the end. */
+  private get idleDueMs(): number {
+    const ms = this.hasLooked ? this.idleMs : this.idleMs / 2;
+    return this.exchange.connection.lastActivityMs + ms;
+  }
+
+  /** {@link waitingBytes} are of the present silence. */
+  private get hasLooked(): boolean {
+    return this.lookedMs >= this.exchange.connection.lastActivityMs + this.idleMs / 2;
+  }
+
+  /**
+   * Whether nothing has moved for too long. A socket holds megabytes, and a slow client takes them for minutes before there is
+   * an event: what it has acknowledged meanwhile has moved, too.
+   */
+  private isIdle(nowMs: number): boolean {
+    const { connection, link } = this.exchange;
+    const { kernel } = this.room;
+    const { waitingBytes, hasLooked } = this;
+    const own = unacknowledgedBytes(kernel, connection.transport.fd);
+    const upstream = link.connection?.transport;
+    this.waitingBytes =
+      own + (upstream === undefined ? 0 : unacknowledgedBytes(kernel, upstream.fd));
+    if (!hasLooked) {
+      this.lookedMs = nowMs;
+      return nowMs >= connection.lastActivityMs + this.idleMs;
+    }
+    if (this.waitingBytes >= waitingBytes) return true;
+    connection.lastActivityMs = nowMs;
+    // Half-way is behind us: what was seen now is what the next look is compared with.
+    this.lookedMs = nowMs + this.idleMs / 2;
+    return false;
   }
 }
 

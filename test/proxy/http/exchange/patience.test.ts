@@ -8,6 +8,9 @@ import type { RawPeer } from '#test/support/sockets/raw-peer.js';
 import type { RoomOptions } from '#test/support/worker/worker-room.js';
 import { openGuard, routeOf } from '../requests.js';
 
+/** asm-generic/socket.h */
+const SO_RCVBUF = 8;
+
 const unsaid: RouteTimeouts = {
   connectMs: null,
   idleMs: null,
@@ -292,6 +295,35 @@ exchangeTest(
     }
     t.same(late(rig), { idle: 3 });
     t.equal(rig.room.closed('idle_timeout'), 3);
+  },
+  route({ idleMs: 500 }),
+);
+
+exchangeTest(
+  'patience: a client that takes what waits in its socket is not silent, however long there is no event',
+  (rig, t) => {
+    const { client, upstream } = rig.begin();
+    // A kernel says that there is room again by sixteenths of what there is in all.
+    client.set(SocketOption.SOL_SOCKET, SO_RCVBUF, 200_000);
+    const bytes = Buffer.from(
+      `HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n${'x'.repeat(9_000_000)}`,
+    );
+    // As much as all sockets on the way hold.
+    for (let sent = 0, now = -1; now !== 0; sent += now) {
+      rig.room.settle();
+      now = upstream.send(bytes.subarray(sent));
+    }
+    for (let look = 0; look < 4; look++) {
+      client.receive(100_000);
+      rig.room.settle();
+      rig.room.pass(400);
+      t.equal(rig.room.sessions().length, 1, 'as long as it takes some');
+    }
+    rig.room.pass(1100);
+    t.equal(rig.room.sessions().length, 0, 'not when it takes nothing');
+    t.same(late(rig), { idle: 1 });
+    client.receive();
+    rig.expectReset(client);
   },
   route({ idleMs: 500 }),
 );
