@@ -138,7 +138,7 @@ export class ServerCredentials {
   private makeSettings(nowMs: number): ServerTlsSettings {
     const { config, tickets, selfSigned, revocationLists } = this;
     const { alpn, clientAuth } = config;
-    const crl = revocationLists?.current.pem;
+    const lists = revocationLists?.current;
     const own = selfSigned && {
       names: selfSigned.names,
       chain: selfSigned.chain,
@@ -149,7 +149,7 @@ export class ServerCredentials {
       certificates: own ? [own] : this.stapled.map((one) => certificateSettings(one, nowMs)),
       alpn,
       ticketKeys: tickets?.keys ?? [],
-      clientAuth: clientAuth === null ? undefined : clientAuthSettings(clientAuth, crl),
+      clientAuth: clientAuth === null ? undefined : clientAuthSettings(clientAuth, lists, nowMs),
     });
   }
 }
@@ -188,9 +188,12 @@ function watchedLists({ clientAuth }: ListenerTlsConfig) {
 
 function clientAuthSettings(
   { mode, ca, verifyDepth }: NonNullable<ListenerTlsConfig['clientAuth']>,
-  crl: string | undefined,
+  lists: RevocationLists | undefined,
+  nowMs: number,
 ): ClientAuthSettings {
-  return { mode, ca, verifyDepth, crl };
+  const settings = { mode, ca, verifyDepth, crl: lists?.pem };
+  const isPast = lists?.facts.some(({ nextUpdateMs }) => (nextUpdateMs ?? nowMs + 1) <= nowMs);
+  return isPast ? { ...settings, isListPast: true } : settings;
 }
 
 function ticketKeys(

@@ -256,10 +256,11 @@ export class ServerContexts {
 /**
  * Sessions are resumed only where they could have been begun: not those of a listener that asks for
  * no certificates at one that does, though both may have the same ticket keys. A new revocation list
- * ends all of them: whoever is on it would get in once more, since nobody looks at it for a resumption.
+ * ends all of them: whoever is on it would get in once more, since nobody looks at it for a resumption. So does one that
+ * is out of date: who is not let in by it must not get in without it.
  */
 function sessionIdContext({ clientAuth }: ServerTlsSettings): NativeMemory {
-  const text =
-    clientAuth === undefined ? '' : [clientAuth.mode, clientAuth.ca, clientAuth.crl].join('\n');
-  return NativeMemory.copyOf(createHash('sha256').update(text).digest());
+  const parts = clientAuth === undefined ? [] : [clientAuth.mode, clientAuth.ca, clientAuth.crl];
+  if (clientAuth?.isListPast) parts.push('past');
+  return NativeMemory.copyOf(createHash('sha256').update(parts.join('\n')).digest());
 }

@@ -44,6 +44,8 @@ export interface ClientAuthSettings {
   readonly verifyDepth: number;
   /** PEM: revocation lists. */
   readonly crl?: string | undefined;
+  /** One of them is past its next update: nobody is verified by it any more, and sessions from before are not resumed. */
+  readonly isListPast?: boolean | undefined;
 }
 
 /**

@@ -87,7 +87,10 @@ testWith(
     rig.warnings.length = 0;
     credentials.refresh(now + 8 * DAY_MS);
     t.match(rig.warnings, [{ message: /is out of date, clients .* get in no more/, ...about }]);
-    t.equal(rig.changes, 0);
+    t.equal(rig.changes, 1, 'sessions from before are not resumed any more');
+    t.match(credentials.settings.get('web')!.clientAuth, { isListPast: true });
+    credentials.refresh(now + 8 * DAY_MS);
+    t.equal(rig.changes, 1);
 
     const pem = () => credentials.settings.get('web')!.clientAuth!.crl!;
     const before = pem();
@@ -96,12 +99,13 @@ testWith(
     rig.warnings.length = 0;
     credentials.refresh(now + 8 * DAY_MS);
     t.strictSame(rig.warnings, [], 'a new one is read without a reload');
-    t.equal(rig.changes, 1);
+    t.equal(rig.changes, 2);
+    t.equal(credentials.settings.get('web')!.clientAuth!.isListPast, undefined);
     t.not(pem(), before);
     kit.write('root.crl', 'nothing');
     credentials.refresh(now + 8 * DAY_MS);
     t.match(rig.warnings, [{ file: 'root.crl', reason: /there is no revocation list in it/ }]);
-    t.equal(rig.changes, 1, 'one that is none changes nothing');
+    t.equal(rig.changes, 2, 'one that is none changes nothing');
   },
 );
 

@@ -85,6 +85,13 @@ for (const version of [Tls12, Tls13]) {
       [false, true, false],
       'nor one from before its revocation list: whoever is on it would get in',
     );
+    const { clientAuth: held } = listed('first.crl');
+    const past = { ticketKeys: [one], clientAuth: { ...held, isListPast: true } };
+    t.same(
+      tour(kit, listed('first.crl'), past, past),
+      [false, false, true],
+      'nor, once the list is out of date, one from before that',
+    );
   });
 
   socketTest(`tickets: the certificate of a resumed client (${name})`, async (t, kit) => {
