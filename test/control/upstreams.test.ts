@@ -1,6 +1,9 @@
 // Upstreams of a proxy that runs: names that lead elsewhere, checks, orders by an operator.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type Config, loadConfig } from '#src/config/index.js';
 import { Supervisor, type UpstreamStatus } from '#src/control/index.js';
@@ -37,8 +40,13 @@ class UpstreamRig {
   ) {}
 
   /** @param upstream the keys of the upstream, as YAML in one line */
-  static async start(t: Test, dns: DnsServer, upstream: string): Promise<UpstreamRig> {
-    const discovery = { servers: [dns.address], families: ['inet' as const] };
+  static async start(
+    t: Test,
+    dns: DnsServer,
+    upstream: string,
+    hostsPath = '/dev/null',
+  ): Promise<UpstreamRig> {
+    const discovery = { servers: [dns.address], families: ['inet' as const], hostsPath };
     const supervisor = await Supervisor.start(configOf(upstream), { discovery });
     t.teardown(() => supervisor.close());
     return new UpstreamRig(supervisor, dns);
@@ -114,6 +122,22 @@ t.test('upstreams: a name that leads elsewhere takes new connections along', tim
   dns.host('app.test', ['127.0.0.1', '127.0.0.2'], 1);
   await until(10_000, 'both', async () => (await rig.askAll(10)).size === 2);
 });
+
+t.test(
+  'upstreams: an address of an interface that is not there is left out',
+  timeout,
+  async (t) => {
+    const port = await named(t, 'here');
+    const dns = await openDns(t);
+    const directory = mkdtempSync(join(tmpdir(), 'headgate-upstreams-'));
+    t.teardown(() => rmSync(directory, { recursive: true }));
+    const hostsPath = join(directory, 'hosts');
+    writeFileSync(hostsPath, 'fe80::1%nothere0 app.test\n127.0.0.1 app.test\n');
+    const rig = await UpstreamRig.start(t, dns, `{ endpoints: ["app.test.:${port}"] }`, hostsPath);
+    t.equal(await rig.ask(), 'here');
+    t.strictSame([...(await rig.endpoints()).keys()], [`127.0.0.1:${port}`]);
+  },
+);
 
 t.test('upstreams: a service has ports, weights and tiers', timeout, async (t) => {
   const [one, other, backup] = [await named(t, 'a'), await named(t, 'b'), await named(t, 'c')];

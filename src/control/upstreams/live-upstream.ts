@@ -47,7 +47,7 @@ export class LiveUpstream {
       this.watches.push(watch);
       this.sources.push({
         get members() {
-          return watch.endpoints.map((found) => resolvedMember(found, weight, backup));
+          return watch.endpoints.flatMap((found) => resolvedMember(found, weight, backup) ?? []);
         },
       });
     }
@@ -72,9 +72,19 @@ export class LiveUpstream {
   }
 }
 
-function resolvedMember(found: ResolvedEndpoint, weight: number, backup: boolean): Member {
+/** @returns nothing for an address of an interface that is not there, as hosts(5) may have it */
+function resolvedMember(
+  found: ResolvedEndpoint,
+  weight: number,
+  backup: boolean,
+): Member | undefined {
   const share = Math.min(weight * found.weight, WEIGHT_MAX);
-  return { ...member(found.address, share, backup || found.tier > 0), host: found.host };
+  try {
+    return { ...member(found.address, share, backup || found.tier > 0), host: found.host };
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }
 
 function member(address: Address, weight: number, backup: boolean): Member {

@@ -253,6 +253,17 @@ export class Upstreams {
 
   /** What names say now is in force, or as much of it as there is room for; then it is tried again. */
   private follow(): void {
+    try {
+      if (this.followNames()) this.options.onChange();
+    } catch (error) {
+      // A flow may have begun in a place that had just been found free.
+      this.options.logger.error({ err: error }, 'upstreams stay as they were');
+      this.retryLater();
+    }
+  }
+
+  /** @returns whether workers have to be told */
+  private followNames(): boolean {
     const wanted = listsOf(this.live);
     const fitting = fit(wanted, this.inForce, this.slots.roomFor(wanted.map(toRequest)));
     const isOtherThan = (lists: MembersByUpstream) =>
@@ -260,9 +271,9 @@ export class Upstreams {
     const short = isOtherThan(byName(wanted));
     if (short.length > 0) this.lacksRoom(short);
     else this.hasRoom();
-    if (isOtherThan(this.inForce).length === 0) return;
+    if (isOtherThan(this.inForce).length === 0) return false;
     this.putInForce(fitting);
-    this.options.onChange();
+    return true;
   }
 
   /** @throws RangeError when the table has no room for so many endpoints; nothing has changed then */
@@ -289,14 +300,18 @@ export class Upstreams {
 
   private lacksRoom(upstreams: readonly UpstreamMembers[]): void {
     const isNews = this.retry === undefined;
-    clearTimeout(this.retry);
-    this.retry = setTimeout(() => this.follow(), ROOM_RETRY_MS);
+    this.retryLater();
     if (!isNews) return;
     const names = upstreams.map(({ upstream }) => upstream.config.name);
     this.options.logger.error(
       { upstreams: names, room: ENDPOINT_SLOTS },
       'names lead to more endpoints than there is room for: new ones are left out, or wait for others to go',
     );
+  }
+
+  private retryLater(): void {
+    clearTimeout(this.retry);
+    this.retry = setTimeout(() => this.follow(), ROOM_RETRY_MS);
   }
 
   private hasRoom(): void {
