@@ -16,7 +16,7 @@ import {
   versions,
 } from '#test/support/tls-suite/tls-suite.js';
 
-const timeout = { timeout: 30_000 };
+const timeout = { timeout: 60_000 };
 const missing = missingProgram(['openssl']);
 
 /** Whoever is issued here is nobody to `authority`. */

@@ -11,7 +11,7 @@ import { servedTls, suiteTest } from '#test/support/tls-suite/tls-suite.js';
 suiteTest(
   missingProgram(['openssl']),
   'tls renewal: a reload swaps the certificate, and a flow goes on',
-  { timeout: 20_000 },
+  { timeout: 60_000 },
   async (t, { start }) => {
     const origin = await echoOrigin(t);
     authority();
@@ -69,7 +69,7 @@ suiteTest(
 suiteTest(
   missingProgram(['openssl']),
   'tls renewal: who is silent until after a reload is met by what it has brought',
-  { timeout: 20_000 },
+  { timeout: 60_000 },
   async (t, { start }) => {
     const origin = await echoOrigin(t);
     authority();
