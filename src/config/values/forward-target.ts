@@ -26,6 +26,9 @@ export function parseForwardTarget(text: string): Parsed<ForwardTarget> {
     return refused(`neither a name nor a network, expected ${FORWARD_TARGET}`);
   }
   const isNetwork = /^\[.*\]$/s.test(host) || /^[\d./]+$/.test(host);
+  if (/^\[[^\]]*\]\/\d+$/.test(host)) {
+    return refused(`a length behind the bracket, expected ${FORWARD_TARGET}`);
+  }
   if (!isNetwork && host.includes(':')) {
     return refused(`an IPv6 address without brackets, expected ${FORWARD_TARGET}`);
   }

@@ -1,7 +1,7 @@
 import type { CloseReason } from '../../counters.js';
 import type { WorkerRoom } from '../../room.js';
 import { type Refusal, type RefusalName, refusalNames, refusalStatus } from '../guarding/index.js';
-import type { HttpPolicy } from '../http-policy.js';
+import { type HttpPolicy, Routing } from '../http-policy.js';
 import { type Lateness, type LatenessName, latenessNames } from '../lateness.js';
 import { type ExchangeNote, noteOf } from '../logging/index.js';
 import { type HttpRejection, type HttpRejectionName, httpRejectionName } from '../message/index.js';
@@ -14,7 +14,11 @@ export type FailureName =
   /** A forward proxy's names: too many are being looked up, or what became of this one. */
   | 'lookups_full'
   | 'lookup_timeout'
-  | 'lookup_failed';
+  | 'lookup_failed'
+  | RoutingFailure;
+
+/** Why no route was looked for: the path leads above the root, or what is to be sent to HTTPS names no host. */
+type RoutingFailure = 'path_above_root' | 'host_missing';
 
 /** What an exchange leaves behind: the numbers of its route, and its access line. */
 export class ExchangeRecord {
@@ -55,6 +59,11 @@ export class ExchangeRecord {
     this.note = logsAccess || notesRequests ? noteOf(policy, logsAccess) : undefined;
     this.counters = policy.counters;
     this.counters.countBegun();
+  }
+
+  /** No route could be looked for. @param routing what the router has said */
+  unroutable(routing: number): void {
+    this.failure = routing === Routing.path_invalid ? 'path_above_root' : 'host_missing';
   }
 
   /** There is a response, or an answer of our own. */

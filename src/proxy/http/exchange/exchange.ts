@@ -97,7 +97,11 @@ export class Exchange implements LinkOwner, Task {
     if (fault < 0) this.answer.refuse(connection.reject(-fault as HttpRejection));
     else if (policy.route !== undefined) this.serve(policy.route);
     else if (policy.answer !== undefined) this.answer.direct();
-    else this.answer.refuse(routing === Routing.none ? 404 : 400);
+    else if (routing === Routing.none) this.answer.refuse(404);
+    else {
+      record.unroutable(routing);
+      this.answer.refuse(400);
+    }
   }
 
   onLinked(): void {

@@ -607,6 +607,34 @@ exchangeTest(
   { logsAccess: true },
 );
 
+for (const { request, failure, httpsRedirect } of [
+  {
+    request: 'GET /a/../../b HTTP/1.1\r\nHost: x\r\n\r\n',
+    failure: 'path_above_root',
+    httpsRedirect: null,
+  },
+  {
+    request: 'GET / HTTP/1.0\r\n\r\n',
+    failure: 'host_missing',
+    httpsRedirect: { status: 308, port: 443 },
+  },
+]) {
+  exchangeTest(
+    `the line of a request that is answered by no route says why: ${failure}`,
+    (rig, t) => {
+      const client = rig.room.client();
+      rig.say(client, request);
+      rig.hearStatus(client, 400);
+      rig.finish();
+      t.match(
+        rig.room.lines.filter(({ msg }) => msg === 'request'),
+        [{ status: 400, failure }],
+      );
+    },
+    { logsAccess: true, http: { ...plainHttp, httpsRedirect } },
+  );
+}
+
 exchangeTest('a client of a listener that is gone is told to close', (rig) => {
   const client = rig.room.client();
   rig.say(client, GET);
