@@ -59,6 +59,8 @@ function withPem<T>(openssl: OpenSsl, pem: string, use: (bio: number) => T): T {
   const memory = new NativeMemory(Math.max(1, length));
   memory.bytes.write(pem);
   let bio = 0;
+  // What others have left in the queue of this thread, Node's own functions too, would pass for an error in the text.
+  openssl.ERR_clear_error();
   try {
     bio = orThrowTls(openssl, openssl.BIO_new_mem_buf(memory.address, length), 'a text in memory');
     return use(bio);

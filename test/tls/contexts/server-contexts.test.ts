@@ -1,8 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes, X509Certificate } from 'node:crypto';
-import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import { type ConnectionOptions, connect, createSecureContext, type TLSSocket } from 'node:tls';
 import t from 'tap';
-import { loadOpenSsl, ServerContexts, type ServerTlsSettings, TlsVersion } from '#src/tls/index.js';
+import {
+  loadOpenSsl,
+  readRevocationDates,
+  ServerContexts,
+  type ServerTlsSettings,
+  TlsVersion,
+} from '#src/tls/index.js';
 import { authority, certificate, dial, kit } from '#test/support/tls/tls-kit.js';
 import { plainSettings, TlsServer } from '#test/support/tls/tls-server.js';
 
@@ -171,6 +177,14 @@ t.test(
     }
   },
 );
+
+t.test('server contexts: what others left in OpenSSL’s queue is no error of a text', async (t) => {
+  authority();
+  kit.revocationList('left.crl', 'authority', 3600);
+  // Node does not take back what OpenSSL says of it.
+  t.throws(() => createSecureContext({ ecdhCurve: 'nothing' }));
+  t.match(readRevocationDates(loadOpenSsl(), kit.text('left.crl')), [{ issuer: /authority/ }]);
+});
 
 t.test('server contexts: what is wrong with a certificate is said, and of which', async (t) => {
   const good = certificate(['a.test']);
