@@ -2,9 +2,11 @@
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
 import { loadConfig } from '#src/config/index.js';
 import { Supervisor } from '#src/control/index.js';
@@ -12,6 +14,7 @@ import { connect, Load } from '#test/support/control/live-proxy.js';
 import { until } from '#test/support/deadline.js';
 import { freePort } from '#test/support/peers/address.js';
 import { DnsServer } from '#test/support/peers/dns-server.js';
+import { CertificateKit } from '#test/support/tls/certificates.js';
 
 /** Echoes with its name in front. */
 async function named(t: Test, name: string, host: string, port: number) {
@@ -144,3 +147,48 @@ async function answering(t: Test, name: string): Promise<string> {
   });
   return `127.0.0.1:${(server.address() as net.AddressInfo).port}`;
 }
+
+t.test(
+  'DNS under load: who is met under another name is met anew',
+  { timeout: 60_000 },
+  async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'headgate-dns-'));
+    t.teardown(() => rmSync(directory, { recursive: true }));
+    const kit = new CertificateKit(directory);
+    kit.issue('app', { names: ['DNS:a.test', 'DNS:b.test'] });
+    const origin = https.createServer(
+      { cert: kit.text('app.pem'), key: kit.text('app.key') },
+      (request, response) => response.end((request.socket as TLSSocket).servername),
+    );
+    await new Promise<void>((resolve) => origin.listen(0, '127.0.0.1', resolve));
+    t.teardown(() => {
+      origin.closeAllConnections();
+      origin.close();
+    });
+    const { port } = origin.address() as net.AddressInfo;
+    const dns = await DnsServer.open();
+    t.teardown(() => dns.close());
+    dns.host('a.test', ['127.0.0.1'], 1);
+    dns.host('b.test', ['127.0.0.1'], 1);
+    const loaded = loadConfig(`workers: 1
+log: { level: silent }
+listeners: { web: { bind: "127.0.0.1:0", http: { routes: [{ upstream: app }] } } }
+upstreams: { app: { endpoints: ["a.test.:${port}", "b.test.:${port}"], tls: { verify: false } } }`);
+    if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+    const discovery = { servers: [dns.address], families: ['inet' as const] };
+    const supervisor = await Supervisor.start(loaded.config, { discovery });
+    t.teardown(() => supervisor.close());
+    const ask = async () => {
+      const reply = await fetch(`http://${supervisor.addresses[0]!.address}/`);
+      return reply.text();
+    };
+    t.equal(await ask(), 'a.test');
+    dns.host('a.test', ['127.0.0.1', '127.0.0.9'], 1);
+    const count = () => supervisor.statistics().upstreams[0]!.endpoints.length;
+    await until(10_000, 'another address', () => count() === 2);
+    t.equal(await ask(), 'a.test', 'on the connection that is there');
+    dns.host('a.test', ['127.0.0.9'], 1);
+    // Nobody is there; the address that stays is b.test's alone.
+    await until(10_000, 'the other name', async () => (await ask()) === 'b.test');
+  },
+);

@@ -29,6 +29,8 @@ export class Endpoint implements Candidate {
   readonly text: string;
   /** The name or address that led here: whom TLS expects to meet; empty for a unix socket. */
   readonly host: string;
+  /** Whose idle connections may carry its requests: the same address, met under the same name for the same upstream. */
+  readonly pooledAs: string;
   readonly isTcp: boolean;
   readonly slot: number;
   readonly isBackup: boolean;
@@ -45,6 +47,7 @@ export class Endpoint implements Candidate {
     private readonly moment: Moment,
     private readonly passive: PassiveHealth,
     private readonly queue: EndpointQueue,
+    upstream: string,
   ) {
     this.sockaddr = new Sockaddr(snapshot.address);
     this.plan = snapshot.socket && new ConnectPlan(snapshot.socket);
@@ -52,6 +55,7 @@ export class Endpoint implements Candidate {
     const { address } = snapshot;
     this.isTcp = address.family !== 'unix';
     this.host = snapshot.host ?? (address.family === 'unix' ? '' : address.host);
+    this.pooledAs = `${this.text} ${this.host} ${upstream}`;
     this.slot = snapshot.slot;
     this.isBackup = snapshot.backup;
     this.fullWeight = Math.round(snapshot.weight * 1000);

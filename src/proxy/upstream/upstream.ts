@@ -98,7 +98,8 @@ export class Upstream {
     const { connectionsPerEndpoint } = snapshot.limits;
     for (const one of snapshot.endpoints) {
       const max = connectionsPerEndpoint;
-      const endpoint = new Endpoint(one, max, ledger, this.moment, passive, this.queue);
+      const { moment, queue, name } = this;
+      const endpoint = new Endpoint(one, max, ledger, moment, passive, queue, name);
       const about = { upstream: this.name, endpoint: endpoint.text };
       if (tls !== undefined) endpoint.tlsTrouble = new TlsTrouble(room.log, about);
       endpoints.push(endpoint);

@@ -5,9 +5,9 @@ import type { IdleKeeper, UpstreamConnection } from './upstream-connection.js';
 
 /** The idle connections of one endpoint, in the order in which they became idle. */
 interface Stack {
-  /** The endpoint's slot and address: a slot may be given to another address. */
+  /** The endpoint's slot, and who it is: a slot may be given to another one, and an address may be met under another name. */
   readonly slot: number;
-  readonly address: string;
+  readonly pooledAs: string;
   idleTimeoutMs: number;
   length: number;
   oldest: UpstreamConnection | undefined;
@@ -33,7 +33,7 @@ export class UpstreamPool implements TimerOwner, IdleKeeper {
   /** An idle connection to the endpoint, which is idle no more; nothing when there is none. */
   take(endpoint: Endpoint): UpstreamConnection | undefined {
     const stack = this.stacks[endpoint.slot];
-    if (stack === undefined || stack.address !== endpoint.text) return undefined;
+    if (stack === undefined || stack.pooledAs !== endpoint.pooledAs) return undefined;
     for (;;) {
       const connection = stack.newest;
       if (connection === undefined) return undefined;
@@ -49,14 +49,15 @@ export class UpstreamPool implements TimerOwner, IdleKeeper {
   /** Keeps a connection that is in order and has nothing under way, or closes it if there are enough. */
   give(connection: UpstreamConnection, { idleMax, idleTimeoutMs }: Upstream): void {
     connection.user = undefined;
-    const { slot, text } = connection.endpoint;
+    const { slot, pooledAs } = connection.endpoint;
     let stack = this.stacks[slot];
-    if (stack === undefined || (stack.length === 0 && stack.address !== text)) {
-      stack = newStack(slot, text);
+    if (stack === undefined || (stack.length === 0 && stack.pooledAs !== pooledAs)) {
+      stack = newStack(slot, pooledAs);
       this.stacks[slot] = stack;
     }
     stack.idleTimeoutMs = idleTimeoutMs;
-    const isWelcome = stack.address === text && stack.length < idleMax && connection.patienceMs > 0;
+    const isWelcome =
+      stack.pooledAs === pooledAs && stack.length < idleMax && connection.patienceMs > 0;
     if (!isWelcome || connection.epoch !== this.epoch) {
       connection.close();
       return;
@@ -80,12 +81,12 @@ export class UpstreamPool implements TimerOwner, IdleKeeper {
 
   /** Names lead elsewhere: connections to endpoints that are still there go on. */
   replaceUpstreams(upstreams: readonly Upstream[]): void {
-    const addresses: (string | undefined)[] = [];
+    const present: (string | undefined)[] = [];
     for (const { endpoints } of upstreams) {
-      for (const { slot, text } of endpoints) addresses[slot] = text;
+      for (const { slot, pooledAs } of endpoints) present[slot] = pooledAs;
     }
     for (const stack of this.stacks) {
-      if (stack !== undefined && addresses[stack.slot] !== stack.address) this.clear(stack);
+      if (stack !== undefined && present[stack.slot] !== stack.pooledAs) this.clear(stack);
     }
   }
 
@@ -147,6 +148,6 @@ export class UpstreamPool implements TimerOwner, IdleKeeper {
   }
 }
 
-function newStack(slot: number, address: string): Stack {
-  return { slot, address, idleTimeoutMs: 0, length: 0, oldest: undefined, newest: undefined };
+function newStack(slot: number, pooledAs: string): Stack {
+  return { slot, pooledAs, idleTimeoutMs: 0, length: 0, oldest: undefined, newest: undefined };
 }
