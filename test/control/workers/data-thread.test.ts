@@ -53,7 +53,10 @@ function start(fd: number, address: SocketAddress, endpoint: SocketAddress, line
     },
     log: { level: 'info', access: true },
   };
-  const sink = { writeLines: (text: string) => lines.push(...text.trim().split('\n')) };
+  const sink = {
+    writeLines: (bytes: Uint8Array) =>
+      lines.push(...Buffer.from(bytes).toString().trim().split('\n')),
+  };
   const shared = ConnectionLimit.createMemory(1);
   return new DataThread(kernel, snapshot, shared, sink as unknown as LogSink);
 }

@@ -172,7 +172,7 @@ export class DataPlane {
   private async startThreads({ workers = 2, connectMs = 5_000 }: DataPlaneSettings): Promise<void> {
     const kernel = createKernel();
     const shared = ConnectionLimit.createMemory(workers);
-    const sink = { writeLines: (lines: string) => this.keep(lines) } as unknown as LogSink;
+    const sink = { writeLines: (lines: Uint8Array) => this.keep(lines) } as unknown as LogSink;
     for (let worker = 0; worker < workers; worker++) {
       const address = new Sockaddr({ family: 'inet', host: '127.0.0.1', port: this.port });
       const options = { backlog: 1024, reusePort: true, ipv6Only: false };
@@ -212,8 +212,9 @@ export class DataPlane {
     await Promise.all(this.threads.map(({ ready }) => ready));
   }
 
-  private keep(lines: string): void {
-    for (const line of lines.split('\n')) if (line !== '') this.logs.push(JSON.parse(line));
+  private keep(lines: Uint8Array): void {
+    for (const line of Buffer.from(lines).toString().split('\n'))
+      if (line !== '') this.logs.push(JSON.parse(line));
   }
 
   private sum(pick: (thread: DataThread) => number): number {
