@@ -47,7 +47,8 @@ const timeouts = Type.Object(
       { from: '1ms', to: '168h' },
       {
         title: 'idle timeout',
-        description: 'How long a connection may stay without a byte in either direction.',
+        description:
+          'How long a connection may stay without a byte in either direction; what a slow peer acknowledges of what it was sent has moved, too.',
         default: '5m',
         examples: ['1h'],
       },

@@ -188,13 +188,8 @@ export class Flow implements TimerOwner, DialOwner, SideOwner, TunnelOwner {
     this.terminate('error');
   }
 
-  /** Whether nothing has happened for too long; otherwise the timer is set again. */
-  isQuiet(): boolean {
-    const { clock, timeouts } = this.room;
-    const deadlineMs = this.lastActivityMs + timeouts.idleMs;
-    if (clock.nowMs >= deadlineMs) return true;
-    clock.wheel.schedule(this.timer, deadlineMs);
-    return false;
+  get idleMs(): number {
+    return this.room.timeouts.idleMs;
   }
 
   onDirectionOver(): void {
@@ -265,10 +260,6 @@ export class Flow implements TimerOwner, DialOwner, SideOwner, TunnelOwner {
     const tunnel = new Tunnel(room, client, upstream!, this.tls, dial!.tls);
     tunnel.up.tap = this.shadow;
     this.tunnelling = new TunnelTask(room, this, tunnel);
-    // The timer stands at the last deadline and finds its way from there, unless that is too late.
-    if (room.timeouts.idleMs < Math.max(room.timeouts.connectMs, room.timeouts.tlsHandshakeMs)) {
-      room.clock.wheel.schedule(this.timer, room.clock.nowMs + room.timeouts.idleMs);
-    }
     this.enter(FlowState.tunnelling);
     this.tunnelling.begin();
   }

@@ -1,6 +1,7 @@
 import { Epoll, type PumpOwner } from '../../splice/index.js';
 import type { CloseReason } from '../counters.js';
 import type { Task } from '../event-loop.js';
+import { type Active, Lull } from '../lull.js';
 import type { WorkerRoom } from '../room.js';
 import type { Timer } from '../timer-wheel.js';
 import type { SideName, Tunnel } from './tunnel.js';
@@ -11,15 +12,13 @@ const BROKEN_EVENTS = Epoll.EPOLLERR | Epoll.EPOLLHUP;
 const LINGER_MS = 500;
 
 /** Whose connections a tunnel joins. */
-export interface TunnelOwner {
+export interface TunnelOwner extends Active {
   /** It has not ended yet. */
   readonly isTunnelling: boolean;
   /** The tunnel's from now on: its owner hands the expiry on. */
   readonly timer: Timer;
-  /** Of the last event of either side. */
-  lastActivityMs: number;
-  /** Whether nothing has happened for too long; otherwise the timer is set again. */
-  isQuiet(): boolean;
+  /** How long nothing may move. */
+  readonly idleMs: number;
   /** One direction is over, and perhaps both. */
   onDirectionOver?(): void;
   terminate(reason: CloseReason): void;
@@ -29,18 +28,25 @@ export interface TunnelOwner {
 /** A tunnel in its worker's loop: moves what events and the run queue say can be moved, and ends its owner when it is over. */
 export class TunnelTask implements Task, PumpOwner {
   private isDeferred = false;
+  private readonly lull: Lull;
 
   constructor(
     private readonly room: WorkerRoom,
     private readonly owner: TunnelOwner,
     readonly tunnel: Tunnel,
   ) {
+    this.lull = new Lull(room);
     const { calls } = room.clock;
     if (calls !== undefined) tunnel.shareCalls(calls, this);
   }
 
   /** Moves what is there already. */
   begin(): void {
+    const { timer, idleMs } = this.owner;
+    const { nowMs, wheel } = this.room.clock;
+    const dueMs = nowMs + idleMs / 2;
+    // Where the timer stands at an earlier time, it finds its way from there.
+    if (!timer.isScheduled || timer.deadlineMs > dueMs) wheel.schedule(timer, dueMs);
     this.pump();
   }
 
@@ -63,10 +69,12 @@ export class TunnelTask implements Task, PumpOwner {
 
   /** Activity only notes the time; the timer is moved here, once per period, not per event. */
   onTimer(): void {
-    const { owner } = this;
-    const { brokenSide } = this.tunnel;
+    const { owner, lull, room } = this;
+    const { brokenSide, up } = this.tunnel;
+    const { idleMs } = owner;
     if (brokenSide !== undefined) owner.terminate(`${brokenSide}_reset`);
-    else if (owner.isQuiet()) owner.terminate('idle_timeout');
+    else if (lull.isTooLong(owner, idleMs, up.source, up.sink)) owner.terminate('idle_timeout');
+    else room.clock.wheel.schedule(owner.timer, lull.dueMs(owner, idleMs));
   }
 
   onException(error: unknown): void {

@@ -1,10 +1,14 @@
 import { DialState } from '#src/proxy/dial.js';
 import { FlowState } from '#src/proxy/flow/flow-state.js';
-import { Errno, Socket, type SocketAddress } from '#src/splice/index.js';
+import { Errno, Socket, type SocketAddress, SocketOption } from '#src/splice/index.js';
 import { payload } from '#test/support/random.js';
 import type { RawPeer } from '#test/support/sockets/raw-peer.js';
 import { pause, socketTest } from '#test/support/sockets/socket-kit.js';
+import { takeSome } from '#test/support/worker/take-some.js';
 import { nothingLeft, TestRoom } from '#test/support/worker/worker-room.js';
+
+/** asm-generic/socket.h */
+const SO_RCVBUF = 8;
 
 /** Sends everything and reads everything, through the room's loop. */
 function carry(room: TestRoom, from: RawPeer, to: RawPeer, bytes: Buffer): boolean {
@@ -343,7 +347,8 @@ socketTest(
     const { client, upstream, flow } = room.tunnel();
     const sent = clog(room, upstream);
     t.ok(flow.tunnel!.down.isHolding, 'the client reads nothing');
-    room.pass(11_000);
+    // What the last bytes' acknowledgements begin anew is in it.
+    room.pass(31_000);
     t.equal(room.closed('idle_timeout'), 1);
     for (let times = 0; times < 100 && !client.isEnded && client.errno === 0; times++) {
       client.receive();
@@ -354,6 +359,29 @@ socketTest(
     t.same(room.finish(), nothingLeft);
   },
 );
+
+for (const slow of ['client', 'upstream'] as const) {
+  for (const connectMs of [1000, 60_000]) {
+    socketTest(
+      `flow: a slow ${slow} takes what waits in its socket without an event, and is not silent (${connectMs})`,
+      async (t, kit) => {
+        const room = new TestRoom(kit, { timeouts: { connectMs } });
+        const { client, upstream } = room.tunnel();
+        const [taker, giver] = slow === 'client' ? [client, upstream] : [upstream, client];
+        taker.set(SocketOption.SOL_SOCKET, SO_RCVBUF, 200_000);
+        clog(room, giver);
+        for (let look = 0; look < 4; look++) {
+          takeSome(room, taker);
+          room.pass(8000);
+          t.equal(room.flowsEnded, 0, 'as long as it takes some');
+        }
+        room.pass(32_000);
+        t.equal(room.closed('idle_timeout'), 1, 'not when it takes nothing');
+        t.same(room.finish(), nothingLeft);
+      },
+    );
+  }
+}
 
 socketTest(
   'flow: a reset while the other side takes nothing gives everything back',

@@ -183,9 +183,7 @@ export abstract class ConnectionSession implements Session, TimerOwner {
   /** Whether nothing has happened for too long; otherwise the timer is set again. */
   isQuiet(): boolean {
     const { clock, timeouts } = this.room;
-    const isTunnel = this.state === ConnectionState.tunnelling;
-    const idleMs = isTunnel ? this.exchange!.patience.tunnelMs : timeouts.idleMs;
-    const deadlineMs = this.lastActivityMs + idleMs;
+    const deadlineMs = this.lastActivityMs + timeouts.idleMs;
     if (clock.nowMs >= deadlineMs) return true;
     clock.wheel.schedule(this.timer, deadlineMs);
     return false;

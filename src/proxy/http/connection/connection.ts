@@ -84,6 +84,11 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
     return this.state === ConnectionState.tunnelling;
   }
 
+  /** Of a tunnel. */
+  get idleMs(): number {
+    return this.exchange!.patience.tunnelMs;
+  }
+
   /** What the client's PROXY header said, if there was one. */
   get head(): FlowHead | undefined {
     return this.greeting?.head;
@@ -199,7 +204,6 @@ export class HttpConnection extends ConnectionSession implements EventHandler, T
   /** The protocol was switched: from now on bytes go both ways. */
   openTunnel(link: EndpointLink): void {
     this.enter(ConnectionState.tunnelling);
-    this.expectBy(this.worker.clock.nowMs + this.exchange!.patience.tunnelMs);
     this.ear.open();
     this.tunnelled = new HttpTunnel(this, link.surrender());
     this.tunnelled.begin();

@@ -1,4 +1,4 @@
-import { unacknowledgedBytes } from '../../../splice/index.js';
+import { Lull } from '../../lull.js';
 import type { WorkerRoom } from '../../room.js';
 import type { HttpRoute } from '../http-route.js';
 import type { RouteTimeouts } from '../http-snapshot.js';
@@ -30,14 +30,14 @@ export class Patience {
   /** Of the response's beginning. */
   private responseDueMs = NEVER;
   private readonly bodyRate = new BodyRate();
-  /** What both sides had still to take when that was looked at last, and when that was. */
-  private waitingBytes = 0;
-  private lookedMs = 0;
+  private readonly lull: Lull;
 
   constructor(
     private readonly room: WorkerRoom,
     private readonly exchange: Exchange,
-  ) {}
+  ) {
+    this.lull = new Lull(room);
+  }
 
   /** @param beganMs when the first byte of the request came */
   begin(beganMs: number): void {
@@ -45,7 +45,7 @@ export class Patience {
     this.own = nothingSaid;
     this.deadlineMs = after(beganMs, this.room.timeouts.requestMs);
     this.responseDueMs = NEVER;
-    this.lookedMs = 0;
+    this.lull.begin();
     this.bodyRate.stop();
   }
 
@@ -113,41 +113,21 @@ export class Patience {
     if (nowMs >= this.bodyRate.dueMs && this.bodyRate.isLate(nowMs, mayReceiveBody)) {
       return Lateness.body_rate;
     }
-    return nowMs >= this.idleDueMs && this.isIdle(nowMs) ? Lateness.idle : Lateness.none;
+    return this.isIdle ? Lateness.idle : Lateness.none;
   }
 
-  /** When silence is looked at next: half-way first, for what is compared at the end. */
   private get idleDueMs(): number {
-    const ms = this.hasLooked ? this.idleMs : this.idleMs / 2;
-    return this.exchange.connection.lastActivityMs + ms;
+    return this.lull.dueMs(this.exchange.connection, this.idleMs);
   }
 
-  /** {@link waitingBytes} are of the present silence. */
-  private get hasLooked(): boolean {
-    return this.lookedMs >= this.exchange.connection.lastActivityMs + this.idleMs / 2;
-  }
-
-  /**
-   * Whether nothing has moved for too long. A socket holds megabytes, and a slow client takes them for minutes before there is
-   * an event: what it has acknowledged meanwhile has moved, too.
-   */
-  private isIdle(nowMs: number): boolean {
+  private get isIdle(): boolean {
     const { connection, link } = this.exchange;
-    const { kernel } = this.room;
-    const { waitingBytes, hasLooked } = this;
-    const own = unacknowledgedBytes(kernel, connection.transport.fd);
-    const upstream = link.connection?.transport;
-    this.waitingBytes =
-      own + (upstream === undefined ? 0 : unacknowledgedBytes(kernel, upstream.fd));
-    if (!hasLooked) {
-      this.lookedMs = nowMs;
-      return nowMs >= connection.lastActivityMs + this.idleMs;
-    }
-    if (this.waitingBytes >= waitingBytes) return true;
-    connection.lastActivityMs = nowMs;
-    // Half-way is behind us: what was seen now is what the next look is compared with.
-    this.lookedMs = nowMs + this.idleMs / 2;
-    return false;
+    return this.lull.isTooLong(
+      connection,
+      this.idleMs,
+      connection.transport,
+      link.connection?.transport,
+    );
   }
 }
 

@@ -5,6 +5,7 @@ import { Errno, SocketOption } from '#src/splice/index.js';
 import { type ExchangeRig, exchangeTest, GET, OK } from '#test/support/http/exchange-rig.js';
 import { plainHttp } from '#test/support/http/http-snapshot.js';
 import type { RawPeer } from '#test/support/sockets/raw-peer.js';
+import { takeSome } from '#test/support/worker/take-some.js';
 import type { RoomOptions } from '#test/support/worker/worker-room.js';
 import { openGuard, routeOf } from '../requests.js';
 
@@ -314,12 +315,11 @@ exchangeTest(
       now = upstream.send(bytes.subarray(sent));
     }
     for (let look = 0; look < 4; look++) {
-      client.receive(100_000);
-      rig.room.settle();
+      takeSome(rig.room, client);
       rig.room.pass(400);
       t.equal(rig.room.sessions().length, 1, 'as long as it takes some');
     }
-    rig.room.pass(1100);
+    rig.room.pass(2000);
     t.equal(rig.room.sessions().length, 0, 'not when it takes nothing');
     t.same(late(rig), { idle: 1 });
     client.receive();
@@ -327,6 +327,34 @@ exchangeTest(
   },
   route({ idleMs: 500 }),
 );
+
+for (const slow of ['client', 'upstream'] as const) {
+  exchangeTest(
+    `patience: nor is the ${slow} of a tunnel`,
+    (rig, t) => {
+      const client = rig.room.client();
+      rig.say(client, UPGRADE);
+      const upstream = rig.upstream();
+      rig.say(upstream, SWITCHED);
+      rig.hearStatus(client, 101);
+      const [taker, giver] = slow === 'client' ? [client, upstream] : [upstream, client];
+      taker.set(SocketOption.SOL_SOCKET, SO_RCVBUF, 200_000);
+      const bytes = Buffer.alloc(1_000_000, 'x');
+      for (let now = -1; now !== 0; ) {
+        rig.room.settle();
+        now = giver.send(bytes);
+      }
+      for (let look = 0; look < 4; look++) {
+        takeSome(rig.room, taker);
+        rig.room.pass(400);
+        t.equal(rig.room.sessions().length, 1, 'as long as it takes some');
+      }
+      rig.room.pass(2000);
+      t.equal(rig.room.closed('idle_timeout'), 1, 'not when it takes nothing');
+    },
+    route({ tunnelMs: 500 }),
+  );
+}
 
 exchangeTest('patience: half a head is a 408, and the log knows why', (rig, t) => {
   const client = rig.room.client();
