@@ -95,15 +95,14 @@ export class AccessFile {
   }
 
   /** @param lines any number of lines, each with its newline; not the caller's any more */
-  write(lines: Uint8Array): void {
+  write(lines: Buffer): void {
     if (this.file === undefined) return;
-    const bytes = Buffer.from(lines.buffer, lines.byteOffset, lines.byteLength);
-    if (this.queuedBytes + bytes.length > UNWRITTEN_BYTES_MAX) {
-      this.linesLost += countLines(bytes);
+    if (this.queuedBytes + lines.length > UNWRITTEN_BYTES_MAX) {
+      this.linesLost += countLines(lines);
       return;
     }
-    this.queue.push(bytes);
-    this.queuedBytes += bytes.length;
+    this.queue.push(lines);
+    this.queuedBytes += lines.length;
     this.proceed();
   }
 

@@ -67,15 +67,13 @@ export class LogSink implements DestinationStream {
   }
 
   /** @param lines any number of JSON lines, each with its newline, as UTF-8; not the caller's any more */
-  writeLines(lines: Uint8Array): void {
+  writeLines(lines: Buffer): void {
     if (this.isClosed) return;
-    const { buffer, byteOffset, byteLength } = lines;
-    const bytes = Buffer.from(buffer, byteOffset, byteLength);
     if (this.prettify === undefined) {
-      this.put(bytes);
+      this.put(lines);
       return;
     }
-    for (const line of bytes.toString().split('\n')) if (line !== '') this.write(line);
+    for (const line of lines.toString().split('\n')) if (line !== '') this.write(line);
   }
 
   private put(bytes: Buffer): void {

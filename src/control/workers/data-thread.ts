@@ -185,15 +185,13 @@ export class DataThread {
   private receive(message: FromWorker): void {
     switch (message.type) {
       case 'log':
-        this.sink.writeLines(message.lines);
-        Atomics.sub(new Int32Array(this.logBacklog), 0, message.lines.length);
+        this.sink.writeLines(this.received(message.lines));
         return;
       case 'lookUp':
         void this.lookUp?.(message.name).then((answer) => this.send({ type: 'lookedUp', answer }));
         return;
       case 'access':
-        this.sink.access.write(message.lines);
-        Atomics.sub(new Int32Array(this.logBacklog), 0, message.lines.length);
+        this.sink.access.write(this.received(message.lines));
         return;
       case 'flows':
       case 'flowEnded':
@@ -201,6 +199,12 @@ export class DataThread {
         this.questions.answer(message);
         return;
     }
+  }
+
+  /** They are not on their way any more. Between threads a Buffer loses its prototype. */
+  private received({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+    Atomics.sub(new Int32Array(this.logBacklog), 0, byteLength);
+    return Buffer.from(buffer, byteOffset, byteLength);
   }
 }
 

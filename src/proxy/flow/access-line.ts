@@ -1,10 +1,7 @@
 import { connectionQuality } from '../../splice/index.js';
-import { LineKind } from '../logging/index.js';
 import { describeTls } from '../tls-status.js';
 import type { Flow } from './flow.js';
 import { bytesMoved, pathTaken } from './path-taken.js';
-
-const flowKind = new LineKind('flow');
 
 /**
  * Writes a flow's access line. Called while its sockets are still open, because TCP_INFO goes with
@@ -43,7 +40,7 @@ export function accessLine(flow: Flow): void {
       rejection: flow.head?.rejectionName,
       mirror: flow.shadow?.status,
     },
-    flowKind,
+    'flow',
   );
 }
 

@@ -36,8 +36,8 @@ export class AccessLog {
   }
 
   configure({ level, accessFile }: LogSnapshot): void {
-    const isHeard = levels.values[level]! <= levels.values.info!;
-    this.json = accessFile === 'json' ? this.fileLog : isHeard ? this.log : undefined;
+    const isLogged = levels.values[level]! <= levels.values.info!;
+    this.json = accessFile === 'json' ? this.fileLog : isLogged ? this.log : undefined;
     this.combined = accessFile === 'combined' ? this.file : undefined;
   }
 }

@@ -3,6 +3,6 @@
  * because there may be one for every request.
  */
 export { AccessLog, type LineSink } from './access-log.js';
-export { JsonLines, LineKind } from './json-lines.js';
+export { JsonLines } from './json-lines.js';
 export { type LineKeeper, LineMemory } from './line-memory.js';
 export { LogBatch } from './log-batch.js';

@@ -10,30 +10,15 @@ const encoder = new TextEncoder();
 const pieces = { true: encoder.encode('true'), false: encoder.encode('false') };
 
 /**
- * What lines that say the same `msg` have in common: the end of each, and the order of their keys as far as it was
- * seen.
- */
-export class LineKind {
-  readonly end: Uint8Array;
-  /** By position: the name of a key, and how it is written. */
-  readonly names: string[] = [];
-  readonly keys: Uint8Array[] = [];
-
-  /** @param message the last word of each line */
-  constructor(message: string) {
-    this.end = encoder.encode(`,"msg":${JSON.stringify(message)}}\n`);
-  }
-}
-
-/**
  * Writes objects as lines of JSON, byte for byte what pino would write for them (test/proxy/logging), at a third of its
  * price: there may be one for every request. A key without a value (undefined) is left out.
  */
 export class JsonLines {
   private readonly memory: LineMemory;
   private readonly bindings: string;
-  /** How keys of objects within objects are written. */
-  private readonly innerKeys = new Map<string, Uint8Array>();
+  /** How keys are written, and what is behind the last one: by name, and by message. */
+  private readonly keys = new Map<string, Uint8Array>();
+  private readonly ends = new Map<string, Uint8Array>();
   private begin = new Uint8Array();
   private beginMs = Number.NaN;
 
@@ -47,27 +32,28 @@ export class JsonLines {
   }
 
   /**
-   * @param fields objects with the same keys in the same order for each kind; numbers, texts, truth values, and
-   *   objects of these
+   * @param fields numbers, texts, truth values, and objects of these
+   * @param message one of a few: what the line is about
    */
-  write(fields: object, { names, keys, end }: LineKind): void {
+  write(fields: object, message: string): void {
     const { memory } = this;
     memory.addPiece(this.beginNow());
-    let position = 0;
+    this.addFields(fields, false);
+    memory.addPiece(pieceOf(this.ends, message, encodeEnd));
+    this.keeper.lineWritten();
+  }
+
+  private addFields(fields: object, isFirst: boolean): void {
+    const { memory, keys } = this;
+    let from = isFirst ? 1 : 0;
     for (const name in fields) {
       const value = (fields as Record<string, unknown>)[name];
-      if (value !== undefined) {
-        if (names[position] !== name) {
-          names[position] = name;
-          keys[position] = encodeKey(name);
-        }
-        memory.addPiece(keys[position]!);
-        this.add(value);
-      }
-      position++;
+      if (value === undefined) continue;
+      // A key has its comma before it.
+      memory.addPiece(pieceOf(keys, name, encodeKey), from);
+      from = 0;
+      this.add(value);
     }
-    memory.addPiece(end);
-    this.keeper.lineWritten();
   }
 
   private add(value: unknown): void {
@@ -87,21 +73,9 @@ export class JsonLines {
   }
 
   private addObject(fields: object): void {
-    const { memory, innerKeys } = this;
+    const { memory } = this;
     memory.addByte(OPEN);
-    let isFirst = true;
-    for (const name in fields) {
-      const value = (fields as Record<string, unknown>)[name];
-      if (value === undefined) continue;
-      let key = innerKeys.get(name);
-      if (key === undefined) {
-        key = encodeKey(name);
-        innerKeys.set(name, key);
-      }
-      memory.addPiece(key, isFirst ? 1 : 0);
-      isFirst = false;
-      this.add(value);
-    }
+    this.addFields(fields, true);
     memory.addByte(CLOSE);
   }
 
@@ -118,6 +92,24 @@ export class JsonLines {
   }
 }
 
+/** Found among those that were made before, or made. */
+function pieceOf(
+  pieces: Map<string, Uint8Array>,
+  text: string,
+  make: (text: string) => Uint8Array,
+): Uint8Array {
+  let piece = pieces.get(text);
+  if (piece === undefined) {
+    piece = make(text);
+    pieces.set(text, piece);
+  }
+  return piece;
+}
+
 function encodeKey(name: string): Uint8Array {
   return encoder.encode(`,${JSON.stringify(name)}:`);
+}
+
+function encodeEnd(message: string): Uint8Array {
+  return encoder.encode(`,"msg":${JSON.stringify(message)}}\n`);
 }

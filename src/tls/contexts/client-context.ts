@@ -82,14 +82,15 @@ export class ClientContext {
   prepare(ssl: number, host: string): boolean {
     const { openssl } = this;
     const expected = this.serverName ?? host;
-    const hasName = expected !== '' && !isAddress(expected);
-    if (hasName) this.askFor(ssl, expected);
+    const isIp = isAddress(expected);
+    const isName = !isIp && expected !== '';
+    if (isName) this.askFor(ssl, expected);
     if (!this.verify) return true;
     const param = openssl.SSL_get0_param(ssl);
-    if (isAddress(expected)) {
+    if (isIp) {
       return openssl.X509_VERIFY_PARAM_set1_ip_asc(param, expected) === 1;
     }
-    if (!hasName) return false;
+    if (!isName) return false;
     const flags = ContextFlag.X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
     openssl.X509_VERIFY_PARAM_set_hostflags(param, flags);
     return openssl.X509_VERIFY_PARAM_set1_host(param, expected, 0) === 1;

@@ -1,7 +1,5 @@
 import t from 'tap';
-import { AccessLog, JsonLines, LineKind, LineMemory } from '#src/proxy/logging/index.js';
-
-const kind = new LineKind('flow');
+import { AccessLog, JsonLines, LineMemory } from '#src/proxy/logging/index.js';
 
 function rig() {
   const heard = { log: 0, file: 0 };
@@ -17,13 +15,13 @@ t.test('access log: lines are of level info, unless they have a file of their ow
   const { heard, accessLog } = rig();
   for (const level of ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']) {
     accessLog.configure({ level, access: true });
-    accessLog.json?.write({}, kind);
+    accessLog.json?.write({}, 'flow');
     t.equal(accessLog.isHeard, accessLog.json !== undefined, level);
   }
   t.same(heard, { log: 3, file: 0 });
   for (const level of ['debug', 'error']) {
     accessLog.configure({ level, access: true, accessFile: 'json' });
-    accessLog.json?.write({}, kind);
+    accessLog.json?.write({}, 'flow');
     t.ok(accessLog.isHeard, level);
   }
   t.same(heard, { log: 3, file: 2 });

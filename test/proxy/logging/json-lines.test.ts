@@ -1,9 +1,7 @@
 import { pino } from 'pino';
 import t from 'tap';
-import { JsonLines, LineKind, LineMemory } from '#src/proxy/logging/index.js';
+import { JsonLines, LineMemory } from '#src/proxy/logging/index.js';
 import { Random } from '#test/support/random.js';
-
-const kind = new LineKind('request');
 
 /** What our lines and pino's are for the same objects; times aside. */
 function both(objects: readonly object[], bindings: object = { worker: 3 }): [string[], string[]] {
@@ -14,7 +12,7 @@ function both(objects: readonly object[], bindings: object = { worker: 3 }): [st
   const lines = new JsonLines({ memory, lineWritten }, bindings);
   const log = pino({ base: bindings }, { write: (line) => theirs.push(line) });
   for (const one of objects) {
-    lines.write(one, kind);
+    lines.write(one, 'request');
     log.info(one, 'request');
   }
   return [ours.map(withoutTime), theirs.map(withoutTime)];

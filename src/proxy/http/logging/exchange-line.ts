@@ -1,6 +1,5 @@
 import type { CloseReason } from '../../counters.js';
 import { round } from '../../flow/index.js';
-import { LineKind } from '../../logging/index.js';
 import { describeTls } from '../../tls-status.js';
 import type { Exchange } from '../exchange/index.js';
 import { combinedLine } from './combined-line.js';
@@ -10,8 +9,6 @@ import { readable } from './readable.js';
 /** What nginx logs for a client that went away before there was an answer. */
 const CLIENT_CLOSED_REQUEST = 499;
 
-const requestKind = new LineKind('request');
-
 /** Writes an exchange's access line, once it is over. @param close why its connection ended, if it did not end well */
 export function exchangeLine(exchange: Exchange, close?: CloseReason): void {
   const { record, connection } = exchange;
@@ -20,7 +17,7 @@ export function exchangeLine(exchange: Exchange, close?: CloseReason): void {
   if (note === undefined || !logsAccess) return;
   const { combined } = accessLog;
   if (combined !== undefined) combined.write(inCombinedFormat(exchange, note, close));
-  else accessLog.json?.write(asObject(exchange, note, close), requestKind);
+  else accessLog.json?.write(asObject(exchange, note, close), 'request');
 }
 
 function inCombinedFormat(exchange: Exchange, note: ExchangeNote, close?: CloseReason): string {

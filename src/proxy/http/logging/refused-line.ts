@@ -1,5 +1,5 @@
 import type { CloseReason } from '../../counters.js';
-import { LineKind } from '../../logging/index.js';
+import { round } from '../../flow/index.js';
 import { describeTls } from '../../tls-status.js';
 import type { HttpConnection } from '../connection/index.js';
 import type { Intake } from '../intake.js';
@@ -11,9 +11,6 @@ import { readable } from './readable.js';
 const LINE_BYTES_MAX = 2048;
 /** What nginx logs for a client that went away within a head. */
 const BAD_REQUEST = 400;
-
-const refusedKind = new LineKind('request');
-const unopenedKind = new LineKind('connection');
 
 /** What was no request, and how it was answered. */
 export interface Refused {
@@ -56,10 +53,10 @@ export function refusedLine(connection: HttpConnection, intake: Intake, refused:
       tls: describeTls(connection.tls),
       bytes_up: intake.length,
       bytes_down: bytes,
-      duration_ms: Math.round((clock.nowMs - sinceMs) * 1000) / 1000,
+      duration_ms: round(clock.nowMs - sinceMs),
       close,
     },
-    refusedKind,
+    'request',
   );
 }
 
@@ -74,10 +71,10 @@ export function unopenedLine(connection: HttpConnection, close: CloseReason): vo
       client: connection.clientText(),
       rejection: head?.rejectionName,
       tls: describeTls(tls),
-      duration_ms: Math.round((clock.nowMs - startedMs) * 1000) / 1000,
+      duration_ms: round(clock.nowMs - startedMs),
       close,
     },
-    unopenedKind,
+    'connection',
   );
 }
 
