@@ -1,10 +1,5 @@
 import { formatProblem, readConfig } from '../config/index.js';
-import {
-  accountChecks,
-  captureChecks,
-  unusedCertificateChecks,
-  validityChecks,
-} from '../control/index.js';
+import { accountChecks, captureChecks, tlsChecks } from '../control/index.js';
 import { parseOptions, UsageError } from './options.js';
 
 const usage = `headgate check -c FILE
@@ -29,8 +24,7 @@ export async function check(args: readonly string[]): Promise<number> {
   if (loaded.ok) {
     process.stdout.write(`${values.config}: ok\n`);
     const { config } = loaded;
-    const finders = [accountChecks, captureChecks, unusedCertificateChecks, validityChecks];
-    const checks = finders.flatMap((find) => find(config));
+    const checks = [accountChecks, captureChecks, tlsChecks].flatMap((find) => find(config));
     for (const { name, state, detail } of checks) {
       if (state !== 'ok') process.stderr.write(`${values.config}: warning: ${name}: ${detail}\n`);
     }

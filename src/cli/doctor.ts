@@ -1,11 +1,5 @@
 import { type Config, loadConfig, readConfig } from '../config/index.js';
-import {
-  type Check,
-  captureChecks,
-  diagnose,
-  unusedCertificateChecks,
-  validityChecks,
-} from '../control/index.js';
+import { type Check, captureChecks, diagnose, tlsChecks } from '../control/index.js';
 import { parseOptions, UsageError } from './options.js';
 
 const usage = `headgate doctor [-c FILE] [--json]
@@ -40,8 +34,7 @@ export async function doctor(args: readonly string[]): Promise<number> {
   const checks = [
     ...diagnose(config.limits.connectionsMax),
     ...captureChecks(config),
-    ...unusedCertificateChecks(config),
-    ...validityChecks(config),
+    ...tlsChecks(config),
   ];
   const isWell = checks.every(({ state }) => state !== 'missing');
   const time = new Date().toISOString();

@@ -42,5 +42,5 @@ export type {
   Statistics,
 } from './statistics/index.js';
 export { type ListeningAddress, Supervisor } from './supervisor.js';
-export { unusedCertificateChecks, type Validity, validityChecks } from './tls/index.js';
+export { tlsChecks, type Validity } from './tls/index.js';
 export type { EndpointStatistics, UpstreamStatistics } from './upstreams/index.js';

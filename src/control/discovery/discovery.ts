@@ -1,13 +1,12 @@
 import type { Logger } from 'pino';
 import { type EndpointName, lookupText, withoutDot } from '../../config/index.js';
 import { type Clock, systemClock } from './clock.js';
-import { configuredFamilies, DnsClient, type Family } from './dns-client.js';
+import { DnsClient, type Family } from './dns-client.js';
 import { type ResolvedEndpoint, signature, toResolved } from './endpoint.js';
-import { HostLookup, type HostSources } from './host-lookup.js';
-import { HostsFile } from './hosts-file.js';
+import { HostLookup } from './host-lookup.js';
+import { type HostSources, hostSources } from './host-sources.js';
 import type { Random } from './jitter.js';
 import type { LookupOutcome } from './outcome.js';
-import { SearchList } from './search-list.js';
 import { ServiceLookup } from './service-lookup.js';
 import { type Lookup, type NameFacts, type NameSurroundings, WatchedName } from './watched-name.js';
 
@@ -83,12 +82,8 @@ export class Discovery {
 
   /** @throws TypeError when one of the servers is not an address */
   constructor(options: DiscoveryOptions) {
-    const { logger, servers, families, clock = systemClock, random = Math.random } = options;
-    this.sources = {
-      hosts: new HostsFile(options.hostsPath),
-      search: new SearchList(options.resolvConfPath),
-      families: families === undefined ? configuredFamilies() : () => families,
-    };
+    const { logger, servers, clock = systemClock, random = Math.random } = options;
+    this.sources = hostSources(options);
     const makeClient = () => new DnsClient(servers);
     makeClient();
     this.surroundings = { clock, random, logger, makeClient };

@@ -1,23 +1,14 @@
 import { withoutDot } from '../../config/index.js';
 import type { AddressRecord, DnsClient, Family } from './dns-client.js';
 import { canonicalIp } from './endpoint.js';
-import type { HostsFile } from './hosts-file.js';
+import type { HostSources } from './host-sources.js';
 import { type Found, isDefinite, type LookupFailure } from './outcome.js';
-import type { SearchList } from './search-list.js';
 
 /** What hosts(5) says is looked at again after this long; reading is one stat(2) while nothing changed. */
 const HOSTS_TTL_MS = 5_000;
 
 /** Of one family; what is beyond is left out. */
 const ADDRESSES_MAX = 256;
-
-/** Where the addresses of hosts come from. */
-export interface HostSources {
-  readonly hosts: HostsFile;
-  readonly search: SearchList;
-  /** What may be asked for, at this moment. */
-  families(): readonly Family[];
-}
 
 /** The addresses of one host. */
 export type HostAnswer = Found<{

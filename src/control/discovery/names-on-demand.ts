@@ -1,9 +1,8 @@
 import type { NameAnswer } from '../../proxy/index.js';
 import type { DiscoveryOptions } from './discovery.js';
-import { configuredFamilies, DnsClient } from './dns-client.js';
-import { HostLookup, type HostSources } from './host-lookup.js';
-import { HostsFile } from './hosts-file.js';
-import { SearchList } from './search-list.js';
+import { DnsClient } from './dns-client.js';
+import { HostLookup } from './host-lookup.js';
+import { type HostSources, hostSources } from './host-sources.js';
 
 /** A lookup that takes longer has failed. */
 const LOOKUP_TIMEOUT_MS = 10_000;
@@ -27,13 +26,9 @@ export class NamesOnDemand {
   private readonly underWay = new Map<string, Promise<NameAnswer>>();
   private readonly clients = new Set<DnsClient>();
 
-  constructor({ servers, families, hostsPath, resolvConfPath }: Partial<DiscoveryOptions> = {}) {
-    this.servers = servers;
-    this.sources = {
-      hosts: new HostsFile(hostsPath),
-      search: new SearchList(resolvConfPath),
-      families: families === undefined ? configuredFamilies() : () => families,
-    };
+  constructor(options: Partial<DiscoveryOptions> = {}) {
+    this.servers = options.servers;
+    this.sources = hostSources(options);
   }
 
   /** Never rejects. @param name in lower case, without a dot at its end */

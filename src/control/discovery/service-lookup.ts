@@ -1,7 +1,8 @@
 import { withoutDot } from '../../config/index.js';
 import type { DnsClient, ServiceRecord } from './dns-client.js';
 import type { FoundEndpoint } from './endpoint.js';
-import { type HostAnswer, HostLookup, type HostSources } from './host-lookup.js';
+import { type HostAnswer, HostLookup } from './host-lookup.js';
+import type { HostSources } from './host-sources.js';
 import type { Failed, Found } from './outcome.js';
 
 /** c-ares does not tell the TTL of SRV records: they are believed as long as their targets' addresses, at most this. */

@@ -7,6 +7,7 @@
 export { clientSettings } from './client-settings.js';
 export { Credentials, type PreparedCredentials } from './credentials.js';
 export { readSystemAuthorities, systemAuthorities } from './system-authorities.js';
+export { tlsChecks } from './tls-checks.js';
 export { unusedCertificateChecks } from './unused-certificates.js';
 export type { Validity } from './validity.js';
 export { validityChecks } from './validity-checks.js';
