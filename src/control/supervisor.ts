@@ -106,6 +106,7 @@ export class Supervisor {
       captures: this.site.captures.statistics,
       routes: readRouteStatistics(this.site.admissions.routes),
       upstreams: this.site.upstreams.statistics(),
+      names: this.site.upstreams.nameFacts,
       validities: this.site.credentials.validities,
       uptimeMs: performance.now() - this.startedMs,
       workers: {

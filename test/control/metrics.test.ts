@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
+import { lookupOutcomes, type NameFacts } from '#src/control/discovery/index.js';
 import { Metrics } from '#src/control/metrics/index.js';
 import { NO_ROUTE, RouteMemory } from '#src/control/statistics/route-memory.js';
 import { readRouteStatistics } from '#src/control/statistics/route-statistics.js';
@@ -43,6 +44,24 @@ const endpoint: EndpointStatistics = {
   lastErrno: Errno.ECONNREFUSED,
   ejections: 1,
   ejectedForMs: 100,
+};
+
+const noLookups = Object.fromEntries(lookupOutcomes.map((outcome) => [outcome, 0]));
+
+const found: NameFacts = {
+  name: 'db.test',
+  state: 'stale',
+  endpoints: 3,
+  lookups: { ...noLookups, answered: 7, timeout: 2 } as NameFacts['lookups'],
+  answerAgeMs: 4_500,
+};
+
+const neverFound: NameFacts = {
+  name: 'srv:_pg._tcp.test',
+  state: 'absent',
+  endpoints: 0,
+  lookups: { ...noLookups, not_found: 1 } as NameFacts['lookups'],
+  answerAgeMs: undefined,
 };
 
 /** A route of two workers' that was asked for, and one that was not. */
@@ -92,6 +111,7 @@ function statistics(regions: Counters[], listeners = ['web']): Statistics {
     },
     routes: readRouteStatistics(routes),
     upstreams: [{ name: 'pg', waiting: 2, endpoints: [endpoint] }],
+    names: [found, neverFound],
     validities: [
       validity('certificate', 'a.test', 9_500),
       validity('ocsp_response', 'a.test', 6_000),
@@ -259,6 +279,27 @@ t.test('metrics: an endpoint has one state, and its numbers', async (t) => {
   t.equal(sampleValue(families, 'headgate_endpoint_failures_total', labels), 5);
   t.equal(sampleValue(families, 'headgate_endpoint_ejections_total', labels), 1);
   t.equal(sampleValue(families, 'headgate_upstream_queue', { upstream: 'pg' }), 2);
+});
+
+t.test('metrics: a name has one state, and an age once it was found', async (t) => {
+  const families = await scrape([region()]);
+  const value = (metric: string, labels: Record<string, string>) =>
+    sampleValue(families, `headgate_name_${metric}`, labels);
+  for (const state of ['unknown', 'fresh', 'stale', 'absent']) {
+    t.equal(value('state', { name: found.name, state }), state === 'stale' ? 1 : 0, state);
+    t.equal(value('state', { name: neverFound.name, state }), state === 'absent' ? 1 : 0, state);
+  }
+  t.equal(value('endpoints', { name: found.name }), 3);
+  t.equal(value('endpoints', { name: neverFound.name }), 0);
+  t.equal(value('lookups_total', { name: found.name, outcome: 'answered' }), 7);
+  t.equal(value('lookups_total', { name: found.name, outcome: 'timeout' }), 2);
+  t.equal(value('lookups_total', { name: neverFound.name, outcome: 'answered' }), 0);
+  t.equal(value('lookups_total', { name: neverFound.name, outcome: 'not_found' }), 1);
+  const ages = families.get('headgate_name_answer_age_seconds')!.samples;
+  t.strictSame(
+    ages.map(({ labels, value }) => ({ ...labels, value })),
+    [{ name: found.name, value: 4.5 }],
+  );
 });
 
 t.test('metrics: of two certificates for one name the first to end is told', async (t) => {

@@ -121,6 +121,9 @@ t.test('upstreams: a name that leads elsewhere takes new connections along', tim
   t.strictSame([...(await rig.endpoints()).keys()], [`127.0.0.2:${port}`]);
   dns.host('app.test', ['127.0.0.1', '127.0.0.2'], 1);
   await until(10_000, 'both', async () => (await rig.askAll(10)).size === 2);
+  const page = await (await fetch(new URL('/metrics', rig.supervisor.adminAddress))).text();
+  t.match(page, /^headgate_name_state\{name="app\.test\.",state="fresh"\} 1$/m);
+  t.match(page, /^headgate_name_endpoints\{name="app\.test\."\} 2$/m);
 });
 
 t.test(

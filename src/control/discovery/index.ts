@@ -13,7 +13,7 @@ export {
 export type { Family } from './dns-client.js';
 export type { ResolvedEndpoint } from './endpoint.js';
 export { jittered, type Random } from './jitter.js';
-export type { NameState } from './name-state.js';
+export { NameState } from './name-state.js';
 export { NamesOnDemand } from './names-on-demand.js';
 export { type LookupOutcome, lookupOutcomes } from './outcome.js';
 export type { NameFacts } from './watched-name.js';

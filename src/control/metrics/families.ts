@@ -7,6 +7,7 @@ import { expiryFamilies } from './expiry-families.js';
 import { fileFamilies } from './file-families.js';
 import { histogramSamples } from './histogram-samples.js';
 import { mirrorFamilies } from './mirror-families.js';
+import { nameFamilies } from './name-families.js';
 import { routeFamilies } from './route-families.js';
 import { tlsFamilies } from './tls-families.js';
 
@@ -150,6 +151,7 @@ export const families: readonly MetricFamily[] = [
   },
   ...routeFamilies,
   ...endpointFamilies,
+  ...nameFamilies,
   ...fileFamilies,
   ...tlsFamilies,
   ...mirrorFamilies,

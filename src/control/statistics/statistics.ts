@@ -18,6 +18,7 @@ import {
 } from '../../proxy/index.js';
 import { errnoName, PumpSlot, syscallNames } from '../../splice/index.js';
 import type { CaptureStatistics } from '../capture/index.js';
+import type { NameFacts } from '../discovery/index.js';
 import type { Validity } from '../tls/index.js';
 import type { UpstreamStatistics } from '../upstreams/index.js';
 import type { RouteStatistics } from './route-statistics.js';
@@ -95,6 +96,8 @@ export interface Statistics extends WorkerStatistics {
   routes: readonly RouteStatistics[];
   /** By upstream, what is in the endpoint table. */
   upstreams: readonly UpstreamStatistics[];
+  /** Those that endpoints are found by. */
+  names: readonly NameFacts[];
   /** How long certificates, OCSP responses and revocation lists hold. */
   validities: readonly Validity[];
   /** Lines the control thread gave up because nobody read standard error. */

@@ -12,7 +12,12 @@ import {
 } from '../../proxy/index.js';
 import { errnoName, formatAddress } from '../../splice/index.js';
 import type { EndpointOrder, UpstreamStatus } from '../admin/index.js';
-import { Discovery, type DiscoveryOptions, NamesOnDemand } from '../discovery/index.js';
+import {
+  Discovery,
+  type DiscoveryOptions,
+  type NameFacts,
+  NamesOnDemand,
+} from '../discovery/index.js';
 import { HealthMonitor } from '../health/index.js';
 import { connectOptions } from '../snapshots/index.js';
 import { clientSettings } from '../tls/index.js';
@@ -227,6 +232,11 @@ export class Upstreams {
     this.monitor.stop();
     this.discovery?.stop();
     this.onDemand?.stop();
+  }
+
+  /** The names that endpoints are found by. */
+  get nameFacts(): readonly NameFacts[] {
+    return this.discovery?.facts() ?? [];
   }
 
   /** Looks up a name that no upstream has. Never rejects. */

@@ -31,6 +31,7 @@ export function idleTarget(overrides: Partial<AdminTarget> = {}): AdminTarget {
       },
       routes: [],
       upstreams: [],
+      names: [],
       validities: [],
       logLinesDropped: 0,
       accessFile: { errors: 0, linesLost: 0 },
