@@ -16,9 +16,10 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const modules = `${root}node_modules`;
+const dist = `${root}dist`;
 const stamp = `${modules}/.headgate-lock`;
-/** What worker threads run, made of dist's modules. */
-const bundle = `${root}dist/worker.js`;
+/** What bundle.mjs makes of dist's modules; no source has their names. */
+const bundled = /^(main\/|recorder\.js|worker\.js)/;
 
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] });
@@ -31,8 +32,8 @@ function removeLeftovers(output, source) {
   if (!existsSync(output)) return;
   for (const name of readdirSync(output, { recursive: true })) {
     const [, stem] = /^(.*?)(\.d\.ts|\.js)(\.map)?$/.exec(name) ?? [];
-    const isLeft = stem !== undefined && !existsSync(`${source}/${stem}.ts`);
-    if (isLeft && !`${output}/${name}`.startsWith(bundle)) rmSync(`${output}/${name}`);
+    if (stem === undefined || existsSync(`${source}/${stem}.ts`)) continue;
+    if (output !== dist || !bundled.test(name)) rmSync(`${output}/${name}`);
   }
 }
 
@@ -54,11 +55,12 @@ if (!isBorrowed && existsSync(`${root}package-lock.json`)) {
 }
 
 if (existsSync(`${root}src`)) {
-  removeLeftovers(`${root}dist`, `${root}src`);
+  removeLeftovers(dist, `${root}src`);
   for (const kind of ['test', 'bench']) removeLeftovers(`${root}build/${kind}`, `${root}${kind}`);
   run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-b', '.', 'test', 'bench']);
-  const { workerModule } = await import('../dist/control/workers/worker-module.js');
-  if (fileURLToPath(workerModule()) !== bundle) await import('./bundle.mjs');
+  const { bundles, moduleToRun } = await import('../dist/bundles.js');
+  const isStale = (file) => fileURLToPath(moduleToRun(file)) !== `${dist}/${file}`;
+  if (Object.keys(bundles).some(isStale)) await import('./bundle.mjs');
   // As npm does with an installed package: in a clone `npx headgate` runs this file.
   chmodSync(`${root}dist/cli.js`, 0o755);
 }

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
+import { moduleToRun } from './bundles.js';
 import { holdSignals } from './early-signals.js';
 
 if (process.argv[2] === 'run') holdSignals();
 // Only now: what is imported statically is read before anything runs, and that takes longest.
-const { main } = await import('./cli/index.js');
+const { main }: typeof import('./cli/index.js') = await import(moduleToRun('main/index.js').href);
 
 main(process.argv.slice(2)).then(
   (exitCode) => {

@@ -1,15 +1,25 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
+import { bundles as made } from '#src/bundles.js';
 
 const execute = promisify(execFile);
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const text = (path: string): string => readFileSync(join(root, path), 'utf8');
 /** Without tap's loader, which slows them down. */
 const env = { ...process.env, NODE_OPTIONS: '' };
+const bundles = Object.keys(made).map((file) => `dist/${file}`);
 const manifest = JSON.parse(text('package.json'));
 
 /** What `npm pack` would put into the package, without running prepack: paths from its root. */
@@ -37,7 +47,7 @@ t.test('package: all that is needed, and nothing else', async (t) => {
   const files = await packed();
   const { bin, main, types, exports } = manifest;
   for (const path of pathsIn({ bin, main, types, exports })) t.ok(files.has(path), path);
-  for (const path of ['LICENSE', 'README.md', 'config/schema.json', 'dist/worker.js']) {
+  for (const path of ['LICENSE', 'README.md', 'config/schema.json', ...bundles]) {
     t.ok(files.has(path), path);
   }
   const rooms = ['dist/', 'src/', 'config/', 'docs/', 'examples/'];
@@ -72,6 +82,22 @@ t.test('package: links of its documents lead somewhere in it', async (t) => {
       );
     }
   }
+});
+
+t.test('package: what is in it runs, as one file', async (t) => {
+  const installed = t.testdir({});
+  for (const path of await packed()) {
+    if (/^src|\.(d\.ts|map)$/.test(path)) continue;
+    mkdirSync(join(installed, dirname(path)), { recursive: true });
+    copyFileSync(join(root, path), join(installed, path));
+  }
+  // Its dependencies are found further up.
+  rmSync(join(installed, 'dist/cli'), { recursive: true });
+  const run = (...words: string[]) =>
+    execute(process.execPath, [join(installed, 'dist/cli.js'), ...words], { env, cwd: '/' });
+  t.equal((await run('--version')).stdout, `${manifest.version}\n`);
+  const example = join(installed, 'config/headgate.yaml');
+  t.match((await run('check', '-c', example)).stdout, /headgate.yaml: ok\n/);
 });
 
 /** A project beside an installed package: what its compiler says. */

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MessageChannel, type MessagePort, Worker as Thread } from 'node:worker_threads';
 import type { Logger } from 'pino';
+import { moduleToRun } from '../../bundles.js';
 import type { Config } from '../../config/index.js';
 import {
   type CaptureLaneMemory,
@@ -33,7 +34,6 @@ export interface CaptureStatistics {
   readonly storedFlows: number;
 }
 
-const RECORDER_MAIN = new URL('./recorder-main.js', import.meta.url);
 /** What is on the way to the disk is waited for so long; a disk may hang for ever. */
 const STOP_TIMEOUT_MS = 5000;
 
@@ -69,7 +69,7 @@ export class Captures {
   constructor(
     private readonly kernel: Kernel,
     private readonly logger: Logger,
-    private readonly entry: URL = RECORDER_MAIN,
+    private readonly entry: URL = moduleToRun('recorder.js'),
   ) {}
 
   /** Puts a configuration in force. @returns what is captured, by listener */

@@ -4,6 +4,7 @@ import {
   receiveMessageOnPort,
   Worker as Thread,
 } from 'node:worker_threads';
+import { moduleToRun } from '../../bundles.js';
 import {
   type CaptureLaneMemory,
   COUNTER_REGION_BYTES,
@@ -19,8 +20,8 @@ import {
 } from '../../proxy/index.js';
 import { DescriptorLedger, EventFd, type Kernel } from '../../splice/index.js';
 import type { LogSink } from '../logging/index.js';
+import { prepareCompiler } from './compiler.js';
 import { Questions } from './questions.js';
-import { prepareCompiler, workerModule } from './worker-module.js';
 
 /** Memory of a worker that outlives it: see worker-slot.ts. */
 export interface WorkerMemory {
@@ -31,7 +32,7 @@ export interface WorkerMemory {
 export interface DataThreadOptions {
   /** Of a worker whose place this one takes; its own by default. */
   readonly memory?: WorkerMemory;
-  /** Module the thread runs, that of {@link workerModule} by default. */
+  /** Module the thread runs, the data plane by default. */
   readonly entry?: URL | undefined;
   /** Its way to the capture thread, its own. */
   readonly captureLane?: CaptureLaneMemory | undefined;
@@ -79,7 +80,7 @@ export class DataThread {
     private readonly sink: LogSink,
     {
       memory = createMemory(),
-      entry = workerModule(),
+      entry = moduleToRun('worker.js'),
       captureLane,
       lookUp,
     }: DataThreadOptions = {},

@@ -42,6 +42,8 @@ export interface HeadgateOptions {
   readonly filesMax?: number;
   /** Command put in front: `ip netns exec NAME`, `setpriv …`. It has to end in exec(2), so that the pid is headgate's. */
   readonly prefix?: readonly string[];
+  /** Another copy of the program. */
+  readonly program?: string;
 }
 
 export interface Exit {
@@ -194,7 +196,7 @@ export async function startHeadgate(
 ): Promise<Headgate> {
   const words = withoutLoader([
     ...(options.prefix ?? []),
-    ...[process.execPath, programPath, ...args],
+    ...[process.execPath, options.program ?? programPath, ...args],
   ]);
   const [command, ...rest] =
     options.filesMax === undefined

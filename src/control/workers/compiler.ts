@@ -1,8 +1,5 @@
-import { statSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import type { WorkerSnapshot } from '../../proxy/index.js';
-
-const ROOT = new URL('../../../', import.meta.url);
 
 /**
  * How much bytecode V8 takes into one optimized function, how much of one callee, and what is so short that it is
@@ -23,30 +20,9 @@ export const inlining = [
  */
 export const eagerFeedback = '--no-lazy-feedback-allocation';
 
-/**
- * What worker threads run: the data plane in one file, which `scripts/bundle.mjs` makes of its modules. There V8 knows
- * what a constant or a function of another module is, and need not look it up each time. Where somebody has built
- * without it, or has changed a module since, it is the modules: they do the same.
- *
- * @param root of the package
- */
-export function workerModule(root = ROOT): URL {
-  const bundle = new URL('dist/worker.js', root);
-  const bundledMs = changedMs(bundle);
-  // What the compiler writes when a module has changed; the package has none.
-  const builtMs = changedMs(new URL('build/src.tsbuildinfo', root));
-  const isFresh = bundledMs > 0 && bundledMs >= builtMs;
-  return isFresh ? bundle : new URL('dist/proxy/worker-main.js', root);
-}
-
 /** Tells V8 how to optimize the data plane, from now on and for the whole process. */
 export function prepareCompiler({ listeners }: Pick<WorkerSnapshot, 'listeners'>): void {
   setFlagsFromString(eagerFeedback);
   if (!listeners.some(({ http }) => http !== undefined)) return;
   for (const flag of inlining) setFlagsFromString(flag);
-}
-
-/** @returns 0 for what is not there */
-function changedMs(file: URL): number {
-  return statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
