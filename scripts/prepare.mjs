@@ -10,9 +10,10 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const modules = `${root}node_modules`;
@@ -58,9 +59,14 @@ if (existsSync(`${root}src`)) {
   removeLeftovers(dist, `${root}src`);
   for (const kind of ['test', 'bench']) removeLeftovers(`${root}build/${kind}`, `${root}${kind}`);
   run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-b', '.', 'test', 'bench']);
-  const { bundles, moduleToRun } = await import('../dist/bundles.js');
+  const { bundles, isFresh, moduleToRun } = await import('../dist/bundles.js');
   const isStale = (file) => fileURLToPath(moduleToRun(file)) !== `${dist}/${file}`;
   if (Object.keys(bundles).some(isStale)) await import('./bundle.mjs');
+  const check = `${dist}/schema-check.cjs`;
+  const schemaMs = statSync(`${root}config/schema.json`).mtimeMs;
+  if (!isFresh(pathToFileURL(check)) || statSync(check).mtimeMs < schemaMs) {
+    await import('./schema-check.mjs');
+  }
   // As npm does with an installed package: in a clone `npx headgate` runs this file.
   chmodSync(`${root}dist/cli.js`, 0o755);
 }

@@ -23,11 +23,14 @@ export type Bundle = keyof typeof bundles;
  */
 export function moduleToRun(bundle: Bundle, root = ROOT): URL {
   const file = new URL(`dist/${bundle}`, root);
-  const bundledMs = changedMs(file);
+  return isFresh(file, root) ? file : new URL(`dist/${bundles[bundle]}`, root);
+}
+
+/** Whether what was made of modules is there, and of these. */
+export function isFresh(file: URL, root = ROOT): boolean {
+  const madeMs = changedMs(file);
   // What the compiler writes when a module has changed; the package has none.
-  const builtMs = changedMs(new URL('build/src.tsbuildinfo', root));
-  const isFresh = bundledMs > 0 && bundledMs >= builtMs;
-  return isFresh ? file : new URL(`dist/${bundles[bundle]}`, root);
+  return madeMs > 0 && madeMs >= changedMs(new URL('build/src.tsbuildinfo', root));
 }
 
 /** @returns 0 for what is not there */

@@ -19,7 +19,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const text = (path: string): string => readFileSync(join(root, path), 'utf8');
 /** Without tap's loader, which slows them down. */
 const env = { ...process.env, NODE_OPTIONS: '' };
-const bundles = Object.keys(made).map((file) => `dist/${file}`);
+const bundles = [...Object.keys(made), 'schema-check.cjs'].map((file) => `dist/${file}`);
 const manifest = JSON.parse(text('package.json'));
 
 /** What `npm pack` would put into the package, without running prepack: paths from its root. */

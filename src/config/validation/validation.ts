@@ -1,10 +1,9 @@
 import type { ErrorObject, ValidateFunction } from 'ajv';
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import { keyPointer, pointerPath, ROOT } from '../document/index.js';
 import { closestWord, expectedWord, oneOf } from '../values/index.js';
 import { alternativeKeys, withoutOtherBranches } from './branch.js';
 import { expectation, type JsonSchema } from './expectation.js';
-import { ANNOTATIONS, ajvKeywords } from './keywords.js';
+import { schemaCheck } from './schema-check.js';
 
 /** Something wrong with the value at a pointer, before it is known where in the file that is. */
 export interface Finding {
@@ -17,29 +16,18 @@ export interface Finding {
 }
 
 /**
- * A check of values by a schema, which is compiled when the first value comes: most commands never have one. The schema alone knows
- * keys; here they are only data.
+ * A check of values by a schema, which is loaded or compiled when the first value comes: most commands never have one.
+ * The schema alone knows keys; here they are only data.
  *
  * @param schema a valid one: a test of ours looks at that, once for all
  */
 export function validator(schema: object): (value: unknown) => Finding[] {
   let check: ValidateFunction | undefined;
   return (value) => {
-    check ??= compile(schema);
+    check ??= schemaCheck(schema);
     if (check(value)) return [];
     return withoutConsequences(withoutOtherBranches(check.errors!)).map(toFinding);
   };
-}
-
-/** Without what makes the check faster, and its compilation, which is half of the time of a start, twice as slow. */
-function compile(schema: object): ValidateFunction {
-  const ajv = new Ajv2020({
-    ...{ allErrors: true, verbose: true, strictTypes: false },
-    ...{ meta: false, validateSchema: false, code: { optimize: false } },
-  });
-  ajv.addVocabulary(ANNOTATIONS);
-  for (const keyword of ajvKeywords) ajv.addKeyword(keyword);
-  return ajv.compile(schema);
 }
 
 /** Without what else is said about a value that is not even of the type its schema wants. */
