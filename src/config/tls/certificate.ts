@@ -65,17 +65,16 @@ export function readCertificate(keys: CertificateKeys, files: Files): ReadCertif
     const place = key.at === 'key' && keys.key === undefined ? 'cert' : key.at;
     problems.push({ key: place, reason: key.reason });
   }
-  if (!chain.ok || !key.ok) return { problems };
-  const [leaf] = chain.value as [X509Certificate];
-  const pem = chain.value.map(String).join('');
-  const privateKey = key.value.export({ type: 'pkcs8', format: 'pem' }) as string;
-  const mismatch = mismatchOf(chain.value, key.value) ?? refusalOf(pem, privateKey);
-  if (mismatch !== null) {
-    problems.push({ key: keys.key === undefined ? 'cert' : 'key', reason: mismatch });
+  const [leaf] = chain.ok ? (chain.value as [X509Certificate]) : [];
+  const ownNames = leaf === undefined ? [] : certificateNames(leaf);
+  if (chain.ok && key.ok) {
+    const mismatch = mismatchOf(chain.value, key.value) ?? refusalOf(chain.value, key.value);
+    if (mismatch !== null) {
+      problems.push({ key: keys.key === undefined ? 'cert' : 'key', reason: mismatch });
+    }
   }
-  const ownNames = certificateNames(leaf);
   for (const [index, name] of (keys.names ?? []).entries()) {
-    if (isCovered(name, ownNames)) continue;
+    if (leaf === undefined || isCovered(name, ownNames)) continue;
     const expected = ownNames.length === 0 ? 'a certificate with names' : ownNames.join(', ');
     problems.push({
       key: 'names',
@@ -85,14 +84,14 @@ export function readCertificate(keys: CertificateKeys, files: Files): ReadCertif
   }
   const ocsp = keys.ocsp === undefined ? null : ocspProblem(keys.ocsp, leaf, files);
   if (ocsp !== null) problems.push({ key: 'ocsp', reason: ocsp });
-  if (problems.length > 0) return { problems };
+  if (problems.length > 0 || leaf === undefined || !chain.ok || !key.ok) return { problems };
   const value = {
     file: keys.cert,
     names: keys.names ?? ownNames,
     ...datesOf(leaf),
     issuers: chain.value.slice(1).map(datesOf),
-    chain: pem,
-    privateKey,
+    chain: pemOf(chain.value),
+    privateKey: pkcs8Of(key.value),
     ocspFile: keys.ocsp ?? null,
   };
   return { value, problems };
@@ -116,18 +115,28 @@ function mismatchOf(chain: readonly X509Certificate[], key: KeyObject): string |
 }
 
 /** What OpenSSL has against them, by the same calls that workers will make; null for nothing. */
-function refusalOf(cert: string, key: string): string | null {
+function refusalOf(chain: readonly X509Certificate[], key: KeyObject): string | null {
   try {
-    createSecureContext({ cert, key });
+    createSecureContext({ cert: pemOf(chain), key: pkcs8Of(key) });
     return null;
   } catch (error) {
     return `OpenSSL does not take it: ${reasonOf(error)}, expected a certificate and its key`;
   }
 }
 
-function ocspProblem(path: string, leaf: X509Certificate, files: Files): string | null {
+function pemOf(chain: readonly X509Certificate[]): string {
+  return chain.map(String).join('');
+}
+
+function pkcs8Of(key: KeyObject): string {
+  return key.export({ type: 'pkcs8', format: 'pem' }) as string;
+}
+
+/** @param leaf the certificate that it is about; without one only whether the file can be read is told */
+function ocspProblem(path: string, leaf: X509Certificate | undefined, files: Files): string | null {
   const content = files.read(path);
   if (!content.ok) return `${content.reason}, expected an OCSP response (DER)`;
+  if (leaf === undefined) return null;
   const parsed = parseOcspResponse(content.value, leaf);
   return parsed.ok ? null : parsed.reason;
 }

@@ -146,6 +146,13 @@ testWith(
       'cert: torn.pem, key: locked.key, ocsp: nowhere': [
         /cert is "torn.pem"/,
         /key is "locked.key": it is encrypted/,
+        /ocsp is "nowhere": there is no such file, expected an OCSP response/,
+      ],
+      'cert: torn.pem, key: site.key, names: [other.test], ocsp: site.ocsp': [/cert is "torn.pem"/],
+      'cert: site.pem, key: nowhere.key, names: [other.test], ocsp: nowhere': [
+        /key is "nowhere.key": there is no such file/,
+        /names\[0\] is "other.test": not a name of site.pem/,
+        /ocsp is "nowhere": there is no such file/,
       ],
     };
     for (const [keys, expected] of Object.entries(wrong)) {
