@@ -68,7 +68,15 @@ export async function bindAddress(
   { inherited, claims } = nothingThere,
 ): Promise<BoundAddress> {
   const socket = inherited.take(address);
-  if (socket !== undefined) return adoptSocket(kernel, listener, socket, workers);
+  if (socket !== undefined) {
+    try {
+      return adoptSocket(kernel, listener, socket, workers);
+    } catch (error) {
+      // For the next configuration, which may do better.
+      inherited.giveBack(socket.address);
+      throw error;
+    }
+  }
   if (address.family === 'inherited') {
     throw new Error(`cannot listen on ${address.text}: ${inherited.describe()}`);
   }
@@ -151,13 +159,14 @@ async function bindUnix(
     // Before it listens: nobody connects to a file that is still somebody else's, or open to others.
     if (!address.path.startsWith('@')) setFileAccess(address.path, listener.socket);
     orThrow(kernel.listen(fd, backlog), 'listen', sockaddr.toString());
+    const text = formatAddress(address);
+    const fds = [fd, ...duplicates(kernel, fd, workers - 1, text)];
+    return { listener, address, text, fds, isInherited: false };
   } catch (error) {
     kernel.close(fd);
     removeSocketFile(address);
     throw error;
   }
-  const fds = [fd, ...duplicates(kernel, fd, workers - 1)];
-  return { listener, address, text: formatAddress(address), fds, isInherited: false };
 }
 
 /**
@@ -184,14 +193,23 @@ function adoptSocket(
   const text = formatAddress(address);
   const parsed = parseListenAddress(text);
   if (!parsed.ok) throw new Error(`cannot listen on fd:${name}: ${text} is ${parsed.reason}`);
-  const fds = duplicates(kernel, fd, workers);
+  const fds = duplicates(kernel, fd, workers, `fd:${name}`);
   return { listener, claimed: parsed.value, address, text, fds, isInherited: true };
 }
 
-function duplicates(kernel: Kernel, fd: number, count: number): number[] {
-  return Array.from({ length: count }, () =>
-    orThrow(kernel.fcntl(fd, Splice.F_DUPFD_CLOEXEC, 0), 'fcntl F_DUPFD_CLOEXEC'),
-  );
+/** @throws SystemCallError about `subject` when there is no room for one of them; then there are none */
+function duplicates(kernel: Kernel, fd: number, count: number, subject: string): number[] {
+  const fds: number[] = [];
+  try {
+    while (fds.length < count) {
+      const duplicate = kernel.fcntl(fd, Splice.F_DUPFD_CLOEXEC, 0);
+      fds.push(orThrow(duplicate, 'fcntl F_DUPFD_CLOEXEC', subject));
+    }
+    return fds;
+  } catch (error) {
+    for (const made of fds) kernel.close(made);
+    throw error;
+  }
 }
 
 /** A socket file that nobody answers at is left over from a run that was killed. */

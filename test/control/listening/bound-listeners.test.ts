@@ -1,15 +1,21 @@
+import { existsSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { type Config, loadConfig } from '#src/config/index.js';
 import { BoundListeners } from '#src/control/listening/bound-listeners.js';
+import { InheritedListeners } from '#src/control/listening/inherited-listeners.js';
 import {
   createKernel,
   Errno,
   getOption,
   type Kernel,
+  openListener,
+  Sockaddr,
   SocketOption,
+  Splice,
   setOption,
 } from '#src/splice/index.js';
 import { descriptors } from '#test/support/machine/descriptors.js';
+import { temporaryDirectory } from '#test/support/programs/rig.js';
 
 const { SOL_SOCKET, SO_KEEPALIVE, IPPROTO_TCP, IPPROTO_IP, IP_TRANSPARENT } = SocketOption;
 const { TCP_NODELAY, TCP_KEEPIDLE, TCP_USER_TIMEOUT, TCP_FASTOPEN, TCP_DEFER_ACCEPT } =
@@ -35,6 +41,17 @@ function refusing(kernel: Kernel, refused: number): Kernel {
       level === IPPROTO_TCP && name === refused
         ? -Errno.EPERM
         : kernel.setsockopt(fd, level, name, value, length),
+  };
+}
+
+/** A kernel that has room for so many duplicates of descriptors. */
+function duplicating(kernel: Kernel, room: { left: number }): Kernel {
+  return {
+    ...kernel,
+    fcntl: (fd, command, argument) =>
+      command === Splice.F_DUPFD_CLOEXEC && room.left-- <= 0
+        ? -Errno.EMFILE
+        : kernel.fcntl(fd, command, argument),
   };
 }
 
@@ -154,4 +171,36 @@ boundTest('what did not change is left alone', async (t) => {
   listeners.adopt(await listeners.prepare(config({ limits: { connections: 5 } })));
   t.equal(getOption(kernel, fd!, IPPROTO_TCP, TCP_USER_TIMEOUT), 1234);
   listeners.abandon({ added: listeners.all, retuned: [] });
+});
+
+boundTest('a unix socket without room for all workers leaves nothing behind', async (t) => {
+  const path = `${temporaryDirectory(t)}/a.sock`;
+  const room = { left: 1 };
+  const listeners = new BoundListeners(duplicating(createKernel(), room), 3);
+  const wanted = config({ bind: `unix:${path}` });
+  await t.rejects(listeners.prepare(wanted), {
+    message: `fcntl F_DUPFD_CLOEXEC unix:${path}: EMFILE`,
+  });
+  t.notOk(existsSync(path), 'nobody can connect to it');
+  room.left = 2;
+  listeners.adopt(await listeners.prepare(wanted));
+  t.equal(listeners.all[0]!.fds.length, 3, 'it can be bound once there is room');
+  listeners.abandon({ added: listeners.all, retuned: [] });
+});
+
+boundTest('a socket of the service manager that could not be used can be later', async (t) => {
+  const kernel = createKernel();
+  const address = { family: 'unix', path: '@headgate-bound-listeners' } as const;
+  const options = { backlog: 8, ipv6Only: false, reusePort: false };
+  const fd = openListener(kernel, new Sockaddr(address), options);
+  const inherited = new InheritedListeners([{ fd, name: 'web', address }]);
+  const room = { left: 1 };
+  const listeners = new BoundListeners(duplicating(kernel, room), 2, inherited);
+  const wanted = config({ bind: 'fd:web' });
+  await t.rejects(listeners.prepare(wanted), { message: 'fcntl F_DUPFD_CLOEXEC fd:web: EMFILE' });
+  room.left = 2;
+  listeners.adopt(await listeners.prepare(wanted));
+  t.equal(listeners.all[0]!.fds.length, 2);
+  listeners.abandon({ added: listeners.all, retuned: [] });
+  kernel.close(fd);
 });
