@@ -1,9 +1,11 @@
 // The admin endpoint moves, is protected, and goes, while it is what asks for that.
 
-import { statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import t, { type Test } from 'tap';
 import { until } from '#test/support/deadline.js';
+import { missingProgram, testWith } from '#test/support/machine/capability.js';
 import { freePort } from '#test/support/peers/address.js';
 import { startHeadgate } from '#test/support/programs/headgate.js';
 
@@ -42,7 +44,7 @@ function ask(
 
 const reload = (where: string, headers = {}) => ask(where, '/reload', { method: 'POST', headers });
 
-async function proxy(t: Test, admin: object) {
+async function proxy(t: Test, admin: object | undefined) {
   const file = `${temporaryDirectory(t)}/headgate.yaml`;
   const write = (admin: object | undefined, bind = '127.0.0.1:0', endpoints = ['127.0.0.1:1']) => {
     const listeners = { a: { bind, tcp: { upstream: 'b' } } };
@@ -138,3 +140,31 @@ t.test('reload: an admin address that is taken changes nothing', timeout, async 
     return headgate.logs.filter(({ msg }) => msg.startsWith('not reloaded')).length === 2;
   });
 });
+
+testWith(
+  missingProgram(['prlimit']),
+  'reload: an admin endpoint that comes when descriptors are used up comes later',
+  timeout,
+  async (t) => {
+    const { headgate, write } = await proxy(t, undefined);
+    const where = `127.0.0.1:${await freePort()}`;
+    const limit = (files: number) =>
+      execFileSync('prlimit', ['--pid', `${headgate.pid}`, `--nofile=${files}:`]);
+    const said = (text: string) => headgate.logs.filter(({ msg }) => String(msg).startsWith(text));
+    // Three are left: enough to read the file and to bind the address, but not for what serves it.
+    const open = new Set(readdirSync(`/proc/${headgate.pid}/fd`).map(Number));
+    let files = 0;
+    for (let free = 0; free < 3 || open.has(files); files++) if (!open.has(files)) free++;
+    limit(files);
+    write({ bind: where });
+    headgate.signal('SIGHUP');
+    await until(5_000, 'the refusal', () => said('not reloaded').length === 1, headgate.context);
+    t.same(said('not reloaded')[0]!.problems, [`cannot listen on ${where}: EMFILE`]);
+    limit(1_000);
+    headgate.signal('SIGHUP');
+    await until(5_000, 'the reload', () => said('reloaded').length === 1, headgate.context);
+    t.match(await ask(where, '/healthz'), { status: 200 });
+    keeping.destroy();
+    t.same(await headgate.stop(), { code: 0, signal: null });
+  },
+);

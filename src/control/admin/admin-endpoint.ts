@@ -1,4 +1,4 @@
-import { chmodSync } from 'node:fs';
+import { chmodSync, closeSync, openSync } from 'node:fs';
 import type { Logger } from 'pino';
 import type { AdminConfig } from '../../config/index.js';
 import {
@@ -22,6 +22,8 @@ import type { AdminServer } from './server.js';
 import type { AdminTarget } from './target.js';
 
 const BACKLOG = 64;
+/** More than the modules of the server that are read at a time. */
+const DESCRIPTORS_TO_LOAD = 32;
 
 /**
  * Where the admin endpoint listens. It is bound with the listeners, before any worker runs, so that
@@ -37,13 +39,15 @@ export class AdminEndpoint {
     private readonly kernel: Kernel,
     private config: AdminConfig,
     private readonly fd: number,
+    private readonly Server: typeof AdminServer,
   ) {
     this.address = localAddress(kernel, fd);
   }
 
   /**
    * @param claims addresses of this process that the new one may overlap
-   * @throws SystemCallError with the address, when it cannot be bound
+   * @throws SystemCallError with the address, when it cannot be bound; Error with one line when there are
+   *   too few descriptors left to read the program that serves
    */
   static async bind(
     kernel: Kernel,
@@ -51,10 +55,11 @@ export class AdminEndpoint {
     claims: readonly Claim[] = [],
   ): Promise<AdminEndpoint> {
     const { bind } = config;
+    const Server = await loadServer(bind.text);
     if (bind.family !== 'unix') {
       const options = { backlog: BACKLOG, reusePort: false, ipv6Only: false };
       const { fds } = bindInet(kernel, bind, options, 1, claims);
-      return new AdminEndpoint(kernel, config, fds[0]!);
+      return new AdminEndpoint(kernel, config, fds[0]!, Server);
     }
     const address = new Sockaddr(socketAddress(bind));
     if (!bind.abstract) await removeStaleSocket(bind.path);
@@ -63,7 +68,7 @@ export class AdminEndpoint {
     // Before it listens: nobody connects to a file that is still open to others.
     if (!bind.abstract) chmodSync(bind.path, 0o600);
     const result = kernel.listen(fd, BACKLOG);
-    if (result >= 0) return new AdminEndpoint(kernel, config, fd);
+    if (result >= 0) return new AdminEndpoint(kernel, config, fd, Server);
     kernel.close(fd);
     throw new SystemCallError('listen', -result, address.toString());
   }
@@ -85,9 +90,7 @@ export class AdminEndpoint {
 
   /** Answers requests from now on. */
   async serve(target: AdminTarget, logger: Logger): Promise<void> {
-    // Loaded here, because most of it is prom-client, which a proxy without admin does not need.
-    const { AdminServer } = await import('./server.js');
-    this.server = new AdminServer(this.config, target, logger);
+    this.server = new this.Server(this.config, target, logger);
     await this.server.listen(this.fd);
   }
 
@@ -119,4 +122,22 @@ export class AdminEndpoint {
     // It may be the next one's by now.
     if (!this.isRetired) removeSocketFile(this.address);
   }
+}
+
+/**
+ * Loaded for those who have it, because most of it is prom-client; and before anything is bound, so that a reload is
+ * refused, and not half done, where descriptors are used up. Node reads some files at a time, and remembers of each for
+ * good that it could not be read: without room for them all none is begun.
+ */
+async function loadServer(text: string): Promise<typeof AdminServer> {
+  const held: number[] = [];
+  try {
+    while (held.length < DESCRIPTORS_TO_LOAD) held.push(openSync('/dev/null', 'r'));
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Error(`cannot listen on ${text}: ${code ?? message}`);
+  } finally {
+    for (const fd of held) closeSync(fd);
+  }
+  return (await import('./server.js')).AdminServer;
 }
