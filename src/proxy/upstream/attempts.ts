@@ -4,8 +4,8 @@ import type { Endpoint } from './endpoint.js';
 import { QueuePlace, type Waiter } from './queue.js';
 import { Selection, type Upstream } from './upstream.js';
 
-/** Endpoints tried for one flow. */
-const ATTEMPTS_MAX = 3;
+/** Endpoints that one flow is refused by, or cannot reach, before it gives up. */
+const FAILURES_MAX = 3;
 
 const nobody: readonly Endpoint[] = [];
 
@@ -27,6 +27,8 @@ export class Attempts {
   /** Endpoints chosen so far. */
   private chosen = 0;
   private tried = nobody;
+  /** How many of them could not be connected to; how many may be passed over is for others to say. */
+  private failures = 0;
   private holdsPlace = false;
   private queuePlace: QueuePlace | undefined;
 
@@ -44,6 +46,7 @@ export class Attempts {
     this.failure = 'no_endpoint';
     this.chosen = 0;
     this.tried = nobody;
+    this.failures = 0;
   }
 
   /** Endpoints chosen after another had failed. */
@@ -53,7 +56,7 @@ export class Attempts {
 
   /** Another endpoint may be tried. */
   get mayContinue(): boolean {
-    return this.tried.length < Math.min(ATTEMPTS_MAX, this.upstream.endpoints.length);
+    return this.failures < FAILURES_MAX && this.tried.length < this.upstream.endpoints.length;
   }
 
   /** The endpoint chosen last is one of the upstream's as it is now. */
@@ -91,6 +94,7 @@ export class Attempts {
   failed(errno: number): void {
     const endpoint = this.endpoint!;
     this.tried = [...this.tried, endpoint];
+    this.failures++;
     this.failure = connectReason(errno);
     endpoint.failed(errno);
     this.release();
@@ -121,6 +125,7 @@ export class Attempts {
     if (wasWaiting) this.upstream.queue.leave(this.queuePlace!);
     this.upstream = upstream;
     this.tried = upstream.endpoints.filter(({ slot }) => slots.includes(slot));
+    this.failures = Math.min(this.failures, this.tried.length);
     return !wasWaiting || upstream.queue.join(this.queuePlace!);
   }
 

@@ -108,6 +108,10 @@ t.test('access log: a line says what became of the request, and why', timeout, a
     else socket.write(sized('hello'));
     used.add(socket);
   });
+  /** Four that reset, and one that is asked when all of them have. */
+  const resetting = await Promise.all(
+    [1, 2, 3, 4].map(() => origin(t, (socket) => socket.resetAndDestroy())),
+  );
   const chunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n';
   const behaviours: Record<string, Behaviour> = {
     malformed: (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n'),
@@ -130,6 +134,7 @@ t.test('access log: a line says what became of the request, and why', timeout, a
     spared: {
       endpoints: [`127.0.0.1:${await freePort()}`, { address: good, backup: true }],
     },
+    persistent: { endpoints: [...resetting, { address: good, backup: true }] },
     blackhole: { endpoints: [(await Blackhole.open(t)).address] },
   };
   for (const [name, behave] of Object.entries(behaviours)) {
@@ -151,6 +156,8 @@ t.test('access log: a line says what became of the request, and why', timeout, a
         http: {
           routes: [
             ...Object.keys(upstreams).map((name) => route(name)),
+            route('four', { upstream: 'persistent', retries: 4 }),
+            route('three', { upstream: 'persistent', retries: 3 }),
             route('private', { basic_auth: { users: { zoë: passwordHash('right') } } }),
             route('limited', { limits: { rate: { requests: 1, per: '1h' } } }),
             route('direct', { upstream: undefined, respond: { status: 200, body: 'by us\n' } }),
@@ -228,6 +235,10 @@ t.test('access log: a line says what became of the request, and why', timeout, a
     t.match(await line('/resets/y'), { status: 502, retries: undefined }, 'nobody else was there');
     await send(port, get('/spared/x', 'Connection: close'));
     t.match(await line('/spared/x'), { status: 200, endpoint: good, retries: 1 });
+    await send(port, get('/three/x', 'Connection: close'));
+    t.match(await line('/three/x'), { status: 502, failure: 'upstream_reset', retries: 3 });
+    await send(port, get('/four/x', 'Connection: close'));
+    t.match(await line('/four/x'), { status: 200, endpoint: good, retries: 4 });
   });
 
   await t.test('not served', async (t) => {
