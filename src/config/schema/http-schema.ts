@@ -32,7 +32,7 @@ export const httpProxying = Type.Object(
     trusted_proxies: networks({
       title: 'trusted proxies',
       description:
-        'Networks of proxies in front whose `X-Forwarded-For`, `X-Forwarded-Proto`, `X-Forwarded-Host` and `Forwarded` are believed and passed on: the client is the last address in them that is not one of these. From others these fields are taken out.',
+        'Networks of proxies in front whose `X-Forwarded-For`, `X-Forwarded-Proto`, `X-Forwarded-Host` and `Forwarded` are believed and passed on: the client is the last address in them that is not one of these. From others these fields are taken out, and `X-Forwarded-Port` and `X-Real-IP` with them.',
       examples: [['10.0.0.0/8', '2001:db8::/32']],
     }),
     forwarded: optional(

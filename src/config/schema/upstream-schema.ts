@@ -141,7 +141,7 @@ export const upstream = Type.Object(
                 {
                   title: 'hashed',
                   description:
-                    'What the endpoint is chosen by: the address of the client, and for HTTP the path, a header field or a cookie. Requests without the field or the cookie, or with an empty one, go by turns.',
+                    'What the endpoint is chosen by: the address of the client, and for HTTP the path, a header field or a cookie. Requests without the field or the cookie, or with an empty one, go to any of them, as their weights say.',
                   examples: ['source_ip', 'header:x-user', 'cookie:session', 'path'],
                 } satisfies Description,
               ),

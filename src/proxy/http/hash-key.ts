@@ -2,7 +2,7 @@ import { hashBytes, hashText } from '../upstream/index.js';
 import type { RequestContext } from './rewriting/index.js';
 import { findCookie } from './routing/index.js';
 
-/** Requests without what the key is made of, or with an empty one, go by turns. */
+/** Requests without what the key is made of, or with an empty one, are spread over all: each has a key of its own. */
 let keyless = 0;
 
 /** What requests that belong together share, for upstreams whose balancing hashes. */
