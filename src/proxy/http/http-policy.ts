@@ -1,7 +1,7 @@
 import { NetworkSet } from '../network-set.js';
 import { HttpRoute } from './http-route.js';
 import type { HttpSnapshot, RequestIdPolicy } from './http-snapshot.js';
-import type { HeadWriter, RequestHead } from './message/index.js';
+import { type HeadWriter, type RequestHead, TrailerNames } from './message/index.js';
 import {
   DirectAnswer,
   keptRequestId,
@@ -41,6 +41,8 @@ export class HttpPolicy implements RequestContext {
   target: Target | undefined;
   stickyValue: string | undefined;
   isStickyNew = false;
+  /** Trailer fields that a request must not have. */
+  readonly trailers: TrailerNames;
   private readonly noRouteCounters: RouteCounters;
   private readonly router: Router;
   private readonly trusted: NetworkSet;
@@ -69,6 +71,7 @@ export class HttpPolicy implements RequestContext {
     this.routes = http.routes.map((_, index) => new HttpRoute(http, index, worker, parts));
     this.trusted = new NetworkSet(http.trustedProxies);
     this.requestId = http.requestId;
+    this.trailers = new TrailerNames(guardedNames(http));
     if (http.httpsRedirect !== null) this.httpsRedirect = httpsRedirect(http.httpsRedirect);
   }
 
@@ -166,6 +169,16 @@ export class HttpPolicy implements RequestContext {
   private get keptIndex(): number {
     return this.requestId === 'keep' ? keptRequestId(this.head) : -1;
   }
+}
+
+/** Fields that are what a route says, or what we say, and never what a client does. */
+function guardedNames({ routes, requestId }: HttpSnapshot): ReadonlySet<string> {
+  const names = new Set<string>(requestId === 'off' ? [] : ['x-request-id']);
+  for (const { requestHeaders } of routes) {
+    for (const { name } of requestHeaders.set) names.add(name);
+    for (const name of requestHeaders.remove) names.add(name);
+  }
+  return names;
 }
 
 function httpsRedirect({ port, status }: { port: number; status: number }): DirectAnswer {

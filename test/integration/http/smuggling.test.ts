@@ -175,7 +175,12 @@ class Bench {
     private readonly adminPort: number,
   ) {}
 
-  static async start(t: Test, serverOptions: http.ServerOptions): Promise<Bench> {
+  /** @param listener keys of the listener's `http`; one route to the server unless said */
+  static async start(
+    t: Test,
+    serverOptions: http.ServerOptions,
+    listener?: object,
+  ): Promise<Bench> {
     const port = await freePort();
     const rig = await HttpRig.start(
       t,
@@ -184,14 +189,18 @@ class Bench {
         if (body !== undefined) bench.seen.push(`${message.method} ${message.url} ${body}`);
         response.end();
       },
-      { serverOptions, config: { admin: { bind: `127.0.0.1:${port}` } } },
+      {
+        serverOptions,
+        config: { admin: { bind: `127.0.0.1:${port}` } },
+        ...(listener === undefined ? {} : { http: listener }),
+      },
     );
     const bench = new Bench(rig, port);
     return bench;
   }
 
-  /** Sends bytes and the end. @returns everything that is answered */
-  async ask(bytes: string): Promise<string> {
+  /** Sends bytes and the end, `later` after a while. @returns everything that is answered */
+  async ask(bytes: string, later = ''): Promise<string> {
     const socket = net.connect(this.rig.port, '127.0.0.1');
     let answer = '';
     socket.setEncoding('latin1').on('data', (text: string) => {
@@ -199,7 +208,11 @@ class Bench {
     });
     socket.on('error', () => {});
     const closed = new Promise((resolve) => socket.once('close', resolve));
-    socket.end(Buffer.from(bytes, 'latin1'));
+    if (later !== '') {
+      socket.write(Buffer.from(bytes, 'latin1'));
+      await sleep(50);
+    }
+    socket.end(Buffer.from(later === '' ? bytes : later, 'latin1'));
     await within(10_000, bytes.slice(0, 200), closed);
     return answer;
   }
@@ -244,3 +257,31 @@ for (const insecureHTTPParser of [false, true]) {
     await bench.rig.finish();
   });
 }
+
+t.test('http smuggling: trailers do not say what a route says', timeout, async (t) => {
+  const request_headers = {
+    set: { 'x-user': 'nobody' },
+    remove: ['X-Int-*'],
+    add: { 'x-add': '1' },
+  };
+  const routes = [
+    { match: { path: '/other' }, upstream: 'origin', request_headers },
+    { upstream: 'origin' },
+  ];
+  const bench = await Bench.start(t, {}, { routes });
+  const refusedNames = ['X-User', 'x_user', 'X-INT-a', 'x-int-', 'X_Int_Id', 'X-Request-Id'];
+  const passed = ['X-User-Agent', 'X-Int', 'X-Add', 'AX-Int-b'];
+  for (const pieces of [1, 2]) {
+    for (const name of [...refusedNames, ...passed]) {
+      bench.seen = [];
+      const [head, rest] = [chunked('5\r\nhello\r\n0\r\n'), `A: b\r\n${name}: root\r\n\r\n`];
+      const answer = await (pieces === 1 ? bench.ask(head + rest) : bench.ask(head, rest));
+      const isRefused = refusedNames.includes(name);
+      t.match(answer, isRefused ? /^HTTP\/1\.1 400 / : /^HTTP\/1\.1 200 /, `${name}, ${pieces}`);
+      t.same(bench.seen, isRefused ? [] : ['POST /p hello'], name);
+    }
+  }
+  const counted = await bench.rejections();
+  t.equal(counted.get('trailer_forbidden'), 2 * refusedNames.length);
+  await bench.rig.finish();
+});

@@ -14,7 +14,7 @@ import type { PathTaken } from '../../flow/index.js';
 import { isSecurePath, type TlsSide } from '../../tls-side.js';
 import type { HttpRoom } from '../http-room.js';
 import type { Intake } from '../intake.js';
-import { ChunkScanner, Framing, HttpRejection } from '../message/index.js';
+import { ChunkScanner, Framing, HttpRejection, TrailerNames } from '../message/index.js';
 import { RelayResult } from './relay-result.js';
 
 /** So many bytes without framing, behind a read that filled its buffer, are spliced; docs/benchmarks.md has why. */
@@ -62,6 +62,8 @@ export class BodyRelay {
   tap: PumpTap | undefined;
   /** Where bytes behind the body go; without it there must be none. */
   surplus: Intake | undefined;
+  /** Trailer fields that its chunks must not end with. */
+  trailers = TrailerNames.usual;
   private framing: Framing = Framing.none;
   private isUnchunked = false;
   private source!: Transport;
@@ -129,7 +131,7 @@ export class BodyRelay {
         this.stretch = nowhere;
         return;
       case Framing.chunked:
-        this.scanner.begin();
+        this.scanner.begin(this.trailers);
         this.stretch = 0;
         return;
       default:

@@ -90,7 +90,7 @@ export class Exchange implements LinkOwner, Task {
     this.forwarding.prepare(head);
     this.response.begin();
     const { policy } = connection.service;
-    const fault = this.request.take(connection.intake);
+    const fault = this.request.take(connection.intake, policy.trailers);
     if (!this.request.body.isRead) connection.askForRest();
     const routing = policy.begin(head, connection.client);
     record.routed(policy, worker);

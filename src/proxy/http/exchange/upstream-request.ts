@@ -11,7 +11,7 @@ import { isPeerGone, type PathTaken } from '../../flow/index.js';
 import type { HttpPolicy } from '../http-policy.js';
 import type { HttpRoom } from '../http-room.js';
 import type { Intake } from '../intake.js';
-import { Framing, Method } from '../message/index.js';
+import { Framing, Method, type TrailerNames } from '../message/index.js';
 import type { RequestDelivery, RequestRewriter } from '../rewriting/index.js';
 import { BodyRelay, type RelaySide } from './body-relay.js';
 import { RelayResult } from './relay-result.js';
@@ -94,9 +94,10 @@ export class UpstreamRequest implements LateSender {
    * Takes what is there of the request whose head was parsed last. The bytes stay where they are until the
    * intake settles.
    *
+   * @param trailers fields that must not come behind the body
    * @returns 0, or a negative rejection: the body's chunks are none
    */
-  take(intake: Intake): number {
+  take(intake: Intake, trailers: TrailerNames): number {
     const { body, room } = this;
     const { request: head } = room;
     this.headBytes = head.end - head.start;
@@ -105,6 +106,7 @@ export class UpstreamRequest implements LateSender {
     this.wasSent = false;
     this.isAbandoned = false;
     this.bodyStart = head.end;
+    body.trailers = trailers;
     body.begin(head.framing, head.contentLength);
     body.surplus = intake;
     const taken =

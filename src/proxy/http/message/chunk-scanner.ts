@@ -1,20 +1,17 @@
 import {
   BACKSLASH,
-  CASE_BIT,
   COLON,
   CR,
   EQUALS,
-  HYPHEN,
   hexValue,
   isFieldValue,
   isToken,
   LF,
   QUOTE,
   SEMICOLON,
-  UNDERSCORE,
 } from './characters.js';
-import { headerNames } from './header-name.js';
 import { HttpRejection } from './http-rejection.js';
+import { mixName, NAME_SEED, TrailerNames } from './trailer-names.js';
 
 /**
  * Where in a chunked body the next byte is (RFC 9112 §7.1), in the order of the stream:
@@ -75,41 +72,6 @@ const EXTENSION_BYTES_MAX = 4096;
 /** Bytes of all trailer lines. */
 const TRAILER_BYTES_MAX = 8192;
 
-/** FNV-1a. */
-const HASH_SEED = 0x811c9dc5 | 0;
-const HASH_PRIME = 0x01000193;
-
-/**
- * Trailer fields that are refused (RFC 9110 §6.5.1): who merges trailers into the head would frame,
- * route, authenticate or decode the message otherwise than we did.
- *
- * The names are compared by a hash of 32 bits, so that a name need not be kept while it comes in pieces: the
- * price is that one of four thousand million other names is refused as well. */
-const forbidden = new Set(
-  [
-    ...['transfer-encoding', 'content-length', 'host', 'connection', 'upgrade', 'expect', 'te'],
-    ...['trailer', 'keep-alive', 'proxy-connection', 'max-forwards', 'cache-control', 'range'],
-    ...['authorization', 'proxy-authorization', 'proxy-authenticate', 'www-authenticate'],
-    ...['cookie', 'set-cookie', 'content-encoding', 'content-type', 'content-range'],
-    ...[
-      'forwarded',
-      'via',
-      'x-real-ip',
-      ...headerNames.filter((name) => name.startsWith('x-forwarded-')),
-    ],
-  ].map(hashOf),
-);
-
-/** Underscores count as hyphens: where fields become variables (CGI, RFC 3875 §4.1.18) they are the same. */
-function mix(hash: number, byte: number): number {
-  const letter = byte === UNDERSCORE ? HYPHEN : byte | CASE_BIT;
-  return Math.imul(hash ^ letter, HASH_PRIME) | 0;
-}
-
-function hashOf(name: string): number {
-  return [...Buffer.from(name)].reduce(mix, HASH_SEED);
-}
-
 /**
  * Follows the framing of one chunked body through a stream, whatever the pieces it comes in. The bytes
  * themselves are passed on as they are; what is checked is that everybody finds the same end in them.
@@ -133,9 +95,14 @@ export class ChunkScanner {
   private size = 0;
   private extensionBytes = 0;
   private trailerBytes = 0;
-  private nameHash = 0;
+  private nameHash = NAME_SEED;
+  /** The name that is being read begins as one does that is refused. */
+  private isNameRefused = false;
+  private refused = TrailerNames.usual;
 
-  begin(): void {
+  /** @param refused trailer fields that the body must not have */
+  begin(refused = TrailerNames.usual): void {
+    this.refused = refused;
     this.wasData = false;
     this.dataBytes = 0;
     this.bodyBytes = 0;
@@ -319,15 +286,22 @@ export class ChunkScanner {
       return byte === LF ? 0 : -HttpRejection.bare_cr;
     }
     if (isToken[byte] === 1) {
-      if (this.state === State.lineStart) this.nameHash = HASH_SEED;
+      if (this.state === State.lineStart) this.beginName();
       this.state = State.name;
-      this.nameHash = mix(this.nameHash, byte);
+      this.nameHash = mixName(this.nameHash, byte);
+      if (this.refused.isBeginning(this.nameHash)) this.isNameRefused = true;
       return 0;
     }
     if (byte === LF) return -HttpRejection.bare_lf;
     if (byte !== COLON || this.state !== State.name) return -HttpRejection.trailer_malformed;
     this.state = State.value;
-    return forbidden.has(this.nameHash) ? -HttpRejection.trailer_forbidden : 0;
+    const isRefused = this.isNameRefused || this.refused.has(this.nameHash);
+    return isRefused ? -HttpRejection.trailer_forbidden : 0;
+  }
+
+  private beginName(): void {
+    this.nameHash = NAME_SEED;
+    this.isNameRefused = this.refused.isBeginning(NAME_SEED);
   }
 
   private takeTrailerValue(byte: number): number {

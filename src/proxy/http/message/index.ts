@@ -27,4 +27,5 @@ export { reasonPhrase } from './reason-phrase.js';
 export { type HeadLimits, RequestHead } from './request-head.js';
 export { Scheme, TargetForm } from './request-target.js';
 export { ResponseHead } from './response-head.js';
+export { TrailerNames } from './trailer-names.js';
 export { upgradeProtocols } from './upgrade-protocols.js';

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { ChunkScanner } from '#src/proxy/http/index.js';
+import { TrailerNames } from '#src/proxy/http/message/index.js';
 import { embedded, exact, guarded } from '#test/proxy/tcp/feeding.js';
 import { describeAnswer, quote } from './describe.js';
 import { runCases } from './golden.js';
@@ -96,4 +97,25 @@ t.test('chunk scanner: terabytes pass without being looked at', async (t) => {
   const rest = Buffer.from('x\r\n0\r\n\r\n');
   t.equal(scanner.scan(rest, 0, rest.length), rest.length);
   t.ok(scanner.isDone);
+});
+
+t.test('chunk scanner: trailers that are somebody’s else to say', async (t) => {
+  const refused = new TrailerNames(['X-User', 'x-int-*']);
+  const answerTo = (name: string, of: TrailerNames) => {
+    const bytes = Buffer.from(`0\r\nA: b\r\n${name}: c\r\n\r\n`);
+    scanner.begin(of);
+    for (let at = 0; at < bytes.length; at++) {
+      const answer = scanner.scan(bytes, at, at + 1);
+      if (answer < 0) return describeAnswer(answer);
+    }
+    return scanner.isDone ? 'done' : 'partial';
+  };
+  for (const name of ['x-user', 'X_USER', 'X-Int-', 'x-int-a', 'X_int-a-b', 'Host']) {
+    t.match(answerTo(name, refused), /trailer_forbidden/, name);
+  }
+  for (const name of ['x-users', 'ax-user', 'x-int', 'ax-int-a', 'x-use']) {
+    t.equal(answerTo(name, refused), 'done', name);
+  }
+  t.equal(answerTo('X-User', TrailerNames.usual), 'done', 'where no route says it');
+  t.match(answerTo('a', new TrailerNames(['*'])), /trailer_forbidden/, 'all');
 });
