@@ -1,10 +1,11 @@
 // Puts the command line, the data plane and the capture thread into one file each (src/bundles.ts says which, and why).
 // Beside each goes a map, by which `node --enable-source-maps` says of an exception where in src/ it was.
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rollup } from '@rollup/wasm-node';
 import { bundles } from '../dist/bundles.js';
+import { writeWhole } from './write-whole.mjs';
 
 const dist = fileURLToPath(new URL('../dist/', import.meta.url));
 /** It holds what src/cli.ts has noted before the command line was there: one for both. */
@@ -12,13 +13,6 @@ const signals = `${dist}early-signals.js`;
 
 function read(file) {
   return readFileSync(file, 'utf8');
-}
-
-/** In one piece: who is stopped meanwhile, or has company, leaves no half of a file. */
-function write(file, content) {
-  const draft = `${file}.${process.pid}`;
-  writeFileSync(draft, content);
-  renameSync(draft, file);
 }
 
 /** Node's own modules, packages, and a module that there may be only one of. */
@@ -64,7 +58,7 @@ async function roll(input, path) {
   mkdirSync(directory, { recursive: true });
   // The maps first, and the file whose age counts last.
   for (const file of output.toReversed())
-    write(`${directory}/${file.fileName}`, file.code ?? file.source);
+    writeWhole(`${directory}/${file.fileName}`, file.code ?? file.source);
   return output.map(({ fileName }) => `${directory}/${fileName}`);
 }
 

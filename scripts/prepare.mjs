@@ -59,12 +59,12 @@ if (existsSync(`${root}src`)) {
   removeLeftovers(dist, `${root}src`);
   for (const kind of ['test', 'bench']) removeLeftovers(`${root}build/${kind}`, `${root}${kind}`);
   run(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-b', '.', 'test', 'bench']);
-  const { bundles, isFresh, moduleToRun } = await import('../dist/bundles.js');
-  const isStale = (file) => fileURLToPath(moduleToRun(file)) !== `${dist}/${file}`;
+  const { bundles, isFresh } = await import('../dist/bundles.js');
+  const isStale = (file) => !isFresh(pathToFileURL(`${dist}/${file}`));
   if (Object.keys(bundles).some(isStale)) await import('./bundle.mjs');
-  const check = `${dist}/schema-check.cjs`;
+  const check = 'schema-check.cjs';
   const schemaMs = statSync(`${root}config/schema.json`).mtimeMs;
-  if (!isFresh(pathToFileURL(check)) || statSync(check).mtimeMs < schemaMs) {
+  if (isStale(check) || statSync(`${dist}/${check}`).mtimeMs < schemaMs) {
     await import('./schema-check.mjs');
   }
   // As npm does with an installed package: in a clone `npx headgate` runs this file.

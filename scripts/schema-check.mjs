@@ -1,11 +1,12 @@
 // Has ajv write the check of a configuration by the published schema, dist/schema-check.cjs, so that no start has to
 // (src/config/validation/schema-check.ts).
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import codegen from 'ajv/dist/compile/codegen/index.js';
 import standalone from 'ajv/dist/standalone/index.js';
 import { ajvKeywords } from '../dist/config/validation/keywords.js';
 import { schemaCompiler, schemaDigest } from '../dist/config/validation/schema-check.js';
+import { writeWhole } from './write-whole.mjs';
 
 const { _, getProperty } = codegen;
 const file = fileURLToPath(new URL('../dist/schema-check.cjs', import.meta.url));
@@ -24,7 +25,9 @@ function nameOf(ref) {
 
 const code = standalone.default(ajv, ajv.compile(schema));
 // In parentheses: V8 reads at once what is in them, instead of once to find the end and once more.
-const text = `'use strict';
+writeWhole(
+  file,
+  `'use strict';
 exports.digest = '${schemaDigest(schema)}';
 exports.make = (function (schema, keywords) {
 const module = {};
@@ -32,7 +35,5 @@ const self = undefined;
 ${code}
 return module.exports;
 });
-`;
-const draft = `${file}.${process.pid}`;
-writeFileSync(draft, text);
-renameSync(draft, file);
+`,
+);

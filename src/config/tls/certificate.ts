@@ -39,6 +39,8 @@ export interface CertificateConfig extends CertificateDates {
   readonly ocspFile: string | null;
 }
 
+type PemPair = Pick<CertificateConfig, 'chain' | 'privateKey'>;
+
 /** What is wrong with one of the keys; the reason ends the sentence `KEY is VALUE: …`. */
 export interface CertificateProblem {
   readonly key: keyof CertificateKeys;
@@ -67,8 +69,13 @@ export function readCertificate(keys: CertificateKeys, files: Files): ReadCertif
   }
   const [leaf] = chain.ok ? (chain.value as [X509Certificate]) : [];
   const ownNames = leaf === undefined ? [] : certificateNames(leaf);
+  let pair: PemPair | undefined;
   if (chain.ok && key.ok) {
-    const mismatch = mismatchOf(chain.value, key.value) ?? refusalOf(chain.value, key.value);
+    pair = {
+      chain: chain.value.map(String).join(''),
+      privateKey: key.value.export({ type: 'pkcs8', format: 'pem' }) as string,
+    };
+    const mismatch = mismatchOf(chain.value, key.value) ?? refusalOf(pair);
     if (mismatch !== null) {
       problems.push({ key: keys.key === undefined ? 'cert' : 'key', reason: mismatch });
     }
@@ -84,14 +91,15 @@ export function readCertificate(keys: CertificateKeys, files: Files): ReadCertif
   }
   const ocsp = keys.ocsp === undefined ? null : ocspProblem(keys.ocsp, leaf, files);
   if (ocsp !== null) problems.push({ key: 'ocsp', reason: ocsp });
-  if (problems.length > 0 || leaf === undefined || !chain.ok || !key.ok) return { problems };
+  if (problems.length > 0 || leaf === undefined || !chain.ok || pair === undefined) {
+    return { problems };
+  }
   const value = {
     file: keys.cert,
     names: keys.names ?? ownNames,
     ...datesOf(leaf),
     issuers: chain.value.slice(1).map(datesOf),
-    chain: pemOf(chain.value),
-    privateKey: pkcs8Of(key.value),
+    ...pair,
     ocspFile: keys.ocsp ?? null,
   };
   return { value, problems };
@@ -115,21 +123,13 @@ function mismatchOf(chain: readonly X509Certificate[], key: KeyObject): string |
 }
 
 /** What OpenSSL has against them, by the same calls that workers will make; null for nothing. */
-function refusalOf(chain: readonly X509Certificate[], key: KeyObject): string | null {
+function refusalOf({ chain, privateKey }: PemPair): string | null {
   try {
-    createSecureContext({ cert: pemOf(chain), key: pkcs8Of(key) });
+    createSecureContext({ cert: chain, key: privateKey });
     return null;
   } catch (error) {
     return `OpenSSL does not take it: ${reasonOf(error)}, expected a certificate and its key`;
   }
-}
-
-function pemOf(chain: readonly X509Certificate[]): string {
-  return chain.map(String).join('');
-}
-
-function pkcs8Of(key: KeyObject): string {
-  return key.export({ type: 'pkcs8', format: 'pem' }) as string;
 }
 
 /** @param leaf the certificate that it is about; without one only whether the file can be read is told */

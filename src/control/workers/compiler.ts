@@ -5,8 +5,9 @@ import type { WorkerSnapshot } from '../../proxy/index.js';
  * How much bytecode V8 takes into one optimized function, how much of one callee, and what is so short that it is
  * always taken. An HTTP request passes through many short methods, and the usual 920, 460 and 27 bytes leave most of
  * them to be called. With more than 2,000 in all a request costs the same, but V8 works half as long again at it in the
- * first seconds under load: the functions of a turn are nested, and each is compiled with what it calls. A TCP flow passes through few: it gains nothing, and whenever something happens for the
- * first time V8 has more to throw away and to compile anew, which is milliseconds for everybody.
+ * first seconds under load: the functions of a turn are nested, and each is compiled with what it calls. A TCP flow
+ * passes through few: it gains nothing, and whenever something happens for the first time V8 has more to throw away and
+ * to compile anew, which is milliseconds for everybody.
  */
 export const inlining = [
   '--max-inlined-bytecode-size-cumulative=2000',

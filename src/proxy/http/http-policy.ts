@@ -4,6 +4,7 @@ import type { HttpSnapshot, RequestIdPolicy } from './http-snapshot.js';
 import { type HeadWriter, type RequestHead, TrailerNames } from './message/index.js';
 import {
   DirectAnswer,
+  droppedNames,
   keptRequestId,
   type RequestContext,
   type RequestIds,
@@ -175,8 +176,7 @@ export class HttpPolicy implements RequestContext {
 function guardedNames({ routes, requestId }: HttpSnapshot): ReadonlySet<string> {
   const names = new Set<string>(requestId === 'off' ? [] : ['x-request-id']);
   for (const { requestHeaders } of routes) {
-    for (const { name } of requestHeaders.set) names.add(name);
-    for (const name of requestHeaders.remove) names.add(name);
+    for (const name of droppedNames(requestHeaders)) names.add(name);
   }
   return names;
 }

@@ -10,6 +10,11 @@ const UNTOUCHED: readonly number[] = [
   HeaderName.trailer,
 ];
 
+/** Names of fields that do not pass, in lower case; with `*` at its end, all that begin so. */
+export function droppedNames({ set, remove }: HeaderEditsSnapshot): readonly string[] {
+  return [...set.map(({ name }) => name.toLowerCase()), ...remove];
+}
+
 /**
  * Which fields of a head are left out because a route says so. For names that the parser knows that is
  * one look into a table; others are compared only where a route has others.
@@ -26,10 +31,10 @@ export class FieldFilter {
    *   and WSGI, and would get around who sets that field
    */
   constructor(
-    { set, remove }: HeaderEditsSnapshot,
+    edits: HeaderEditsSnapshot,
     private readonly sparesNone = false,
   ) {
-    const names = [...set.map(({ name }) => name.toLowerCase()), ...remove];
+    const names = droppedNames(edits);
     this.prefixes = names.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1));
     const isDropped = (name: string, id: number) =>
       names.includes(name) ||

@@ -4,6 +4,7 @@
  * its configuration, so that the usual request is two copies and a few bytes.
  */
 export { DirectAnswer } from './direct-answer.js';
+export { droppedNames } from './field-filter.js';
 export { keptRequestId, maxForwards, type RequestContext } from './request-context.js';
 export { RequestIds } from './request-ids.js';
 export { type RequestDelivery, RequestRewriter } from './request-rewriter.js';
