@@ -6,9 +6,9 @@ import {
   type Kernel,
   localAddress,
   openBound,
+  orThrow,
   Sockaddr,
   type SocketAddress,
-  SystemCallError,
 } from '../../splice/index.js';
 import {
   bindInet,
@@ -61,16 +61,21 @@ export class AdminEndpoint {
       const { fds } = bindInet(kernel, bind, options, 1, claims);
       return new AdminEndpoint(kernel, config, fds[0]!, Server);
     }
-    const address = new Sockaddr(socketAddress(bind));
+    const wanted = socketAddress(bind);
+    const address = new Sockaddr(wanted);
     if (!bind.abstract) await removeStaleSocket(bind.path);
     const options = { backlog: BACKLOG, reusePort: false, ipv6Only: false };
     const fd = openBound(kernel, address, options);
-    // Before it listens: nobody connects to a file that is still open to others.
-    if (!bind.abstract) chmodSync(bind.path, 0o600);
-    const result = kernel.listen(fd, BACKLOG);
-    if (result >= 0) return new AdminEndpoint(kernel, config, fd, Server);
-    kernel.close(fd);
-    throw new SystemCallError('listen', -result, address.toString());
+    try {
+      // Before it listens: nobody connects to a file that is still open to others.
+      if (!bind.abstract) chmodSync(bind.path, 0o600);
+      orThrow(kernel.listen(fd, BACKLOG), 'listen', address.toString());
+      return new AdminEndpoint(kernel, config, fd, Server);
+    } catch (error) {
+      kernel.close(fd);
+      removeSocketFile(wanted);
+      throw error;
+    }
   }
 
   /** What a person pastes into a browser or after `curl --unix-socket`. */
