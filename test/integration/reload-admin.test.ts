@@ -141,6 +141,19 @@ t.test('reload: an admin address that is taken changes nothing', timeout, async 
   });
 });
 
+const files = {
+  /** Leaves so many descriptors: three are enough to read the file and to bind an address. */
+  leave(pid: number, count: number): void {
+    const open = new Set(readdirSync(`/proc/${pid}/fd`).map(Number));
+    let limit = 0;
+    for (let free = 0; free < count || open.has(limit); limit++) if (!open.has(limit)) free++;
+    files.limit(pid, limit);
+  },
+  limit(pid: number, limit: number): void {
+    execFileSync('prlimit', ['--pid', `${pid}`, `--nofile=${limit}:`]);
+  },
+};
+
 testWith(
   missingProgram(['prlimit']),
   'reload: an admin endpoint that comes when descriptors are used up comes later',
@@ -148,22 +161,38 @@ testWith(
   async (t) => {
     const { headgate, write } = await proxy(t, undefined);
     const where = `127.0.0.1:${await freePort()}`;
-    const limit = (files: number) =>
-      execFileSync('prlimit', ['--pid', `${headgate.pid}`, `--nofile=${files}:`]);
     const said = (text: string) => headgate.logs.filter(({ msg }) => String(msg).startsWith(text));
-    // Three are left: enough to read the file and to bind the address, but not for what serves it.
-    const open = new Set(readdirSync(`/proc/${headgate.pid}/fd`).map(Number));
-    let files = 0;
-    for (let free = 0; free < 3 || open.has(files); files++) if (!open.has(files)) free++;
-    limit(files);
+    files.leave(headgate.pid, 3);
     write({ bind: where });
     headgate.signal('SIGHUP');
     await until(5_000, 'the refusal', () => said('not reloaded').length === 1, headgate.context);
     t.same(said('not reloaded')[0]!.problems, [`cannot listen on ${where}: EMFILE`]);
-    limit(1_000);
+    files.limit(headgate.pid, 1_000);
     headgate.signal('SIGHUP');
     await until(5_000, 'the reload', () => said('reloaded').length === 1, headgate.context);
     t.match(await ask(where, '/healthz'), { status: 200 });
+    keeping.destroy();
+    t.same(await headgate.stop(), { code: 0, signal: null });
+  },
+);
+
+testWith(
+  missingProgram(['prlimit']),
+  'reload: an admin endpoint that is there moves without descriptors to load it again',
+  timeout,
+  async (t) => {
+    const [one, other] = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
+    const { headgate, write } = await proxy(t, { bind: one });
+    files.leave(headgate.pid, 3);
+    write({ bind: other });
+    headgate.signal('SIGHUP');
+    const answered = ({ msg }: { msg: string }) => /^(not )?reloaded/.test(msg);
+    await until(5_000, 'the reload', () => headgate.logs.some(answered), headgate.context);
+    t.match(headgate.logs.find(answered), {
+      msg: 'reloaded',
+      changes: [`admin: now at http://${other}/`],
+    });
+    t.match(await ask(other, '/healthz'), { status: 200 });
     keeping.destroy();
     t.same(await headgate.stop(), { code: 0, signal: null });
   },

@@ -32,6 +32,8 @@ const DESCRIPTORS_TO_LOAD = 32;
 export class AdminEndpoint {
   /** As bound: with port 0 asked for, the port the kernel chose. */
   readonly address: SocketAddress;
+  /** Loaded once; another address is bound without. */
+  private static Server: typeof AdminServer | undefined;
   private server: AdminServer | undefined;
   private isRetired = false;
 
@@ -55,7 +57,8 @@ export class AdminEndpoint {
     claims: readonly Claim[] = [],
   ): Promise<AdminEndpoint> {
     const { bind } = config;
-    const Server = await loadServer(bind.text);
+    AdminEndpoint.Server ??= await loadServer(bind.text);
+    const { Server } = AdminEndpoint;
     if (bind.family !== 'unix') {
       const options = { backlog: BACKLOG, reusePort: false, ipv6Only: false };
       const { fds } = bindInet(kernel, bind, options, 1, claims);
