@@ -8,10 +8,12 @@ import { echoOrigin } from '#test/support/control/live-proxy.js';
 import { within } from '#test/support/deadline.js';
 import { missingProgram } from '#test/support/machine/capability.js';
 import { temporaryDirectory } from '#test/support/programs/rig.js';
-import { authority } from '#test/support/tls/tls-kit.js';
+import { OpensslClient } from '#test/support/tls/openssl-client.js';
+import { authority, kit } from '#test/support/tls/tls-kit.js';
 import {
   type Suite,
   type SuiteProxy,
+  served,
   servedTls,
   suiteTest,
   versions,
@@ -38,12 +40,14 @@ class Client {
   constructor(readonly version: 'TLSv1.2' | 'TLSv1.3') {}
 
   /** Connects with the last ticket, speaks, and takes the next one. @returns whether the session went on */
-  async visit({ port }: SuiteProxy): Promise<boolean> {
+  async visit({ port }: SuiteProxy, servername = 'a.test'): Promise<boolean> {
     const { version, session } = this;
     const socket: TLSSocket = connect({
       host: '127.0.0.1',
       port,
-      servername: 'a.test',
+      servername,
+      // Whether the certificate is for the name is not what this is about.
+      checkServerIdentity: () => undefined,
       ca: authority(),
       minVersion: version,
       maxVersion: version,
@@ -138,6 +142,93 @@ suiteTest(
       t.equal(await client.visit(other!), true, `${version}: the machine beside it`);
       t.equal(await client.visit(one!), true, `${version}: and back`);
       t.equal(await client.copy().visit(stranger!), false, `${version}: nobody else`);
+    }
+  },
+);
+
+/** Names that clients ask for with the session of another, "" for none, and whether they may have it: in TLS 1.2, and in 1.3. */
+const askedFor = [
+  { first: 'a.test', second: 'b.test', mayResume: { 'TLSv1.2': false, 'TLSv1.3': true } },
+  { first: 'a.test', second: 'c.b.test', mayResume: { 'TLSv1.2': false, 'TLSv1.3': true } },
+  { first: 'a.test', second: '', mayResume: { 'TLSv1.2': false, 'TLSv1.3': true } },
+  { first: '', second: 'a.test', mayResume: { 'TLSv1.2': false, 'TLSv1.3': true } },
+  { first: 'a.test', second: 'A.Test.', mayResume: { 'TLSv1.2': true, 'TLSv1.3': true } },
+  { first: '', second: '', mayResume: { 'TLSv1.2': true, 'TLSv1.3': true } },
+] as const;
+
+suiteTest(
+  missing,
+  'tls tickets: who asks for another name is served by that one',
+  timeout,
+  async (t, suite) => {
+    const file = `${temporaryDirectory(t)}/tickets.key`;
+    const origin = await echoOrigin(t);
+    writeFileSync(file, randomBytes(80));
+    const certificates = [served(['a.test', 'b.test']), served(['*.b.test'])];
+    const proxy = await suite.start({
+      listeners: {
+        in: {
+          tls: { certificates, session_tickets: { key_file: file } },
+          tcp: { upstream: 'one' },
+        },
+      },
+      upstreams: { one: { endpoints: [origin.address] } },
+    });
+    for (const keys of [1, 2]) {
+      writeFileSync(file, randomBytes(80 * keys));
+      await proxy.reload();
+      for (const version of versions) {
+        for (const { first, second, mayResume } of askedFor) {
+          const client = new Client(version);
+          const before = proxy.lines().length;
+          const resumed = [];
+          for (const name of [first, first, second, second]) {
+            resumed.push(await client.visit(proxy, name));
+            await proxy.linesOf(before + resumed.length);
+          }
+          const what = `${version}, ${keys} keys: ${first || 'no name'}, then ${second || 'no name'}`;
+          t.same(resumed, [false, true, mayResume[version], true], what);
+          const names = proxy.lines().slice(before);
+          const spelled = second.toLowerCase().replace(/\.$/, '');
+          t.same(
+            names.map(({ server_name }) => server_name ?? ''),
+            [first, first, spelled, spelled],
+            what,
+          );
+        }
+      }
+    }
+  },
+);
+
+suiteTest(
+  missing,
+  'tls tickets: openssl s_client asks for another name with its session',
+  timeout,
+  async (t, suite) => {
+    const certificates = [served(['a.test', 'b.test'])];
+    const proxy = await suite.start({
+      listeners: { in: { tls: { certificates }, http: { routes: [{ redirect: '/$sni' }] } } },
+      upstreams: {},
+    });
+    for (const version of versions) {
+      const file = kit.path(`session-of-a-name-${version}`);
+      const flag = version === 'TLSv1.2' ? '-tls1_2' : '-tls1_3';
+      const handshake = version === 'TLSv1.2' ? 'New' : 'Reused';
+      for (const [option, name, expected] of [
+        ['-sess_out', 'a.test', 'New'],
+        ['-sess_in', 'a.test', 'Reused'],
+        ['-sess_out', 'a.test', 'New'],
+        ['-sess_in', 'b.test', handshake],
+      ] as const) {
+        const client = new OpensslClient(t, proxy.port, flag, '-servername', name, option, file);
+        client.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+        await client.says(/^location: /im);
+        client.write('Q\n');
+        await client.end();
+        t.match(client.output, `${expected}, ${version}, Cipher is `, `${version}, ${name}`);
+        t.match(client.output, new RegExp(`^location: /${name}\r$`, 'im'), 'and is heard');
+      }
     }
   },
 );

@@ -11,6 +11,7 @@ import {
   readString,
   TlsError,
 } from '../openssl/index.js';
+import { TlsVersion } from '../protocol/index.js';
 import { TicketKeys } from '../sessions/index.js';
 import {
   type CertificateGroup,
@@ -20,6 +21,7 @@ import {
 import { addCertificate, type ContextUse, certificateSubject, createContext } from './context.js';
 import { readPrivateKey } from './pem.js';
 import { protocolList } from './protocol-list.js';
+import { answerToTicket } from './resumed-name.js';
 import { spellServerName } from './server-name.js';
 import type { ServerTlsSettings } from './settings.js';
 import { setTrust, shareTrust } from './trust.js';
@@ -168,6 +170,10 @@ export class ServerContexts {
     return this.ticketKeys.onTicket(ssl, name, iv, cipher, mac, isWriting);
   }
 
+  onTicketSession(ssl: number, session: number, status: number): number {
+    return answerToTicket(this.openssl, ssl, session, status);
+  }
+
   private addContext(settings: ServerTlsSettings, use: ContextUse, group: CertificateGroup): void {
     const { openssl } = this;
     const context = createContext(openssl, openssl.TLS_server_method(), settings, use);
@@ -178,7 +184,7 @@ export class ServerContexts {
       if (certificate.ocsp !== undefined)
         this.staples.set(x509, NativeMemory.copyOf(certificate.ocsp));
     }
-    this.setSessions(context);
+    this.setSessions(context, settings);
     this.setCallbacks(context);
     this.setClientAuth(context, settings);
     for (const name of group.names) {
@@ -204,7 +210,7 @@ export class ServerContexts {
     };
   }
 
-  private setSessions(context: number): void {
+  private setSessions(context: number, { minVersion }: ServerTlsSettings): void {
     const { openssl, ticketKeys } = this;
     const { SSL_SESS_CACHE_OFF, SSL_OP_NO_TICKET } = ContextFlag;
     // Sessions are in tickets alone: a cache would be one worker's.
@@ -216,6 +222,9 @@ export class ServerContexts {
       openssl.SSL_CTX_set_num_tickets(context, 0);
     } else {
       ticketKeys.install(context);
+      if (minVersion < TlsVersion.Tls13) {
+        openssl.SSL_CTX_set_session_ticket_cb(context, 0, callbackAddresses().ticketSession, 0);
+      }
       openssl.SSL_CTX_set_num_tickets(context, TICKETS_PER_HANDSHAKE);
     }
   }

@@ -190,8 +190,7 @@ export class Handshake implements Caller {
     const ssl = this.surrender();
     const asked = this.sessionSlot === undefined ? undefined : this;
     const readsAhead = !this.contexts.forKernel;
-    const { room, openssl, fd } = this;
-    const { isTcp } = this;
+    const { room, openssl, fd, isTcp } = this;
     const transport = new UserlandTlsTransport(room, openssl, ssl, fd, isTcp, readsAhead, asked);
     transport.isPeerGone = this.isPeerGone;
     return transport;
@@ -297,10 +296,8 @@ export class Handshake implements Caller {
         return this.fail('eof', '');
       case SslError.SSL_ERROR_SYSCALL:
         return this.broken(lastErrno());
-      default: {
-        const failure = failureOf(openssl, ssl);
-        return this.fail(failure, takeReason(openssl));
-      }
+      default:
+        return this.fail(failureOf(openssl, ssl), takeReason(openssl));
     }
   }
 
@@ -378,6 +375,10 @@ export class Handshake implements Caller {
     isWriting: boolean,
   ): number {
     return this.server!.onTicket(ssl, name, iv, cipher, mac, isWriting);
+  }
+
+  onTicketSession(ssl: number, session: number, status: number): number {
+    return this.server!.onTicketSession(ssl, session, status);
   }
 
   onSecret(line: number): void {

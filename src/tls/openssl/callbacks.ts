@@ -1,4 +1,4 @@
-import { CallbackAnswer } from './constants.js';
+import { CallbackAnswer, TicketReturn } from './constants.js';
 import { type OpenSsl, registerCallback } from './openssl.js';
 
 /** The handshake or connection that OpenSSL is at work for, and may ask something about. */
@@ -18,6 +18,8 @@ export interface Caller {
     mac: number,
     isWriting: boolean,
   ): number;
+  /** A ticket was read, or tried: SSL_CTX_set_session_ticket_cb(3). @returns one of TicketReturn */
+  onTicketSession(ssl: number, session: number, status: number): number;
   /** A secret, as a line of the key log. */
   onSecret(line: number): void;
   /** A session that can be resumed. @returns true when its reference is kept */
@@ -30,6 +32,7 @@ export interface CallbackAddresses {
   readonly alpnSelect: number;
   readonly status: number;
   readonly ticketKey: number;
+  readonly ticketSession: number;
   readonly keylog: number;
   readonly newSession: number;
 }
@@ -55,6 +58,7 @@ function guarded(answerToException: number, ask: (caller: Caller) => number): nu
  */
 export function callbackAddresses(): CallbackAddresses {
   const { SSL_TLSEXT_ERR_ALERT_FATAL, SSL_TLSEXT_ERR_NOACK } = CallbackAnswer;
+  const { SSL_TICKET_RETURN_IGNORE_RENEW } = TicketReturn;
   addresses ??= {
     servername: registerCallback('servername', (ssl) =>
       guarded(SSL_TLSEXT_ERR_ALERT_FATAL, (caller) => caller.onServerName(ssl)),
@@ -69,6 +73,11 @@ export function callbackAddresses(): CallbackAddresses {
     ),
     ticketKey: registerCallback('ticketKey', (ssl, name, iv, cipher, mac, isWriting) =>
       guarded(-1, (caller) => caller.onTicket(ssl, name, iv, cipher, mac, isWriting === 1)),
+    ),
+    ticketSession: registerCallback('ticketSession', (ssl, session, _name, _nameBytes, status) =>
+      guarded(SSL_TICKET_RETURN_IGNORE_RENEW, (caller) =>
+        caller.onTicketSession(ssl, session, status),
+      ),
     ),
     keylog: registerCallback('keylog', (_, line) => {
       guarded(0, (caller) => {

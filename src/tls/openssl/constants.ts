@@ -55,6 +55,19 @@ export const CallbackAnswer = {
   OPENSSL_NPN_NEGOTIATED: 1,
 } as const;
 
+/** What came of a ticket that a client has sent, as far as it matters here. Source: openssl/ssl.h. */
+export const TicketStatus = {
+  SSL_TICKET_SUCCESS: 5,
+  SSL_TICKET_SUCCESS_RENEW: 6,
+} as const;
+
+/** What is to come of it: SSL_CTX_set_session_ticket_cb(3). Source: openssl/ssl.h. */
+export const TicketReturn = {
+  SSL_TICKET_RETURN_IGNORE_RENEW: 2,
+  SSL_TICKET_RETURN_USE: 3,
+  SSL_TICKET_RETURN_USE_RENEW: 4,
+} as const;
+
 /** Source: openssl/bio.h, openssl/evp.h, openssl/tls1.h, openssl/core.h, openssl/x509.h. */
 export const Misc = {
   BIO_CTRL_EOF: 2,

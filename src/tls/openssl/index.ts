@@ -4,7 +4,15 @@
  * (`openssl-error.ts`), and into a word for metrics and log lines where a peer is to blame (`handshake-failure.ts`).
  */
 export { type Caller, callbackAddresses, readAsking, shakeHands } from './callbacks.js';
-export { CallbackAnswer, ContextFlag, Control, Misc, SslError } from './constants.js';
+export {
+  CallbackAnswer,
+  ContextFlag,
+  Control,
+  Misc,
+  SslError,
+  TicketReturn,
+  TicketStatus,
+} from './constants.js';
 export { freeConnection } from './free-connection.js';
 export {
   failureOf,

@@ -41,6 +41,7 @@ const prototypes = [
   'long SSL_get_verify_result(uintptr_t)',
   'size_t SSL_get_client_random(uintptr_t, uintptr_t, size_t)',
   'size_t SSL_get_server_random(uintptr_t, uintptr_t, size_t)',
+  'int SSL_client_hello_get0_ext(uintptr_t, uint, uintptr_t, uintptr_t)',
 
   // Sessions.
   'uintptr_t SSL_get1_session(uintptr_t)',
@@ -48,6 +49,7 @@ const prototypes = [
   'void SSL_SESSION_free(uintptr_t)',
   'int SSL_SESSION_is_resumable(uintptr_t)',
   'int SSL_SESSION_get_protocol_version(uintptr_t)',
+  'uintptr_t SSL_SESSION_get0_hostname(uintptr_t)',
 
   // Contexts.
   'uintptr_t TLS_server_method()',
@@ -77,6 +79,7 @@ const prototypes = [
   'void SSL_CTX_set_keylog_callback(uintptr_t, uintptr_t)',
   'int SSL_CTX_set_num_tickets(uintptr_t, size_t)',
   'int SSL_CTX_set_tlsext_ticket_key_evp_cb(uintptr_t, uintptr_t)',
+  'int SSL_CTX_set_session_ticket_cb(uintptr_t, uintptr_t, uintptr_t, uintptr_t)',
   'void SSL_CTX_sess_set_new_cb(uintptr_t, uintptr_t)',
   'int SSL_CTX_set_session_id_context(uintptr_t, uintptr_t, uint)',
   'void SSL_CTX_set_default_read_buffer_len(uintptr_t, size_t)',
@@ -220,6 +223,8 @@ export const Callback = {
   status: 'int (uintptr_t, uintptr_t)',
   /** SSL_CTX_set_tlsext_ticket_key_evp_cb(3): ssl, key_name, iv, cipher, mac, enc. */
   ticketKey: 'int (uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, int)',
+  /** SSL_CTX_set_session_ticket_cb(3): ssl, session, key_name, keyname_len, status, argument. */
+  ticketSession: 'int (uintptr_t, uintptr_t, uintptr_t, size_t, int, uintptr_t)',
   /** SSL_set_info_callback(3): ssl, where, ret. */
   info: 'void (uintptr_t, int, int)',
   /** SSL_CTX_sess_set_new_cb(3): ssl, session. */
