@@ -36,6 +36,25 @@ t.test('log sink: each line that a reader did not take in time is counted', asyn
   await sink.close(50);
 });
 
+t.test('log sink: pretty lines are text, whoever they come from', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'log-sink-'));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const file = join(directory, 'log');
+  const sink = new LogSink({ level: 'info', format: 'pretty' }, openSync(file, 'w'));
+  sink.logger.info({ line: 1 }, 'from here');
+  const lines = [
+    { level: 40, time: 0, worker: 0, msg: 'from a worker' },
+    { level: 50, time: 0, worker: 1, msg: 'from another' },
+  ];
+  sink.writeLines(Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join('')));
+  await sink.close();
+  const text = readFileSync(file, 'utf8').replace(/^\[[\d:.]+\] /gm, '');
+  t.equal(
+    text,
+    'INFO: from here {"line":1}\nWARN: from a worker {"worker":0}\nERROR: from another {"worker":1}\n',
+  );
+});
+
 /** Runs a script of its own, because what may hang is the exit; `makeFd` makes `fd`. */
 function exits(t: Test, makeFd: string): void {
   const script = `
