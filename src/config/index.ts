@@ -43,6 +43,8 @@ export {
   type HostName,
   type Inet6Address,
   type InetAddress,
+  isLoopback,
+  isWildcard,
   lookupText,
   type Network,
   parseEndpointAddress,

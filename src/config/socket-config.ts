@@ -25,10 +25,15 @@ export function toUpstreamSocket(socket: ConfigFile['upstreams'][string]['socket
   return { ...toStream(socket), source, fastOpen: socket.fast_open };
 }
 
-type StreamKeys = Pick<ConfigFile['upstreams'][string]['socket'], 'keepalive' | 'user_timeout'>;
+type StreamKeys = Pick<
+  ConfigFile['upstreams'][string]['socket'],
+  'keepalive' | 'user_timeout' | 'congestion_control'
+>;
 
-function toStream({ keepalive, user_timeout }: StreamKeys) {
+function toStream({ keepalive, user_timeout, congestion_control }: StreamKeys) {
   return {
+    /** `auto`, `system`, or the kernel's name of one. */
+    congestionControl: congestion_control,
     keepalive:
       keepalive === 'off'
         ? null

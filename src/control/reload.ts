@@ -4,7 +4,6 @@ import type { AdminChange, ReloadResult } from './admin/index.js';
 import { type BoundChange, bindErrorText, removeListenerFile } from './listening/index.js';
 import type { OpenedFile } from './logging/index.js';
 import type { Site } from './site.js';
-import { checkFileRoutes } from './snapshots/index.js';
 import type { PreparedCredentials } from './tls/index.js';
 
 /** Why nothing can be reloaded any more. */
@@ -49,7 +48,7 @@ export async function reload(
   let adminChange: AdminChange;
   let prepared: PreparedCredentials;
   try {
-    checkFileRoutes(config);
+    site.checkMachine(config);
     prepared = credentials.prepare(config);
     // Also the one in use: somebody may have moved it away.
     if (accessFile !== null) opened = access.open(accessFile.file);

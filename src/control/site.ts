@@ -8,7 +8,7 @@ import { DemoOrigins } from './demo/index.js';
 import type { DiscoveryOptions } from './discovery/index.js';
 import { type BoundChange, BoundListeners, InheritedListeners } from './listening/index.js';
 import { LogSink } from './logging/index.js';
-import { dropPrivileges } from './machine/index.js';
+import { checkCongestionControls, dropPrivileges } from './machine/index.js';
 import { Admissions, checkFileRoutes, makeSnapshot } from './snapshots/index.js';
 import { Credentials } from './tls/index.js';
 import { Upstreams } from './upstreams/index.js';
@@ -77,7 +77,7 @@ export class Site {
     let adminBound: AdminChange | undefined;
     let bound: BoundChange | undefined;
     try {
-      checkFileRoutes(config, this.kernel);
+      this.checkMachine(config);
       adminBound = await admin.prepare(config.admin);
       bound = await listeners.prepare(config);
       const prepared = credentials.prepare(config);
@@ -103,6 +103,15 @@ export class Site {
       throw error;
     }
     await admin.adopt(adminBound);
+  }
+
+  /**
+   * Makes sure that this kernel can do what the configuration wants of it.
+   * @throws Error with what it cannot
+   */
+  checkMachine(config: Config): void {
+    checkFileRoutes(config, this.kernel);
+    checkCongestionControls(config, this.kernel);
   }
 
   /** Looks up what the configuration's upstreams are called by; then they can be published, or abandoned. */

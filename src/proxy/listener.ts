@@ -1,10 +1,12 @@
 import {
+  CongestionControl,
   decodeAddress,
   Epoll,
   Errno,
   errnoName,
   formatAddress,
   hideListener,
+  isLoopbackSockaddr,
   NativeMemory,
   resetSocket,
   SockaddrUn,
@@ -69,6 +71,8 @@ export class Listener implements EventHandler, TimerOwner {
   /** Connections to try for at the next event: doubles while they come, back to 1 when they ebb. */
   private appetite = 1;
   private readonly admission: Admission | undefined;
+  /** For clients on this machine, where others may come, too. */
+  private readonly localCongestion: CongestionControl | undefined;
   /** What TLS begins with for those who have not said a word yet: shared with whoever has the socket next. */
   inForce: ContextsInForce;
   /** Who gets a copy of what clients send; nothing where nobody does, and for HTTP. */
@@ -89,6 +93,8 @@ export class Listener implements EventHandler, TimerOwner {
     tls?.contexts.retain();
     this.inForce = { contexts: tls?.contexts };
     this.admission = snapshot.admission && new Admission(snapshot.admission);
+    const { localCongestionControl: name } = snapshot;
+    this.localCongestion = name ? new CongestionControl(name) : undefined;
   }
 
   /** Begins to accept; without memory for the registration, as soon as there is some. */
@@ -244,6 +250,9 @@ export class Listener implements EventHandler, TimerOwner {
       }
       source = admission.source;
     }
+    if (this.localCongestion && isLoopbackSockaddr(peer.bytes)) {
+      this.localCongestion.set(room.kernel, fd);
+    }
     const session =
       this.http === undefined
         ? new Flow(room, this, fd, room.logsAccess ? formatAddress(peerAddress()) : '', source)
@@ -273,7 +282,11 @@ export class Listener implements EventHandler, TimerOwner {
   private accept(): number {
     const { kernel, logsAccess } = this.room;
     // HTTP tells the upstream who it was.
-    const asksPeer = logsAccess || this.http !== undefined || this.admission?.readsSource === true;
+    const asksPeer =
+      logsAccess ||
+      this.http !== undefined ||
+      this.localCongestion !== undefined ||
+      this.admission?.readsSource === true;
     if (!asksPeer) return kernel.accept4(this.snapshot.fd, 0, 0, ACCEPT_FLAGS);
     peerLength.bytes.writeInt32LE(SockaddrUn.size, 0);
     return kernel.accept4(this.snapshot.fd, peer.address, peerLength.address, ACCEPT_FLAGS);

@@ -68,6 +68,8 @@ export interface ListenerSnapshot {
   readonly isShared?: boolean;
   /** What is captured of its flows; absent: nothing. */
   readonly capture?: CaptureSnapshot | undefined;
+  /** Congestion control of clients at loopback addresses, where the socket cannot know whom it accepts; absent: its own. */
+  readonly localCongestionControl?: string | undefined;
   /** Endpoints see the client's address (IP_TRANSPARENT). */
   readonly transparent?: boolean;
 }

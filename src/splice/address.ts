@@ -117,6 +117,7 @@ export function decodeAddress(sockaddr: Buffer, length: number): SocketAddress {
 
 /** Where the IPv4 address begins in an IPv6 address that has one inside; see {@link isMapped}. */
 export const MAPPED_OFFSET = 12;
+const LOOPBACK6 = Buffer.from('00000000000000000000000000000001', 'hex');
 const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
 
 /**
@@ -153,6 +154,14 @@ export function hostOffset(sockaddr: Buffer): number {
  */
 export function hostLength(offset: number): 4 | 16 {
   return offset === SockaddrIn6.address ? 16 : 4;
+}
+
+/** Whether only this machine has the address that the kernel wrote: 127.0.0.0/8 or ::1. Allocates nothing. */
+export function isLoopbackSockaddr(sockaddr: Buffer): boolean {
+  const offset = hostOffset(sockaddr);
+  if (offset < 0) return false;
+  if (hostLength(offset) === 4) return sockaddr[offset] === 127;
+  return sockaddr.compare(LOOPBACK6, 0, 16, offset, offset + 16) === 0;
 }
 
 /** Four bytes as text. */

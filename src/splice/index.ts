@@ -10,6 +10,7 @@ export {
   formatAddress,
   hostLength,
   hostOffset,
+  isLoopbackSockaddr,
   isMapped,
   MAPPED_OFFSET,
   Sockaddr,
@@ -77,8 +78,10 @@ export {
   unacknowledgedBytes,
 } from './socket.js';
 export {
+  CongestionControl,
   type ConnectOptions,
   ConnectPlan,
+  congestionControlOf,
   getOption,
   type Keepalive,
   type StreamOptions,

@@ -4,7 +4,9 @@ import { Errno, orThrow, SystemCallError } from './errno.js';
 import type { Kernel } from './kernel.js';
 import { NativeMemory } from './memory.js';
 import {
+  CongestionControl,
   type ConnectPlan,
+  congestionControlOf,
   type StreamOptions,
   setOption,
   setStreamOptions,
@@ -124,6 +126,9 @@ export function setListenOptions(
   tcp(TCP_QUICKACK, options.delaysAcks ? 0 : 1);
   let result = setStreamOptions(kernel, fd, options);
   if (result < 0) return { option: 'SO_KEEPALIVE or TCP_USER_TIMEOUT', result };
+  const { congestionControl } = options;
+  if (congestionControl) result = new CongestionControl(congestionControl).set(kernel, fd);
+  if (result < 0) return { option: 'TCP_CONGESTION', result };
   if (fastOpen > 0) result = tcp(TCP_FASTOPEN, fastOpen);
   if (result < 0) return { option: 'TCP_FASTOPEN', result };
   if (deferAcceptSeconds > 0) result = tcp(TCP_DEFER_ACCEPT, deferAcceptSeconds);
@@ -152,7 +157,18 @@ export function changeListenOptions(
   if (!fastOpen) off(IPPROTO_TCP, TCP_FASTOPEN);
   if (!deferAcceptSeconds) off(IPPROTO_TCP, TCP_DEFER_ACCEPT);
   if (!transparent) setTransparent(kernel, fd, domain, false);
+  if (!options.congestionControl) resetCongestionControl(kernel, fd, domain);
   return setListenOptions(kernel, fd, domain, options);
+}
+
+/** Gives a socket what new ones have, where it has something else. */
+function resetCongestionControl(kernel: Kernel, fd: number, domain: number): void {
+  const fresh = kernel.socket(domain, STREAM, 0);
+  if (fresh < 0) return;
+  const name = congestionControlOf(kernel, fresh);
+  kernel.close(fresh);
+  if (name === undefined || name === congestionControlOf(kernel, fd)) return;
+  new CongestionControl(name).set(kernel, fd);
 }
 
 /**

@@ -11,6 +11,7 @@ const {
   TCP_KEEPINTVL,
   TCP_KEEPCNT,
   TCP_USER_TIMEOUT,
+  TCP_CONGESTION,
   IPPROTO_IP,
   IP_TRANSPARENT,
   IP_BIND_ADDRESS_NO_PORT,
@@ -33,6 +34,8 @@ export interface StreamOptions {
   readonly keepalive?: Keepalive | undefined;
   /** How long data that was sent may stay unacknowledged. */
   readonly userTimeoutMs?: number | undefined;
+  /** How TCP decides what may be on its way, by name: `reno`, `cubic`, `bbr`; the system's unless given. */
+  readonly congestionControl?: string | undefined;
 }
 
 /** How a connection is made, beyond where to. */
@@ -66,6 +69,41 @@ export function getOption(kernel: Kernel, fd: number, level: number, name: numbe
   scratchLength.bytes.writeInt32LE(4, 0);
   const result = kernel.getsockopt(fd, level, name, scratch.address, scratchLength.address);
   return result < 0 ? result : scratch.bytes.readInt32LE(0);
+}
+
+/** Bytes of a name at most, the NUL behind it included: `TCP_CA_NAME_MAX`, include/net/tcp.h. */
+const CONGESTION_NAME_BYTES = 16;
+
+/** A congestion control by name, ready to be given to socket after socket (tcp(7), TCP_CONGESTION). */
+export class CongestionControl {
+  private readonly memory = new NativeMemory(CONGESTION_NAME_BYTES);
+  private readonly length: number;
+
+  /** @throws RangeError for a name that no kernel has */
+  constructor(readonly name: string) {
+    if (!/^[\w-]{1,15}$/.test(name)) throw new RangeError(`congestion control ${name}`);
+    this.length = this.memory.bytes.write(name, 'latin1');
+  }
+
+  /**
+   * @param fd a TCP socket; what a listening one accepts inherits it
+   * @returns 0, or a negative error number: ENOENT for one that this kernel does not have, EPERM for one that is not in
+   *   `net.ipv4.tcp_allowed_congestion_control` without CAP_NET_ADMIN
+   */
+  set(kernel: Kernel, fd: number): number {
+    return kernel.setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, this.memory.address, this.length);
+  }
+}
+
+const congestionName = new NativeMemory(CONGESTION_NAME_BYTES);
+
+/** The name of a TCP socket's congestion control, or `undefined` where it has none. */
+export function congestionControlOf(kernel: Kernel, fd: number): string | undefined {
+  const { bytes, address } = congestionName;
+  scratchLength.bytes.writeInt32LE(CONGESTION_NAME_BYTES, 0);
+  const length = scratchLength.address;
+  if (kernel.getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, address, length) < 0) return undefined;
+  return bytes.toString('latin1', 0, bytes.indexOf(0));
 }
 
 /** @returns 0, or the negative error number of the first option that was refused */
@@ -107,14 +145,19 @@ export function bindSource(kernel: Kernel, fd: number, source: Sockaddr): number
 /** {@link ConnectOptions} made ready for every connection of an endpoint. */
 export class ConnectPlan {
   private readonly source: Sockaddr | undefined;
+  private readonly congestion: CongestionControl | undefined;
 
   constructor(readonly options: ConnectOptions) {
+    const { congestionControl } = options;
+    this.congestion = congestionControl ? new CongestionControl(congestionControl) : undefined;
     this.source = options.source && new Sockaddr({ ...options.source, port: 0 });
   }
 
   /** @returns 0, or a negative error number */
   prepare(kernel: Kernel, fd: number, domain: number): number {
     if (domain === Socket.AF_UNIX) return 0;
+    // What is allowed may change under a process that runs: then a connection goes as the system's others do.
+    this.congestion?.set(kernel, fd);
     let result = setStreamOptions(kernel, fd, this.options);
     if (this.options.fastOpen) {
       result ||= setOption(kernel, fd, IPPROTO_TCP, SocketOption.TCP_FASTOPEN_CONNECT, 1);

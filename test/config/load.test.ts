@@ -54,6 +54,7 @@ t.test('load: everything left out has its default', async (t) => {
           limits: { connectionsMax: null, connectionsPerSourceMax: null },
           socket: {
             nodelay: true,
+            congestionControl: 'auto',
             keepalive: null,
             userTimeoutMs: null,
             fastOpen: 0,
@@ -80,7 +81,13 @@ t.test('load: everything left out has its default', async (t) => {
           passive: upstreamDefaults.passive,
           panicThreshold: upstreamDefaults.panicThreshold,
           slowStartMs: 0,
-          socket: { keepalive: null, userTimeoutMs: null, source: null, fastOpen: false },
+          socket: {
+            congestionControl: 'auto',
+            keepalive: null,
+            userTimeoutMs: null,
+            source: null,
+            fastOpen: false,
+          },
           sendProxyProtocol: null,
           tls: null,
           connections: {

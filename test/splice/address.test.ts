@@ -2,6 +2,7 @@ import t from 'tap';
 import {
   decodeAddress,
   formatAddress,
+  isLoopbackSockaddr,
   Sockaddr,
   Socket,
   type SocketAddress,
@@ -148,4 +149,23 @@ t.test('address: what is no address is a RangeError', async (t) => {
     t.throws(() => new Sockaddr(address), { name: 'RangeError' }, JSON.stringify(address));
   }
   t.doesNotThrow(() => new Sockaddr({ family: 'unix', path: 'p'.repeat(107) }));
+});
+
+t.test('address: what only this machine has', async (t) => {
+  const isLocal = (address: SocketAddress) =>
+    isLoopbackSockaddr(new Sockaddr(address).memory.bytes);
+  for (const [family, host, expected] of [
+    ['inet', '127.0.0.1', true],
+    ['inet', '127.255.0.7', true],
+    ['inet', '126.0.0.1', false],
+    ['inet', '0.0.0.127', false],
+    ['inet6', '::1', true],
+    ['inet6', '::2', false],
+    ['inet6', '1::1', false],
+    ['inet6', '::ffff:127.3.2.1', true],
+    ['inet6', '::ffff:10.127.0.1', false],
+  ] as const) {
+    t.equal(isLocal({ family, host, port: 7 }), expected, host);
+  }
+  t.equal(isLocal({ family: 'unix', path: '/127' }), false);
 });

@@ -1,5 +1,10 @@
+import { readFileSync } from 'node:fs';
 import {
+  CongestionControl,
   ConnectPlan,
+  changeListenOptions,
+  congestionControlOf,
+  Errno,
   type Kernel,
   type ListenOptions,
   localAddress,
@@ -8,6 +13,7 @@ import {
   openListener,
   peerAddress,
   Sockaddr,
+  Socket,
   type SocketAddress,
   SocketOption,
   TransparentSource,
@@ -138,3 +144,59 @@ if (missingRoot() === undefined) {
     t.match(peerAddress(kit.kernel, kit.accept(listener)), { host: '127.0.0.9' });
   });
 }
+
+/** One that anybody may have, other than the system's where there is one. */
+function otherCongestionControl(kit: SocketKit): string {
+  const fresh = kit.own(kit.kernel.socket(Socket.AF_INET, Socket.SOCK_STREAM, 0));
+  const system = congestionControlOf(kit.kernel, fresh);
+  const allowed = readFileSync('/proc/sys/net/ipv4/tcp_allowed_congestion_control', 'utf8');
+  return (
+    allowed
+      .trim()
+      .split(' ')
+      .find((one) => one !== system) ?? system!
+  );
+}
+
+socketTest('stream options: a congestion control is inherited, and taken back', (t, kit) => {
+  const { kernel } = kit;
+  const other = otherCongestionControl(kit);
+  const [, plain] = accepted(kit, {});
+  const system = congestionControlOf(kernel, plain);
+  const [listener, fd] = accepted(kit, { congestionControl: other });
+  t.same([congestionControlOf(kernel, listener), congestionControlOf(kernel, fd)], [other, other]);
+  const options = { backlog: 8, reusePort: false, ipv6Only: false };
+  t.equal(changeListenOptions(kernel, listener, Socket.AF_INET, options), undefined);
+  kit.connect(localAddress(kernel, listener));
+  t.equal(congestionControlOf(kernel, kit.accept(listener)), system, 'of those who come later');
+});
+
+socketTest('stream options: a connection has the congestion control that is planned', (t, kit) => {
+  const other = otherCongestionControl(kit);
+  for (const family of ['inet', 'inet6', 'unix'] as const) {
+    const { address } = kit.listener(family);
+    const open = (congestionControl: string) =>
+      kit.own(
+        openConnection(kit.kernel, new Sockaddr(address), new ConnectPlan({ congestionControl })),
+      );
+    t.equal(
+      congestionControlOf(kit.kernel, open(other)),
+      family === 'unix' ? undefined : other,
+      family,
+    );
+    t.ok(open('nosuch') >= 0, 'one that there is not is not worth a connection');
+  }
+});
+
+socketTest('stream options: a congestion control that no kernel has', (t, kit) => {
+  const [listener] = accepted(kit, {});
+  const set = (name: string) => new CongestionControl(name).set(kit.kernel, listener);
+  t.equal(set('nosuch'), -Errno.ENOENT);
+  t.throws(() => accepted(kit, { congestionControl: 'nosuch' }), {
+    code: 'ENOENT',
+    syscall: 'setsockopt TCP_CONGESTION',
+  });
+  for (const name of ['', 'a b', 'a'.repeat(16), 'ré']) {
+    t.throws(() => new CongestionControl(name), RangeError, name);
+  }
+});

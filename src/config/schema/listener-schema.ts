@@ -112,6 +112,18 @@ const userTimeout = Type.Optional(
   ),
 );
 
+const congestionControl = optional(
+  Type.String({
+    pattern: '^[a-zA-Z0-9_-]{1,15}$',
+    names: 'auto, system, or the name of a congestion control, such as cubic',
+    title: 'congestion control',
+    description:
+      'How TCP decides what may be on its way (TCP_CONGESTION): one of `net.ipv4.tcp_available_congestion_control`, or `system` for the one of the system. `auto` is the one of the system, but `reno` for peers at loopback addresses where the one of the system paces what it sends (`bbr`): over loopback that takes a timer for each segment and up to half the rate, and serves nobody. Others than those of `net.ipv4.tcp_allowed_congestion_control` need CAP_NET_ADMIN, also after `user` has been switched to.',
+    default: 'auto',
+    examples: ['cubic'],
+  } satisfies Description),
+);
+
 /** Options of a listener's sockets; most are inherited by the connections it accepts. */
 export const listenerSocket = optional(
   Type.Object(
@@ -127,6 +139,7 @@ export const listenerSocket = optional(
       ),
       keepalive,
       user_timeout: userTimeout,
+      congestion_control: congestionControl,
       fast_open: Type.Optional(
         Type.Integer({
           minimum: 1,
@@ -197,6 +210,7 @@ export const upstreamSocket = optional(
     {
       keepalive,
       user_timeout: userTimeout,
+      congestion_control: congestionControl,
       source: Type.Optional(
         text(
           { host: true },

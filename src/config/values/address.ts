@@ -101,13 +101,18 @@ export function parseEndpointAddress(text: string): Parsed<Address> {
   return parsed;
 }
 
+/** As much of an address as says where it is: one of a configuration, or one of a socket. */
+type Place =
+  | { readonly family: 'inet' | 'inet6'; readonly host: string }
+  | { readonly family: 'unix' };
+
 /** Whether the address stands for all addresses of its family. */
-export function isWildcard(address: Address): boolean {
+export function isWildcard(address: Place): boolean {
   return address.family !== 'unix' && (address.host === '0.0.0.0' || address.host === '::');
 }
 
 /** Whether only this machine can connect to the address. */
-export function isLoopback(address: Address): boolean {
+export function isLoopback(address: Place): boolean {
   switch (address.family) {
     case 'inet':
       return address.host.startsWith('127.');

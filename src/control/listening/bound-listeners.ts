@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, ListenerConfig } from '../../config/index.js';
 import { LISTENERS_MAX } from '../../proxy/index.js';
-import type { Kernel } from '../../splice/index.js';
+import type { Kernel, SocketAddress } from '../../splice/index.js';
 import type { Claim } from './claim.js';
 import { InheritedListeners } from './inherited-listeners.js';
 import { listenOptions, retune } from './listener-socket.js';
@@ -85,7 +85,10 @@ export class BoundListeners {
             continue;
           }
           next.set(key, { ...kept, listener });
-          if (isDeepStrictEqual(tuning(kept.listener), tuning(listener))) continue;
+          if (
+            isDeepStrictEqual(tuning(kept.listener, kept.address), tuning(listener, kept.address))
+          )
+            continue;
           // First, because a failure may come when some of it is done.
           retuned.push({ socket: kept, from: kept.listener });
           retune(this.kernel, kept, listener);
@@ -139,8 +142,8 @@ export class BoundListeners {
 }
 
 /** What a listener says of its sockets. */
-function tuning(listener: ListenerConfig) {
-  return { file: listener.socket, ...listenOptions(listener) };
+function tuning(listener: ListenerConfig, address: SocketAddress) {
+  return { file: listener.socket, ...listenOptions(listener, address) };
 }
 
 /** The addresses of a listener, by what makes two of them the same across a reload. */

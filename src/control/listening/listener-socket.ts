@@ -1,5 +1,5 @@
 import { chmodSync, chownSync } from 'node:fs';
-import type { ListenerConfig } from '../../config/index.js';
+import { isLoopback, type ListenerConfig } from '../../config/index.js';
 import {
   changeListenOptions,
   type Kernel,
@@ -9,10 +9,13 @@ import {
   type SocketAddress,
   SystemCallError,
 } from '../../splice/index.js';
-import { groupId, userId } from '../machine/index.js';
+import { congestionControl, groupId, userId } from '../machine/index.js';
 
-/** What a listener's configuration says of its sockets, as bind wants it. */
-export function listenOptions(listener: ListenerConfig): ListenOptions {
+/**
+ * What a listener's configuration says of its sockets, as bind wants it.
+ * @param address where they are, or are to be
+ */
+export function listenOptions(listener: ListenerConfig, address: SocketAddress): ListenOptions {
   const { backlog, socket, http, tls, acceptProxyFrom } = listener;
   const { nodelay, keepalive, userTimeoutMs, fastOpen, deferAcceptSeconds, transparent } = socket;
   const isAnswered = http !== null || tls !== null;
@@ -28,6 +31,7 @@ export function listenOptions(listener: ListenerConfig): ListenOptions {
     fastOpen,
     deferAcceptSeconds,
     transparent,
+    congestionControl: congestionControl(socket.congestionControl, isLoopback(address)),
   };
 }
 
@@ -61,7 +65,12 @@ export function retune(kernel: Kernel, kept: KeptSocket, listener: ListenerConfi
   const subject = new Sockaddr(address);
   if (address.family !== 'unix') {
     for (const fd of fds) {
-      const refused = changeListenOptions(kernel, fd, subject.domain, listenOptions(listener));
+      const refused = changeListenOptions(
+        kernel,
+        fd,
+        subject.domain,
+        listenOptions(listener, address),
+      );
       if (refused === undefined) continue;
       throw new SystemCallError(`setsockopt ${refused.option}`, -refused.result, `${subject}`);
     }

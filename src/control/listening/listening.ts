@@ -84,7 +84,7 @@ export async function bindAddress(
   if (wanted.family === 'unix') {
     return { ...(await bindUnix(kernel, listener, wanted, workers)), claimed: address };
   }
-  const bound = bindInet(kernel, address, listenOptions(listener), workers, claims);
+  const bound = bindInet(kernel, address, listenOptions(listener, wanted), workers, claims);
   const text = formatAddress(bound.address);
   const claimed = claimedAddress(address, bound.address);
   return { listener, claimed, ...bound, text, isInherited: false };
@@ -185,7 +185,7 @@ function adoptSocket(
   }
   const { domain } = new Sockaddr(address);
   if (address.family !== 'unix') {
-    const refused = setListenOptions(kernel, fd, domain, listenOptions(listener));
+    const refused = setListenOptions(kernel, fd, domain, listenOptions(listener, address));
     if (refused !== undefined) {
       throw new SystemCallError(`setsockopt ${refused.option}`, -refused.result, `fd:${name}`);
     }

@@ -3,6 +3,11 @@
  * manager wants to hear, and what this kernel offers (`diagnosis.ts`).
  */
 export { accountChecks, groupId, userId } from './accounts.js';
+export {
+  checkCongestionControls,
+  congestionControl,
+  localCongestionControl,
+} from './congestion-control.js';
 export { type Check, diagnose } from './diagnosis.js';
 export { openFilesMax } from './open-files.js';
 export { dropPrivileges } from './privileges.js';

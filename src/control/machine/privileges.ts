@@ -3,6 +3,7 @@ import type { Config } from '../../config/index.js';
 import { type Kernel, Misc, orThrow } from '../../splice/index.js';
 import { findUser, groupId } from './accounts.js';
 import { keepBindService } from './bind-capability.js';
+import { isAllowed, namedCongestionControls } from './congestion-control.js';
 
 /** The process cannot become who it is to be; the message is one line for people. */
 export class PrivilegeError extends Error {}
@@ -52,6 +53,12 @@ function become(kernel: Kernel, config: Config, sockets: readonly number[]): voi
   if (uid !== 0 && transparent !== undefined) {
     throw new PrivilegeError(
       `listeners.${transparent.name}.socket.transparent needs CAP_NET_ADMIN for every connection, which "user" gives up`,
+    );
+  }
+  const special = namedCongestionControls(config).find(({ name }) => !isAllowed(name));
+  if (uid !== 0 && special !== undefined) {
+    throw new PrivilegeError(
+      `${special.key} is "${special.name}", which is not in net.ipv4.tcp_allowed_congestion_control and needs CAP_NET_ADMIN for every connection, which "user" gives up`,
     );
   }
   for (const fd of sockets) fchownSync(fd, uid, gid);

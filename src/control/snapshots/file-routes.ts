@@ -1,12 +1,5 @@
 import type { Config } from '../../config/index.js';
-import {
-  createKernel,
-  Errno,
-  errnoName,
-  type Kernel,
-  openBeneath,
-  openDirectory,
-} from '../../splice/index.js';
+import { Errno, errnoName, type Kernel, openBeneath, openDirectory } from '../../splice/index.js';
 
 /**
  * Makes sure that this kernel can hold files inside a directory, where the configuration has routes that serve
@@ -14,7 +7,7 @@ import {
  *
  * @throws Error where openat2(2) is missing or forbidden
  */
-export function checkFileRoutes({ listeners }: Config, kernel: Kernel = createKernel()): void {
+export function checkFileRoutes({ listeners }: Config, kernel: Kernel): void {
   const servesFiles = listeners.some(({ http }) =>
     http?.routes.some(({ action }) => action.kind === 'files'),
   );

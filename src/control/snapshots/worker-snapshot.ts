@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { Config } from '../../config/index.js';
+import { type Config, isWildcard } from '../../config/index.js';
 import type {
   CaptureSnapshot,
   ListenerSnapshot,
@@ -8,6 +8,7 @@ import type {
 } from '../../proxy/index.js';
 import type { ServerTlsSettings } from '../../tls/index.js';
 import type { BoundListeners } from '../listening/index.js';
+import { localCongestionControl } from '../machine/index.js';
 import type { RouteMemory } from '../statistics/index.js';
 import type { SharedAdmission } from './admission.js';
 import { listenerRoutes } from './listener-routes.js';
@@ -49,6 +50,10 @@ export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapsh
         address: text,
         family: address.family,
         isShared: isInherited,
+        localCongestionControl:
+          listener.socket.congestionControl === 'auto' && isWildcard(address)
+            ? localCongestionControl()
+            : undefined,
         transparent: listener.socket.transparent,
         admission: { ...admissions.get(listener.name)!, worker },
         ...listenerRoutes(listener, directory),

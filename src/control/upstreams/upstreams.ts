@@ -366,7 +366,6 @@ function toSnapshot(
   slots: readonly number[],
 ): UpstreamSnapshot {
   const { name, balance, passive, panicThreshold, connections, sendProxyProtocol } = config;
-  const options = connectOptions(config.socket);
   return {
     name,
     slot,
@@ -376,7 +375,7 @@ function toSnapshot(
       host,
       weight,
       backup,
-      socket: options,
+      socket: connectOptions(config.socket, socket),
       slot: slots[position]!,
     })),
     limits: { connectionsPerEndpoint: connections.perEndpoint ?? Number.POSITIVE_INFINITY },

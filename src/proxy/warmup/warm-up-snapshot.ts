@@ -51,6 +51,9 @@ export function warmUpSnapshot(
   const endpoints = [{ address: formatAddress(origin), weight: 1 }];
   const slots = new EndpointSlots(new EndpointTable(endpointTable));
   const [assigned] = slots.assign([{ upstream: UPSTREAM, endpoints }]);
+  // As connections to endpoints are made later: code that has seen none with options is thrown away at the first.
+  const first = snapshot.upstreams.find((upstream) => upstream.endpoints.length > 0);
+  const congestionControl = first?.endpoints[0]?.socket?.congestionControl;
   return {
     ...snapshot,
     worker: 0,
@@ -71,7 +74,15 @@ export function warmUpSnapshot(
         ...upstreamDefaults,
         name: UPSTREAM,
         slot: assigned!.slot,
-        endpoints: [{ address: origin, weight: 1, backup: false, slot: assigned!.endpoints[0]! }],
+        endpoints: [
+          {
+            address: origin,
+            weight: 1,
+            backup: false,
+            slot: assigned!.endpoints[0]!,
+            ...(congestionControl && { socket: { congestionControl } }),
+          },
+        ],
       },
     ],
     endpointTable,

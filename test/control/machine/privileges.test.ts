@@ -8,6 +8,16 @@ import { temporaryDirectory } from '#test/support/programs/rig.js';
 const timeout = { timeout: 20_000 };
 const nobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
 
+/** One that this kernel does not give to everybody, if there is any. */
+const forRoot = tcpSetting('available')
+  .filter((name) => !tcpSetting('allowed').includes(name))
+  .slice(0, 1);
+
+function tcpSetting(which: 'available' | 'allowed'): string[] {
+  const file = `/proc/sys/net/ipv4/tcp_${which}_congestion_control`;
+  return readFileSync(file, 'utf8').trim().split(' ');
+}
+
 function configFile(t: Test, top: object, socket = {}): string {
   const directory = temporaryDirectory(t);
   chmodSync(directory, 0o755);
@@ -81,6 +91,15 @@ for (const [name, top, socket, message] of [
     { transparent: true },
     /listeners\.a\.socket\.transparent needs CAP_NET_ADMIN/,
   ],
+  ...forRoot.map(
+    (name) =>
+      [
+        'a congestion control for root alone',
+        { user: 'nobody' },
+        { congestion_control: name },
+        /listeners\.a\.socket\.congestion_control is "\w+", which is not in net\.ipv4\.tcp_allowed_congestion_control/,
+      ] as const,
+  ),
 ] as const) {
   testWith(missingRoot(), `privileges: ${name} is one clear error`, timeout, async (t) => {
     const path = configFile(t, top, socket);

@@ -25,6 +25,6 @@ t.test('file routes: a kernel that cannot hold files inside a directory is refus
 
 t.test('file routes: this kernel will do, and nothing stays open', async (t) => {
   const before = descriptors();
-  t.doesNotThrow(() => checkFileRoutes(files));
+  t.doesNotThrow(() => checkFileRoutes(files, createKernel()));
   t.same(descriptors(), before);
 });
