@@ -193,6 +193,7 @@ export class Supervisor {
       if (this.source === undefined) {
         return this.refuse(['this proxy was not started from a file']);
       }
+      if (this.isEnding) return this.refuse([STOPPING]);
       const loaded = this.source();
       return loaded.ok
         ? this.reloadNow(loaded.config)
@@ -264,6 +265,7 @@ export class Supervisor {
       setEndpoint: (upstream, endpoint, order) =>
         this.site.upstreams.order(upstream, endpoint, order),
       reload: () => this.reloadSource(),
+      isStopping: () => this.isEnding,
     };
   }
 

@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
+import net from 'node:net';
 import t, { type Test } from 'tap';
 import { until } from '#test/support/deadline.js';
 import { missingProgram, testWith } from '#test/support/machine/capability.js';
@@ -139,6 +140,32 @@ t.test('reload: an admin address that is taken changes nothing', timeout, async 
   await until(2_000, 'two refusals', () => {
     return headgate.logs.filter(({ msg }) => msg.startsWith('not reloaded')).length === 2;
   });
+});
+
+t.test('reload: a proxy that drains says so, and does not read the file', timeout, async (t) => {
+  const origin = net.createServer((socket) => socket.on('error', () => {}).write('hello'));
+  await new Promise<void>((resolve) => origin.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => origin.close());
+  const where = `127.0.0.1:${await freePort()}`;
+  const { headgate, write } = await proxy(t, { bind: where });
+  const to = `127.0.0.1:${(origin.address() as net.AddressInfo).port}`;
+  write({ bind: where }, '127.0.0.1:0', [to]);
+  t.match(await reload(where), { status: 200 });
+  const client = net.connect(headgate.port, '127.0.0.1');
+  t.teardown(() => client.destroy());
+  await new Promise((resolve) => client.once('data', resolve));
+  headgate.signal('SIGTERM');
+  await until(5_000, 'it drains', () => headgate.logs.some(({ msg }) => msg === 'draining'));
+  for (const endpoint of [to, 'nonsense']) {
+    write({ bind: where }, '127.0.0.1:0', [endpoint]);
+    t.match(await reload(where), {
+      status: 503,
+      body: { error: /^the proxy is stopping/, problems: ['the proxy is stopping'] },
+    });
+  }
+  keeping.destroy();
+  client.destroy();
+  t.same(await headgate.exit, { code: 0, signal: null });
 });
 
 const files = {

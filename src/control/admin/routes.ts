@@ -125,7 +125,10 @@ function orderOf(body: Buffer): EndpointOrder | undefined {
 
 async function reload(target: AdminTarget): Promise<Reply> {
   const result = await target.reload();
-  return result.ok
-    ? json(200, { reloaded: true, changes: result.changes })
-    : refusal(422, 'the configuration was not loaded; nothing was changed', {}, result);
+  if (result.ok) return json(200, { reloaded: true, changes: result.changes });
+  // Nothing is wrong with the file, or nobody knows: it is for the process that comes after this one.
+  if (target.isStopping()) {
+    return refusal(503, 'the proxy is stopping and loads no configuration any more', {}, result);
+  }
+  return refusal(422, 'the configuration was not loaded; nothing was changed', {}, result);
 }

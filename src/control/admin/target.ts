@@ -43,4 +43,6 @@ export interface AdminTarget {
   /** @returns false when there is no such endpoint */
   setEndpoint(upstream: string, endpoint: string, order: EndpointOrder): boolean;
   reload(): Promise<ReloadResult>;
+  /** It drains or ends: no configuration is loaded any more, whatever it says. */
+  isStopping(): boolean;
 }

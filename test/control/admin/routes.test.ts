@@ -186,7 +186,9 @@ t.test('admin: PUT without a body is 411', async (t) => {
 t.test('admin: reload says what changed, or every problem', async (t) => {
   const problems = ['headgate.yaml:1:1: no', 'headgate.yaml:2:1: neither'];
   let isValid = true;
+  let isStopping = false;
   const rig = await AdminRig.start(t, {
+    isStopping: () => isStopping,
     reload: async () => (isValid ? { ok: true, changes: ['web: new'] } : { ok: false, problems }),
   });
   const reload = () => rig.ask('/reload', { method: 'POST' });
@@ -197,6 +199,10 @@ t.test('admin: reload says what changed, or every problem', async (t) => {
   const bad = await reload();
   t.equal(bad.status, 422);
   t.match(JSON.parse(bad.body), { error: /nothing was changed/, problems });
+  isStopping = true;
+  const late = await reload();
+  t.equal(late.status, 503, 'nothing can be loaded, whatever the file says');
+  t.match(JSON.parse(late.body), { error: /^the proxy is stopping/, problems });
 });
 
 t.test('admin: a bug is 500, logged, and the end of nothing', async (t) => {

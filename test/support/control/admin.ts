@@ -44,6 +44,7 @@ export function idleTarget(overrides: Partial<AdminTarget> = {}): AdminTarget {
     upstreams: () => [],
     setEndpoint: () => false,
     reload: async () => ({ ok: true, changes: [] }),
+    isStopping: () => false,
     ...overrides,
   };
 }
