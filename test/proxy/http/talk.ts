@@ -7,6 +7,7 @@ import type { RawPeer } from '#test/support/sockets/raw-peer.js';
 import type { SocketKit } from '#test/support/sockets/socket-kit.js';
 import { TlsPeer } from '#test/support/tls/tls-peer.js';
 import { nothingLeft, TestRoom } from '#test/support/worker/worker-room.js';
+import { matchOf, routeOf } from './requests.js';
 import { type Step, wireOf } from './wire-case.js';
 
 /** How the bytes of a step that says something are cut into segments. */
@@ -36,6 +37,19 @@ export interface TalkOptions {
   readonly sharesCalls?: boolean;
 }
 
+/** What comes back by `/edited` has a field of the route's own, and is without some of the endpoint's. */
+const edited = routeOf({
+  name: 'edited',
+  match: matchOf({ paths: [{ kind: 'exact', text: '/edited' }] }),
+  responseHeaders: {
+    set: [{ name: 'X-Set', value: ['here'] }],
+    add: [],
+    remove: ['x-secret', 'x-int-*'],
+  },
+});
+
+const http = { ...plainHttp, routes: [edited, ...plainHttp.routes] };
+
 export class Talk {
   readonly room: TestRoom;
   private readonly tls: TalkTls | undefined;
@@ -53,7 +67,7 @@ export class Talk {
       tls: { contexts: tls.server, kernel: 'off' as const },
       upstreamTls: { context: tls.client, kernel: 'off' as const },
     };
-    this.room = new TestRoom(kit, { http: plainHttp, sharesCalls, ...secure });
+    this.room = new TestRoom(kit, { http, sharesCalls, ...secure });
   }
 
   /** @returns what is wrong, or undefined */

@@ -15,7 +15,9 @@ import { isSecurePath, type TlsSide } from '../../tls-side.js';
 import type { HttpRoom } from '../http-room.js';
 import type { Intake } from '../intake.js';
 import { ChunkScanner, Framing, HttpRejection, TrailerNames } from '../message/index.js';
+import { type ChunkSieve, DataSieve } from './chunk-sieve.js';
 import { RelayResult } from './relay-result.js';
+import { TrailerSieve } from './trailer-sieve.js';
 
 /** So many bytes without framing, behind a read that filled its buffer, are spliced; docs/benchmarks.md has why. */
 const LONG_STRETCH_BYTES = 64 * 1024;
@@ -65,10 +67,13 @@ export class BodyRelay {
   /** Trailer fields that its chunks must not end with. */
   trailers = TrailerNames.usual;
   private framing: Framing = Framing.none;
-  private isUnchunked = false;
+  /** What chunks pass; nothing where they stay as they are. */
+  private sieve: ChunkSieve | undefined;
+  private trailerSieve: TrailerSieve | undefined;
   private source!: Transport;
   private sink!: Transport;
   private readonly scanner = new ChunkScanner();
+  private readonly dataSieve = new DataSieve(this.scanner);
   private pump: Pump | undefined;
   /** Bytes that the pump may still move, without anybody looking at them. */
   private stretch = 0;
@@ -110,10 +115,10 @@ export class BodyRelay {
    * Begins with another body. What came with the head is {@link admit}ted next.
    * @param length of a body with Content-Length
    * @param isUnchunked take chunks apart
+   * @param lostTrailers fields that chunks lose on the way; none as a rule
    */
-  begin(framing: Framing, length: number, isUnchunked = false): void {
+  begin(framing: Framing, length: number, isUnchunked = false, lostTrailers?: TrailerNames): void {
     this.framing = framing;
-    this.isUnchunked = isUnchunked;
     this.isOver = false;
     this.hasRead = false;
     this.hasSurplus = false;
@@ -132,6 +137,7 @@ export class BodyRelay {
         return;
       case Framing.chunked:
         this.scanner.begin(this.trailers);
+        this.sieve = isUnchunked ? this.dataSieve : this.sieveOf(lostTrailers);
         this.stretch = 0;
         return;
       default:
@@ -161,16 +167,15 @@ export class BodyRelay {
     this.wasFull = end === memory.end;
     let taken: number;
     if (this.framing === Framing.chunked) {
-      taken = this.isUnchunked
-        ? this.takeApart(bytes, start, end)
-        : this.scanner.scan(bytes, start, end);
+      const { sieve, scanner } = this;
+      taken = sieve === undefined ? scanner.scan(bytes, start, end) : sieve.take(bytes, start, end);
       if (taken >= 0 && this.isTooLong) taken = -HttpRejection.content_length_too_large;
       if (taken < 0) {
         this.rejection = -taken as HttpRejection;
         return taken;
       }
-      if (!this.isUnchunked) this.admitted = taken;
-      const { dataBytes } = this.scanner;
+      this.admitted = sieve === undefined ? taken : sieve.passed;
+      const { dataBytes } = scanner;
       this.stretch = this.wasFull && dataBytes >= LONG_STRETCH_BYTES ? dataBytes : 0;
     } else {
       taken = Math.min(end - start, this.stretch);
@@ -272,9 +277,17 @@ export class BodyRelay {
     this.drop();
     this.handedBytes = this.takenBytes;
     this.pump?.release();
+    this.trailerSieve?.release();
     this.pump = undefined;
     this.endTap(false);
     this.isOver = true;
+  }
+
+  private sieveOf(trailers: TrailerNames | undefined): TrailerSieve | undefined {
+    if (trailers === undefined) return undefined;
+    this.trailerSieve ??= new TrailerSieve(this.scanner, this.room.buffers);
+    this.trailerSieve.begin(trailers);
+    return this.trailerSieve;
   }
 
   private endTap(isWhole: boolean): void {
@@ -362,30 +375,13 @@ export class BodyRelay {
     if (taken < read) this.putAside(buffer.bytes, start + taken, start + read);
     if (this.admitted > 0) this.hold(buffer, start, start + this.admitted, true);
     else buffers.give(buffer);
+    this.trailerSieve?.handTo(this);
     return read;
   }
 
   private putAside(bytes: Buffer, start: number, end: number): void {
     if (this.surplus === undefined) this.hasSurplus = true;
     else this.surplus.put(bytes, start, end);
-  }
-
-  /** Scans chunks and moves their data together, to the front. */
-  private takeApart(bytes: Buffer, start: number, end: number): number {
-    const { scanner } = this;
-    let at = start;
-    let to = start;
-    while (at < end && !scanner.isDone) {
-      const taken = scanner.step(bytes, at, end);
-      if (taken < 0) return taken;
-      if (scanner.wasData) {
-        if (to !== at) bytes.copyWithin(to, at, at + taken);
-        to += taken;
-      }
-      at += taken;
-    }
-    this.admitted = to - start;
-    return at - start;
   }
 
   /** Forgets what the sink was not given. */

@@ -151,7 +151,7 @@ export class ClientResponse implements LateSender {
     const line = isTunnel ? ConnectionLine.upgrade : this.connectionLine;
     const headBytes = this.writeHead(line, this.isOldClient, this.notes);
     intake.consume(head.end - intake.start);
-    body.begin(head.framing, head.contentLength, isUnchunked);
+    body.begin(head.framing, head.contentLength, isUnchunked, this.route!.response.lostTrailers);
     body.join(upstream, client);
     const bodyStart = intake.start;
     const taken = isTunnel ? intake.length : body.admit(intake.buffer!, bodyStart, intake.end);

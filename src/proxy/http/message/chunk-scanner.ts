@@ -123,6 +123,11 @@ export class ChunkScanner {
     return this.trailerBytes > 0;
   }
 
+  /** The next byte begins a trailer field, or is the empty line's. */
+  get isAtLine(): boolean {
+    return this.state === State.lineStart;
+  }
+
   /**
    * Scans bytes[start, end), the next ones of the stream.
    *
@@ -134,6 +139,22 @@ export class ChunkScanner {
       const consumed = this.step(bytes, at, end);
       if (consumed < 0) return consumed;
       at += consumed;
+    }
+    return at - start;
+  }
+
+  /** The same up to where trailers begin, if there are any. */
+  scanChunks(bytes: Buffer, start: number, end: number): number {
+    let at = start;
+    while (at < end && this.state < State.lineStart) {
+      if (this.state === State.data) {
+        const consumed = Math.min(this.dataBytes, end - at);
+        this.skip(consumed);
+        at += consumed;
+      } else {
+        const fault = this.next(bytes[at++]!);
+        if (fault < 0) return fault;
+      }
     }
     return at - start;
   }

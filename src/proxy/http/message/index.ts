@@ -27,5 +27,6 @@ export { reasonPhrase } from './reason-phrase.js';
 export { type HeadLimits, RequestHead } from './request-head.js';
 export { Scheme, TargetForm } from './request-target.js';
 export { ResponseHead } from './response-head.js';
+export { TrailerLine } from './trailer-line.js';
 export { TrailerNames } from './trailer-names.js';
 export { upgradeProtocols } from './upgrade-protocols.js';

@@ -32,7 +32,7 @@ function hashOf(name: string): number {
 }
 
 /**
- * Trailer fields that are refused: those that must not come so late in any message, and more.
+ * Names of trailer fields: those that must not come so late in any message, and more.
  *
  * The names are compared by a hash of 32 bits, so that a name need not be kept while it comes in pieces: the
  * price is that one of four thousand million other names is refused as well.
@@ -43,9 +43,12 @@ export class TrailerNames {
   private readonly names: ReadonlySet<number>;
   private readonly beginnings: ReadonlySet<number>;
 
-  /** @param more in any case; with `*` at its end, all names that begin so */
-  constructor(more: Iterable<string>) {
-    const all = [...unsafe, ...more];
+  /**
+   * @param more in any case; with `*` at its end, all names that begin so
+   * @param usual what they are more than
+   */
+  constructor(more: Iterable<string>, usual: readonly string[] = unsafe) {
+    const all = [...usual, ...more];
     this.names = new Set(all.map(hashOf));
     const beginnings = all.filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1));
     this.beginnings = new Set(beginnings.map(hashOf));
@@ -56,7 +59,7 @@ export class TrailerNames {
     return this.names.has(hash);
   }
 
-  /** Whether all names that go on behind this are refused. */
+  /** Whether all names that go on behind this are among them. */
   isBeginning(hash: number): boolean {
     return this.beginnings.size > 0 && this.beginnings.has(hash);
   }

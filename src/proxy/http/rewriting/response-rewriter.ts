@@ -1,7 +1,14 @@
 import type { HttpRouteSnapshot, HttpSnapshot, StickySnapshot } from '../http-snapshot.js';
-import { dateLine, HeaderName, type HeadWriter, type ResponseHead, SP } from '../message/index.js';
+import {
+  dateLine,
+  HeaderName,
+  type HeadWriter,
+  type ResponseHead,
+  SP,
+  TrailerNames,
+} from '../message/index.js';
 import { CookieDomains } from './cookie-domains.js';
-import { FieldFilter } from './field-filter.js';
+import { droppedNames, FieldFilter } from './field-filter.js';
 import { LocationRewriter, type Origins } from './location-rewriter.js';
 import type { RequestContext } from './request-context.js';
 import type { RequestRewriter } from './request-rewriter.js';
@@ -10,6 +17,7 @@ import { viaLines } from './via-lines.js';
 
 const SPACE = Buffer.from(' ', 'latin1');
 const CRLF = Buffer.from('\r\n', 'latin1');
+const HSTS = 'strict-transport-security';
 const UPGRADE_REQUIRED = 426;
 const VERSION = Buffer.from('HTTP/1.1', 'latin1');
 
@@ -63,6 +71,8 @@ const NO_NOTES: ResponseNotes = { added: Buffer.alloc(0), origins: undefined };
 
 /** Writes responses for clients, as one route wants them. */
 export class ResponseRewriter {
+  /** Trailer fields that go no further, as the fields of the head do not; nothing where a route leaves all of them alone. */
+  readonly lostTrailers: TrailerNames | undefined;
   private readonly filter: FieldFilter;
   private readonly drops: Uint8Array;
   private readonly fields: FieldLines;
@@ -92,6 +102,8 @@ export class ResponseRewriter {
     this.addsDate = date && this.drops[HeaderName.date] !== 1;
     for (const id of hopByHop) this.drops[id] = 1;
     if (hsts !== null) this.drops[HeaderName.strict_transport_security] = 1;
+    const names = [...droppedNames(responseHeaders), ...(hsts === null ? [] : [HSTS])];
+    if (names.length > 0) this.lostTrailers = new TrailerNames(names, []);
     this.fields = new FieldLines([...responseHeaders.set, ...responseHeaders.add]);
     this.hsts = hstsLine(hsts);
     this.location = rewrite.location ? new LocationRewriter(prefix, request) : undefined;
