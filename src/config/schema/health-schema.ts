@@ -78,7 +78,8 @@ const active = Type.Object(
       { from: '10ms', to: '24h' },
       {
         title: 'check interval',
-        description: 'From the beginning of one check to that of the next.',
+        description:
+          'From the beginning of one check to that of the next, and at random up to a tenth more.',
         default: '2s',
         examples: ['10s'],
       },

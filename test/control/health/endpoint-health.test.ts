@@ -178,6 +178,44 @@ t.test('endpoint health: checks drift apart by up to a tenth, never early', asyn
   t.equal(rig.next('pass'), 2_100);
 });
 
+t.test(
+  'endpoint health: 64 checks at a time, and what silent endpoints cost the others',
+  async (t) => {
+    // An endpoint that answers, beside so many that do not; and how often it is checked then.
+    for (const [silent, everyMs] of [
+      [120, 2_000],
+      [640, 10_000],
+    ] as const) {
+      const clock = new ManualClock();
+      const begunMs: number[] = [];
+      let [current, most] = [0, 0];
+      const { monitor, watch } = open({
+        clock,
+        makeProbe: ({ address }, { timeoutMs }, clock, onVerdict) => {
+          most = Math.max(most, ++current);
+          const answers = address.text === '127.0.0.1:1';
+          if (answers) begunMs.push(clock.now());
+          const timer = clock.setTimeout(
+            () => {
+              current--;
+              onVerdict({ outcome: answers ? 'pass' : 'fail', reason: '' });
+            },
+            answers ? 5 : timeoutMs,
+          );
+          return () => timer.cancel();
+        },
+      });
+      for (let port = 1; port <= 1 + silent; port++) watch(port);
+      clock.advance(60_000);
+      t.equal(most, 64);
+      const gaps = begunMs.slice(1).map((ms, index) => ms - begunMs[index]!);
+      const [least, longest] = [Math.min(...gaps.slice(1)), Math.max(...gaps.slice(1))];
+      t.ok(least >= everyMs && longest <= everyMs * 1.2, `${silent} silent: ${gaps}`);
+      monitor.stop();
+    }
+  },
+);
+
 t.test('endpoint health: what an earlier watch found is not forgotten', async (t) => {
   const rig = open();
   const watch = rig.watch(1, check, 'down');
