@@ -29,6 +29,8 @@ export class Gates implements TimerOwner {
   private listeners: Map<number, Listener>;
   /** What is made of the configuration has this list, and finds there whoever takes an upstream's place. */
   private upstreams: Upstream[];
+  /** By name: their positions in that list. */
+  private positions: ReadonlyMap<string, number>;
   /** Made when the first listener speaks HTTP. */
   private http: HttpRoom | undefined;
   /** Not found by new clients any more, and not closed yet. */
@@ -43,6 +45,7 @@ export class Gates implements TimerOwner {
     snapshot: GatesSnapshot,
   ) {
     this.upstreams = this.makeUpstreams(snapshot.upstreams);
+    this.positions = positionsOf(this.upstreams);
     this.listeners = this.makeListeners(snapshot.listeners);
   }
 
@@ -88,9 +91,10 @@ export class Gates implements TimerOwner {
     this.closeRetired();
   }
 
-  /** What has taken an upstream's place since a flow began to read its head. */
+  /** What has taken an upstream's place since a flow began to read its head, or to shake hands. */
   current(upstream: Upstream): Upstream {
-    return this.upstreams.find(({ name }) => name === upstream.name) ?? upstream;
+    const position = this.positions.get(upstream.name);
+    return position === undefined ? upstream : this.upstreams[position]!;
   }
 
   /**
@@ -122,6 +126,7 @@ export class Gates implements TimerOwner {
     const earlier = this.listeners;
     this.contexts.renew();
     this.upstreams = this.makeUpstreams(upstreams);
+    this.positions = positionsOf(this.upstreams);
     this.listeners = this.makeListeners(listeners, earlier);
     this.contexts.sweep();
     this.http?.upstreams.configure();
@@ -224,4 +229,8 @@ export class Gates implements TimerOwner {
       }
     }
   }
+}
+
+function positionsOf(upstreams: readonly Upstream[]): ReadonlyMap<string, number> {
+  return new Map(upstreams.map(({ name }, position) => [name, position]));
 }

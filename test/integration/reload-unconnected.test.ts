@@ -1,5 +1,6 @@
 // Another configuration while clients have no connection to an endpoint yet.
 import net from 'node:net';
+import tls from 'node:tls';
 import t, { type Test } from 'tap';
 import { start } from '#src/index.js';
 import { addressOf, connect, echoOrigin, says } from '#test/support/control/live-proxy.js';
@@ -91,3 +92,58 @@ t.test('reload: who waits is served when the limit grows', timeout, async (t) =>
   t.ok(await within(3_000, 'a larger limit makes room', heard));
   t.equal(queued(), 0);
 });
+
+t.test(
+  'reload: who has yet to shake hands with us goes on where the upstream leads by then',
+  timeout,
+  async (t) => {
+    const [old, app, oldShadow, shadow] = [
+      await echoOrigin(t),
+      await echoOrigin(t),
+      await echoOrigin(t),
+      await echoOrigin(t),
+    ];
+    const secure = (endpoint: string, mirrored: string) => `workers: 1
+log: { level: silent }
+listeners:
+  a: { bind: "127.0.0.1:0", tls: { self_signed: [localhost] }, tcp: { upstream: app, mirror: shadow } }
+upstreams: { app: { endpoints: ["${endpoint}"] }, shadow: { endpoints: ["${mirrored}"] } }`;
+    const headgate = await start(secure(old.address, oldShadow.address));
+    t.teardown(() => headgate.close());
+    const socket = connect(t, addressOf(headgate, 'a'));
+    await until(3_000, 'it is accepted', () => headgate.stats().totals.flows_active === 1);
+    // Twice: what came before is not the only one that is outlived.
+    t.match(await headgate.reload(secure(app.address, oldShadow.address)), { ok: true });
+    t.match(await headgate.reload(secure(app.address, shadow.address)), { ok: true });
+    const client = tls.connect({ socket, rejectUnauthorized: false });
+    t.ok(await within(5_000, 'the echo', says(client, 'at last')));
+    t.same([old.accepted, app.accepted], [0, 1], 'nobody goes where the upstream leads no more');
+    await until(3_000, 'so does its copy', () => shadow.accepted === 1);
+    t.equal(oldShadow.accepted, 0);
+  },
+);
+
+t.test(
+  'reload: who has yet to shake hands with us is connected by the TLS settings of then',
+  timeout,
+  async (t) => {
+    const origin = await echoOrigin(t);
+    const secured = await start(`workers: 1
+log: { level: silent }
+listeners: { a: { bind: "127.0.0.1:0", tls: { self_signed: [localhost] }, tcp: { upstream: app } } }
+upstreams: { app: { endpoints: ["${origin.address}"] } }`);
+    t.teardown(() => secured.close());
+    const endpoint = addressOf(secured, 'a');
+    const secure = (version: string) => `workers: 1
+log: { level: silent }
+listeners: { a: { bind: "127.0.0.1:0", tls: { self_signed: [localhost] }, tcp: { upstream: app } } }
+upstreams: { app: { endpoints: ["${endpoint}"], tls: { verify: false, max_version: "${version}" } } }`;
+    const headgate = await start(secure('1.3'));
+    t.teardown(() => headgate.close());
+    const socket = connect(t, addressOf(headgate, 'a'));
+    await until(3_000, 'it is accepted', () => headgate.stats().totals.flows_active === 1);
+    t.match(await headgate.reload(secure('1.2')), { ok: true });
+    const client = tls.connect({ socket, rejectUnauthorized: false });
+    t.ok(await within(5_000, 'the echo', says(client, 'at last')));
+  },
+);

@@ -154,7 +154,7 @@ export class FlowOpening {
     if (typeof target === 'number') {
       this.countRejected(-target as Rejection);
       flow.terminate('head_rejected');
-    } else flow.routeTo(target);
+    } else flow.routeTo(flow.room.currentUpstream(target));
   }
 
   private rejected(reason: 'head_rejected' | 'head_timeout'): void {

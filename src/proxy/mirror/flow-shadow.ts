@@ -118,7 +118,8 @@ export class FlowShadow extends Shadow implements EventHandler {
 export function followFlow(flow: Flow): FlowShadow | undefined {
   const { mirror } = flow.listener;
   if (mirror === undefined || !mirror.takesNext()) return undefined;
-  const { upstream } = mirror;
+  // The flow may have come in by the configuration before.
+  const upstream = flow.room.currentUpstream(mirror.upstream);
   const sender = upstream.sendProxyProtocol;
   const client = sender && proxiedClient(flow, sender);
   if (client === null) return undefined;

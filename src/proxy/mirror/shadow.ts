@@ -73,7 +73,7 @@ export abstract class Shadow implements PumpTap, DialOwner, TimerOwner, Task {
     private readonly client: ProxiedClient | undefined,
   ) {
     this.stream = new ShadowStream(room, mirror.bufferBytes);
-    this.dial = new Dial(room, this, mirror.upstream, key);
+    this.dial = new Dial(room, this, room.currentUpstream(mirror.upstream), key);
   }
 
   get upstreamName(): string {
