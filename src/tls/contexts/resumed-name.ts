@@ -7,14 +7,11 @@ import { spellServerName } from './server-name.js';
 const SERVER_NAME = 0;
 const NAME_AT = 5;
 const NAME_BYTES_MAX = 255;
-const NO_NAME = -1;
-/** What is there says no name that could be compared. */
-const UNREADABLE = -2;
 
+/** A pointer and a length, read as halves: there is no BigInt in that. */
 const out = new NativeMemory(16);
-const outPointer = new BigUint64Array(out.bytes.buffer, 0, 1);
-const outLength = new BigUint64Array(out.bytes.buffer, 8, 1);
-const asked = new NativeMemory(NAME_AT + NAME_BYTES_MAX);
+const halves = new Uint32Array(out.bytes.buffer, 0, 4);
+const asked = new NativeMemory(NAME_BYTES_MAX);
 const kept = new NativeMemory(NAME_BYTES_MAX + 1);
 
 /**
@@ -34,45 +31,35 @@ export function answerToTicket(
   session: number,
   status: number,
 ): number {
-  const isDue = status === TicketStatus.SSL_TICKET_SUCCESS_RENEW;
-  const isDecrypted = isDue || status === TicketStatus.SSL_TICKET_SUCCESS;
-  if (!isDecrypted || !isResumable(openssl, ssl, session)) {
-    return TicketReturn.SSL_TICKET_RETURN_IGNORE_RENEW;
+  // In TLS 1.3 every ticket is followed by another: the version is known without a question.
+  if (status === TicketStatus.SSL_TICKET_SUCCESS && hasSameName(openssl, ssl, session)) {
+    return TicketReturn.SSL_TICKET_RETURN_USE;
   }
-  return isDue ? TicketReturn.SSL_TICKET_RETURN_USE_RENEW : TicketReturn.SSL_TICKET_RETURN_USE;
+  if (status === TicketStatus.SSL_TICKET_SUCCESS_RENEW) {
+    const isTls13 = openssl.SSL_version(ssl) === TlsVersion.Tls13;
+    if (isTls13 || hasSameName(openssl, ssl, session)) {
+      return TicketReturn.SSL_TICKET_RETURN_USE_RENEW;
+    }
+  }
+  return TicketReturn.SSL_TICKET_RETURN_IGNORE_RENEW;
 }
 
-function isResumable(openssl: OpenSsl, ssl: number, session: number): boolean {
-  if (openssl.SSL_version(ssl) === TlsVersion.Tls13) return true;
-  const askedBytes = readAsked(openssl, ssl);
-  const keptBytes = readKept(openssl, session);
-  if (askedBytes < 0 || keptBytes < 0) return askedBytes === keptBytes && askedBytes === NO_NAME;
-  const end = NAME_AT + askedBytes;
-  if (asked.bytes.compare(kept.bytes, 0, keptBytes, NAME_AT, end) === 0) return true;
-  const askedName = asked.bytes.toString('latin1', NAME_AT, end);
+/** Whether the session was begun with the name that the ClientHello says, or both without one. */
+function hasSameName(openssl: OpenSsl, ssl: number, session: number): boolean {
+  const { address } = out;
+  const isAsked = openssl.SSL_client_hello_get0_ext(ssl, SERVER_NAME, address, address + 8) === 1;
+  const name = openssl.SSL_SESSION_get0_hostname(session);
+  if (name === 0 || !isAsked) return name === 0 && !isAsked;
+  // An extension that is not one name and nothing else OpenSSL answers with an alert, resumed or not.
+  const askedAt = halves[0]! + halves[1]! * 2 ** 32 + NAME_AT;
+  const askedBytes = halves[2]! - NAME_AT;
+  const keptBytes = openssl.OPENSSL_strlcpy(kept.address, name, kept.byteLength);
+  if (askedBytes < 0 || askedBytes > NAME_BYTES_MAX || keptBytes > NAME_BYTES_MAX) return false;
+  const isSame = askedBytes === keptBytes;
+  if (isSame && openssl.CRYPTO_memcmp(askedAt, kept.address, keptBytes) === 0) return true;
+  openssl.memcpy(asked.address, askedAt, askedBytes);
+  const askedName = asked.bytes.toString('latin1', 0, askedBytes);
   return (
     spellServerName(askedName) === spellServerName(kept.bytes.toString('latin1', 0, keptBytes))
   );
-}
-
-/** Reads the name that the ClientHello says, from {@link NAME_AT} on. @returns its length */
-function readAsked(openssl: OpenSsl, ssl: number): number {
-  const { address } = out;
-  if (openssl.SSL_client_hello_get0_ext(ssl, SERVER_NAME, address, address + 8) !== 1) {
-    return NO_NAME;
-  }
-  const length = Number(outLength[0]!);
-  if (length < NAME_AT || length > asked.byteLength) return UNREADABLE;
-  openssl.memcpy(asked.address, Number(outPointer[0]!), length);
-  const nameBytes = asked.bytes.readUInt16BE(NAME_AT - 2);
-  // OpenSSL answers with an alert to what is not one name that fills the extension, resumed or not.
-  return nameBytes === length - NAME_AT ? nameBytes : UNREADABLE;
-}
-
-/** Reads the name that the session was begun with. @returns its length */
-function readKept(openssl: OpenSsl, session: number): number {
-  const name = openssl.SSL_SESSION_get0_hostname(session);
-  if (name === 0) return NO_NAME;
-  const length = openssl.OPENSSL_strlcpy(kept.address, name, kept.byteLength);
-  return length <= NAME_BYTES_MAX ? length : UNREADABLE;
 }
