@@ -17,7 +17,7 @@ const regex = Type.Object(
       {
         title: 'regular expression',
         description:
-          'In RE2 syntax, matched in linear time: no look-around, no back-references. It may match anywhere; `^` and `$` say otherwise.',
+          'In RE2 syntax, matched in linear time: no look-around, no back-references. The time is that of the text times the size of the expression, in which `x{1000}` counts as a thousand, and 100000 is the most. It may match anywhere; `^` and `$` say otherwise.',
         examples: ['^/v[0-9]+/', '(?i)mobile'],
       },
     ),
