@@ -16,6 +16,7 @@ import {
   served,
   servedTls,
   suiteTest,
+  type Version,
   versions,
 } from '#test/support/tls-suite/tls-suite.js';
 
@@ -40,14 +41,12 @@ class Client {
   constructor(readonly version: 'TLSv1.2' | 'TLSv1.3') {}
 
   /** Connects with the last ticket, speaks, and takes the next one. @returns whether the session went on */
-  async visit({ port }: SuiteProxy, servername = 'a.test'): Promise<boolean> {
+  async visit({ port }: SuiteProxy): Promise<boolean> {
     const { version, session } = this;
     const socket: TLSSocket = connect({
       host: '127.0.0.1',
       port,
-      servername,
-      // Whether the certificate is for the name is not what this is about.
-      checkServerIdentity: () => undefined,
+      servername: 'a.test',
       ca: authority(),
       minVersion: version,
       maxVersion: version,
@@ -146,88 +145,57 @@ suiteTest(
   },
 );
 
-/** Names that clients ask for with the session of another, "" for none, and whether they may have it: in TLS 1.2, and in 1.3. */
+/** Names that clients ask for with the session of another, "" for none, and the handshakes of TLS 1.2 and 1.3 that follow. */
 const askedFor = [
-  { first: 'a.test', second: 'b.test', mayResume: { 'TLSv1.2': false, 'TLSv1.3': true } },
-  { first: 'a.test', second: 'c.b.test', mayResume: { 'TLSv1.2': false, 'TLSv1.3': true } },
-  { first: 'a.test', second: '', mayResume: { 'TLSv1.2': false, 'TLSv1.3': true } },
-  { first: '', second: 'a.test', mayResume: { 'TLSv1.2': false, 'TLSv1.3': true } },
-  { first: 'a.test', second: 'A.Test.', mayResume: { 'TLSv1.2': true, 'TLSv1.3': true } },
-  { first: '', second: '', mayResume: { 'TLSv1.2': true, 'TLSv1.3': true } },
+  { first: 'a.test', second: 'a.test', handshakes: ['Reused', 'Reused'] },
+  { first: 'a.test', second: 'A.Test.', handshakes: ['Reused', 'Reused'] },
+  { first: '', second: '', handshakes: ['Reused', 'Reused'] },
+  { first: 'a.test', second: 'b.test', handshakes: ['New', 'Reused'] },
+  { first: 'a.test', second: 'c.b.test', handshakes: ['New', 'Reused'] },
+  { first: 'a.test', second: 'b.tes', handshakes: ['New', 'Reused'] },
+  { first: 'a.test', second: '', handshakes: ['New', 'Reused'] },
+  { first: '', second: 'a.test', handshakes: ['New', 'Reused'] },
 ] as const;
 
 suiteTest(
   missing,
   'tls tickets: who asks for another name is served by that one',
-  timeout,
+  { timeout: 90_000 },
   async (t, suite) => {
-    const file = `${temporaryDirectory(t)}/tickets.key`;
-    const origin = await echoOrigin(t);
-    writeFileSync(file, randomBytes(80));
+    const tickets = `${temporaryDirectory(t)}/tickets.key`;
+    writeFileSync(tickets, randomBytes(80));
     const certificates = [served(['a.test', 'b.test']), served(['*.b.test'])];
+    const tls = { certificates, session_tickets: { key_file: tickets } };
     const proxy = await suite.start({
-      listeners: {
-        in: {
-          tls: { certificates, session_tickets: { key_file: file } },
-          tcp: { upstream: 'one' },
-        },
-      },
-      upstreams: { one: { endpoints: [origin.address] } },
-    });
-    for (const keys of [1, 2]) {
-      writeFileSync(file, randomBytes(80 * keys));
-      await proxy.reload();
-      for (const version of versions) {
-        for (const { first, second, mayResume } of askedFor) {
-          const client = new Client(version);
-          const before = proxy.lines().length;
-          const resumed = [];
-          for (const name of [first, first, second, second]) {
-            resumed.push(await client.visit(proxy, name));
-            await proxy.linesOf(before + resumed.length);
-          }
-          const what = `${version}, ${keys} keys: ${first || 'no name'}, then ${second || 'no name'}`;
-          t.same(resumed, [false, true, mayResume[version], true], what);
-          const names = proxy.lines().slice(before);
-          const spelled = second.toLowerCase().replace(/\.$/, '');
-          t.same(
-            names.map(({ server_name }) => server_name ?? ''),
-            [first, first, spelled, spelled],
-            what,
-          );
-        }
-      }
-    }
-  },
-);
-
-suiteTest(
-  missing,
-  'tls tickets: openssl s_client asks for another name with its session',
-  timeout,
-  async (t, suite) => {
-    const certificates = [served(['a.test', 'b.test'])];
-    const proxy = await suite.start({
-      listeners: { in: { tls: { certificates }, http: { routes: [{ redirect: '/$sni' }] } } },
+      listeners: { in: { tls, http: { routes: [{ redirect: '/for-$sni' }] } } },
       upstreams: {},
     });
-    for (const version of versions) {
-      const file = kit.path(`session-of-a-name-${version}`);
+    const file = kit.path('session-of-a-name');
+    /** By openssl: Node's own client may keep a session from other names than its own. */
+    const visit = async (version: Version, name: string, option: string) => {
       const flag = version === 'TLSv1.2' ? '-tls1_2' : '-tls1_3';
-      const handshake = version === 'TLSv1.2' ? 'New' : 'Reused';
-      for (const [option, name, expected] of [
-        ['-sess_out', 'a.test', 'New'],
-        ['-sess_in', 'a.test', 'Reused'],
-        ['-sess_out', 'a.test', 'New'],
-        ['-sess_in', 'b.test', handshake],
-      ] as const) {
-        const client = new OpensslClient(t, proxy.port, flag, '-servername', name, option, file);
-        client.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
-        await client.says(/^location: /im);
-        client.write('Q\n');
-        await client.end();
-        t.match(client.output, `${expected}, ${version}, Cipher is `, `${version}, ${name}`);
-        t.match(client.output, new RegExp(`^location: /${name}\r$`, 'im'), 'and is heard');
+      const server = name === '' ? ['-noservername'] : ['-servername', name];
+      const client = new OpensslClient(t, proxy.port, flag, ...server, option, file);
+      client.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+      await client.says(/^location: .*\r$/im);
+      client.write('Q\n');
+      await client.end();
+      const [, handshake] = /^(New|Reused), TLSv1/m.exec(client.output) ?? [];
+      const [, heard] = /^location: \/for-(.*)\r$/im.exec(client.output) ?? [];
+      return { handshake, heard };
+    };
+    for (const keys of [1, 2]) {
+      writeFileSync(tickets, randomBytes(80 * keys));
+      await proxy.reload();
+      for (const [index, version] of versions.entries()) {
+        for (const { first, second, handshakes } of askedFor) {
+          const what = `${version}, ${keys} keys: ${first || 'no name'}, then ${second || 'no name'}`;
+          const before = await visit(version, first, '-sess_out');
+          t.same(before, { handshake: 'New', heard: first }, what);
+          const after = await visit(version, second, '-sess_in');
+          const heard = second.toLowerCase().replace(/\.$/, '');
+          t.same(after, { handshake: handshakes[index], heard }, what);
+        }
       }
     }
   },

@@ -1,4 +1,4 @@
-// `openssl s_client` that is spoken to; it trusts the authority of tls-kit.ts and asks for a.test.
+// `openssl s_client` that is spoken to; it trusts the authority of tls-kit.ts and asks for a.test unless told.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Test } from 'tap';
@@ -15,7 +15,8 @@ export class OpensslClient {
   constructor(t: Test, port: number, ...options: string[]) {
     authority();
     const [command, ...args] = withoutLoader([
-      ...['openssl', 's_client', '-connect', `127.0.0.1:${port}`, '-servername', 'a.test'],
+      ...['openssl', 's_client', '-connect', `127.0.0.1:${port}`],
+      ...(options.includes('-noservername') ? [] : ['-servername', 'a.test']),
       ...['-CAfile', kit.path('authority.pem'), '-verify_return_error', ...options],
     ]);
     this.child = spawn(command!, args, { stdio: 'pipe' });
