@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, write } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, write } from 'node:fs';
 import type { Logger } from 'pino';
 import { countLines } from './count-lines.js';
 
@@ -199,10 +199,13 @@ export class AccessFile {
     );
   }
 
-  /** The next file takes over. A line that the last one has in part is written here as a whole. */
+  /**
+   * The next file takes over. A line that the last one has in part is written here as a whole; where it is the same
+   * file by another descriptor, as with a reload or a pipe, the line goes on instead.
+   */
   private turnOver(): void {
     const [first] = this.queue;
-    if (first !== undefined && this.written > 0) {
+    if (first !== undefined && this.written > 0 && !isSame(this.file, this.next)) {
       const lineStart = first.lastIndexOf(LF, this.written - 1) + 1;
       this.queue[0] = first.subarray(lineStart);
       this.queuedBytes -= lineStart;
@@ -231,4 +234,10 @@ export class AccessFile {
     if (file !== undefined && !this.isWriting) closeSync(file.fd);
     this.onQuiet?.();
   }
+}
+
+function isSame(one: OpenedFile | undefined, other: OpenedFile | undefined): boolean {
+  if (one === undefined || other === undefined) return false;
+  const [before, after] = [fstatSync(one.fd), fstatSync(other.fd)];
+  return before.dev === after.dev && before.ino === after.ino;
 }

@@ -222,6 +222,27 @@ t.test(
   },
 );
 
+t.test(
+  'access file: a line that was begun goes on in the same file, opened anew',
+  timeout,
+  async (t) => {
+    const rig = new FileRig(t);
+    const read = fifo(t, rig.path);
+    rig.use();
+    const lines = numbered(0, 3000);
+    rig.file.write(lines);
+    let text = '';
+    await until(10_000, 'all are read', () => {
+      // The pipe is full by now, within a line.
+      rig.file.reopen();
+      text += read();
+      return text.length >= lines.length;
+    });
+    t.ok(text === lines.toString(), 'each line once, and whole');
+    t.equal(rig.file.linesLost, 0);
+  },
+);
+
 t.test('access file: a reload that ends it loses no line', timeout, async (t) => {
   const directory = temporaryDirectory(t);
   const path = `${directory}/access.log`;
