@@ -196,3 +196,34 @@ for (const [what, version, isServer, content] of [
     t.equal(openssl.ERR_peek_error(), 0);
   });
 }
+
+socketTest('KeyUpdates while a record of ours waits for room are followed', async (t, kit) => {
+  const { server, client, update } = connect(kit);
+  for (const requests of [[1], [0, 0, 0]] as const) {
+    let sent = 0;
+    server.notice(4);
+    for (let taken = 0; taken >= 0; taken = server.write(memory.address, 16384)) sent += taken;
+    for (const request of requests) {
+      update(1, request);
+      t.equal(client.write(memory.address, 100), 100);
+      let read = ends(server);
+      for (; read === Outcome.Blocked; read = ends(server)) pause(1);
+      t.equal(read, 100, 'it is read on');
+    }
+    let [got, rest] = [0, Outcome.Blocked as number];
+    while (got < sent || rest === Outcome.Blocked) {
+      const read = ends(client);
+      if (read > 0) got += read;
+      else if (read !== Outcome.Blocked) throw new Error(`the client: ${client.failure}`);
+      server.notice(4);
+      if (rest !== Outcome.Blocked) continue;
+      rest = server.write(memory.address, 16384);
+      if (rest === Outcome.Failed) throw new Error(`the server: ${server.failure}`);
+    }
+    for (; got < sent + rest; pause(1)) got += Math.max(0, ends(client));
+    t.equal(got, sent + rest, 'all arrives');
+  }
+  t.equal(server.ending, TlsEnding.None);
+  server.close();
+  client.close();
+});
