@@ -85,6 +85,10 @@ export class EndpointHealth implements Checker {
     };
   }
 
+  get isDown(): boolean {
+    return this.state === HealthState.down;
+  }
+
   /** Ends a check that is under way; nothing is told afterwards. */
   stop(): void {
     if (this.state === HealthState.stopped) return;
