@@ -35,6 +35,7 @@ export const SocketOption = {
   SO_BINDTOIFINDEX: 62,
   TCP_NODELAY: 1,
   TCP_MAXSEG: 2,
+  TCP_CORK: 3,
   TCP_KEEPIDLE: 4,
   TCP_KEEPINTVL: 5,
   TCP_KEEPCNT: 6,

@@ -7,6 +7,8 @@ import {
   readAndDrop,
   resetSocket,
   Socket,
+  SocketOption,
+  setOption,
 } from '../../splice/index.js';
 import {
   type Caller,
@@ -29,6 +31,7 @@ import {
   messagesLeft,
   REFILL_BYTES,
 } from './message-allowance.js';
+import { RecordLength } from './record-length.js';
 import { Sending } from './sending.js';
 import { endingFailure, TlsEnding } from './tls-ending.js';
 import type { TlsTransport } from './tls-transport.js';
@@ -38,14 +41,6 @@ const READ_EVENTS =
 const WRITE_EVENTS = Epoll.EPOLLOUT | Epoll.EPOLLHUP | Epoll.EPOLLERR;
 const END_EVENTS = Epoll.EPOLLRDHUP | Epoll.EPOLLHUP | Epoll.EPOLLERR;
 
-/**
- * Until a connection has proved to be a bulk transfer its records are small: a receiver can decrypt
- * nothing before the last segment of a record is there, and a new connection, or one that was quiet,
- * sends but ten segments in the first round trip (RFC 6928). Three segments hold one of these.
- */
-const SMALL_RECORD_BYTES = 4096;
-const SMALL_RECORDS_BYTES = 32 * 1024;
-const QUIET_MS = 1000;
 /** Records of one read: a peer may put a byte in each, and they cost as much as long ones. */
 const RECORDS_MAX = 64;
 
@@ -93,8 +88,7 @@ export class UserlandTlsTransport implements TlsTransport {
   private messages = MESSAGES_MAX;
   private bytesToRefill = REFILL_BYTES;
   private isFlooded = false;
-  private burstBytes = 0;
-  private lastWriteMs: number;
+  private readonly recordLength: RecordLength;
 
   /**
    * @param ssl an SSL whose handshake is done; this object frees it, and closes the socket
@@ -114,7 +108,7 @@ export class UserlandTlsTransport implements TlsTransport {
     this.kernel = room.kernel;
     this.clock = room.clock;
     this.bio = openssl.SSL_get_rbio(ssl);
-    this.lastWriteMs = this.clock.nowMs;
+    this.recordLength = new RecordLength(this.clock.nowMs);
     if (!readsAhead) openssl.SSL_set_read_ahead(ssl, 1);
     openssl.SSL_set_info_callback(ssl, messageCounter());
     this.isClean = openssl.SSL_has_pending(ssl) === 0;
@@ -182,20 +176,36 @@ export class UserlandTlsTransport implements TlsTransport {
   write(address: number, length: number): number {
     if (this.isBroken) return Outcome.Failed;
     if (length < this.pendingBytes) throw new RangeError('a blocked write is repeated as it was');
-    const { openssl, ssl } = this;
+    if (length <= RECORD_BYTES_MAX || !this.isTcp) return this.writeRecords(address, length);
+    // OpenSSL writes record by record. Each would be a segment, or some and a part of one, and most of what sending costs
+    // is paid by the segment: held back until the last one is there, they are a quarter as many.
+    this.cork(1);
+    const result = this.writeRecords(address, length);
+    this.cork(0);
+    return result;
+  }
+
+  private cork(is: 0 | 1): void {
+    setOption(this.kernel, this.fd, SocketOption.IPPROTO_TCP, SocketOption.TCP_CORK, is);
+  }
+
+  private writeRecords(address: number, length: number): number {
+    const { openssl, ssl, recordLength } = this;
+    const { nowMs } = this.clock;
     let total = 0;
     do {
-      const chunk = this.pendingBytes > 0 ? this.pendingBytes : this.recordBytes(length - total);
+      const chunk =
+        this.pendingBytes > 0 ? this.pendingBytes : recordLength.next(length - total, nowMs);
       const result = openssl.SSL_write(ssl, address + total, chunk);
       if (result <= 0) {
         const outcome = this.writeEnded(result, chunk);
         return total > 0 ? total : outcome;
       }
       this.pendingBytes = 0;
-      this.burstBytes += result;
+      recordLength.wrote(result);
       total += result;
     } while (total < length);
-    this.lastWriteMs = this.clock.nowMs;
+    recordLength.done(nowMs);
     return total;
   }
 
@@ -260,17 +270,6 @@ export class UserlandTlsTransport implements TlsTransport {
     this.isClean = true;
     this.readAtClean = bytesRead;
     return wasClean && sinceClean < RECORD_BYTES_MAX && this.isTcp && !this.atEnd;
-  }
-
-  /** How much of a write goes into the next record. */
-  private recordBytes(length: number): number {
-    if (length <= SMALL_RECORD_BYTES) return length;
-    if (this.clock.nowMs - this.lastWriteMs > QUIET_MS) {
-      this.burstBytes = 0;
-      this.lastWriteMs = this.clock.nowMs;
-    }
-    if (this.burstBytes < SMALL_RECORDS_BYTES) return SMALL_RECORD_BYTES;
-    return length < RECORD_BYTES_MAX ? length : RECORD_BYTES_MAX;
   }
 
   /** @param total bytes that were read before: they go first, and the outcome is for the next read */

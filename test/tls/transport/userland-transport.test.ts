@@ -1,4 +1,12 @@
-import { Epoll, Errno, NativeMemory, Outcome, Socket } from '#src/splice/index.js';
+import {
+  Epoll,
+  Errno,
+  getOption,
+  NativeMemory,
+  Outcome,
+  Socket,
+  SocketOption,
+} from '#src/splice/index.js';
 import {
   HandshakeResult,
   loadOpenSsl,
@@ -12,6 +20,7 @@ import { pause, type SocketKit, socketTest } from '#test/support/sockets/socket-
 import { TlsEnds } from '#test/support/tls/tls-ends.js';
 import { clientContext, serverContexts, TlsPair } from '#test/support/tls/tls-pair.js';
 
+const { IPPROTO_TCP } = SocketOption;
 const { Tls12, Tls13 } = TlsVersion;
 /** openssl/ssl.h */
 const SSL_ERROR_WANT_WRITE = 3;
@@ -19,6 +28,18 @@ const versions = [Tls12, Tls13];
 const memory = new NativeMemory(1 << 20);
 const nameOf = (version: number): string => `TLS 1.${version - 0x301}`;
 const only = (version: TlsVersion) => ({ server: { maxVersion: version } });
+
+/** linux/tcp.h: `tcpi_data_segs_out` of struct tcp_info. */
+const DATA_SEGMENTS_OUT = 156;
+
+/** Segments with data that a socket has sent. */
+function segmentsSent(kit: SocketKit, fd: number): number {
+  const info = new NativeMemory(256);
+  const length = new NativeMemory(4);
+  length.bytes.writeInt32LE(info.byteLength);
+  kit.kernel.getsockopt(fd, IPPROTO_TCP, SocketOption.TCP_INFO, info.address, length.address);
+  return info.bytes.readUInt32LE(DATA_SEGMENTS_OUT);
+}
 
 /** What is on its way to a socket, record by record: their lengths on the wire. */
 function recordsAt(kit: SocketKit, fd: number): number[] {
@@ -358,6 +379,31 @@ socketTest('userland TLS: records are small until there are many', async (t, kit
   clock.nowMs += 1001;
   t.same(write(10_000), [4096, 4096, 1808], 'it was quiet');
   ends.close();
+});
+
+socketTest('userland TLS: many records are few segments', async (t, kit) => {
+  const clock = { nowMs: 1000 };
+  const ends = new TlsEnds(kit, { clock });
+  const { server, client } = ends;
+  const corked = () => getOption(kit.kernel, server.fd, IPPROTO_TCP, SocketOption.TCP_CORK);
+  const segmentsOf = (length: number): number => {
+    const before = segmentsSent(kit, server.fd);
+    t.equal(ends.write(server, payload(1, length)), length);
+    t.equal(corked(), 0, 'nothing is held back');
+    const segments = segmentsSent(kit, server.fd) - before;
+    ends.look(10);
+    ends.drain(client);
+    return segments;
+  };
+  t.ok(segmentsOf(40_000) <= 2, 'of seven small records; the first segments are half as long');
+  // A segment over loopback has 65,483 bytes, four records and what comes with them 65,624.
+  t.equal(segmentsOf(65_536), 2);
+  t.equal(segmentsOf(16_384), 1);
+  t.equal(segmentsOf(100), 1);
+  while (server.writable) ends.write(server, payload(1, 900_000));
+  t.equal(corked(), 0, 'also where the socket was full');
+  server.reset();
+  client.reset();
 });
 
 socketTest('userland TLS: it never splices', async (t, kit) => {
