@@ -84,8 +84,10 @@ t.test('worker slot: a reload names the worker that has not confirmed it', async
     changes.filter((line) => line.startsWith('worker')),
     [`worker ${number}: has not confirmed it, see the log`],
   );
-  const logged = proxy.logs().filter(({ msg }) => msg.includes('has not confirmed'));
-  t.match(logged, [{ worker: number }]);
+  const logged = () => proxy.logs().filter(({ msg }) => msg.includes('has not confirmed'));
+  // Lines are written by another thread, sooner or later.
+  await until(5_000, 'the log says so', () => logged().length > 0);
+  t.match(logged(), [{ worker: number }]);
   // It wakes up, and does as it was told.
   await Promise.all(Array.from({ length: 16 }, () => proxy.connectServed('b')));
   await proxy.finish(t);
