@@ -1,5 +1,5 @@
 import { chmodSync, chownSync } from 'node:fs';
-import { isLoopback, type ListenerConfig } from '../../config/index.js';
+import type { ListenerConfig } from '../../config/index.js';
 import {
   changeListenOptions,
   type Kernel,
@@ -31,7 +31,7 @@ export function listenOptions(listener: ListenerConfig, address: SocketAddress):
     fastOpen,
     deferAcceptSeconds,
     transparent,
-    congestionControl: congestionControl(socket.congestionControl, isLoopback(address)),
+    congestionControl: congestionControl(socket.congestionControl, address),
   };
 }
 

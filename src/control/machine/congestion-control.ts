@@ -1,11 +1,18 @@
 import { readFileSync } from 'node:fs';
-import type { Config } from '../../config/index.js';
-import { CongestionControl, Errno, errnoName, type Kernel, Socket } from '../../splice/index.js';
+import { type Config, isLoopback, isWildcard } from '../../config/index.js';
+import {
+  CongestionControl,
+  Errno,
+  errnoName,
+  type Kernel,
+  Socket,
+  type SocketAddress,
+} from '../../splice/index.js';
 
 /** Congestion controls that send at a pace which timers keep (`SK_PACING_NEEDED`, net/ipv4/tcp_bbr.c). */
 const PACES = /^bbr/;
 
-let local: { readonly name: string | undefined } | undefined;
+let unpaced: { readonly name: string | undefined } | undefined;
 
 /**
  * What TCP has on its way to a peer at a loopback address, unless a configuration says something. There is no queue
@@ -15,21 +22,34 @@ let local: { readonly name: string | undefined } | undefined;
  *
  * @returns `undefined` where the system's will do, or another one is not allowed
  */
-export function localCongestionControl(): string | undefined {
-  local ??= {
+function unpacedCongestionControl(): string | undefined {
+  unpaced ??= {
     name: PACES.test(tcpSetting('congestion_control')) && isAllowed('reno') ? 'reno' : undefined,
   };
-  return local.name;
+  return unpaced.name;
 }
 
 /**
+ * What all connections of a socket have.
+ *
  * @param wanted `congestion_control` of a configuration
- * @param isLocal the peers have loopback addresses
+ * @param address where it listens, or whom it connects to
  * @returns `undefined` for the system's
  */
-export function congestionControl(wanted: string, isLocal: boolean): string | undefined {
-  if (wanted === 'auto') return isLocal ? localCongestionControl() : undefined;
-  return wanted === 'system' ? undefined : wanted;
+export function congestionControl(wanted: string, address: SocketAddress): string | undefined {
+  if (isName(wanted)) return wanted;
+  const isLocal = address.family !== 'unix' && isLoopback(address);
+  return wanted === 'auto' && isLocal ? unpacedCongestionControl() : undefined;
+}
+
+/** What those clients have that are at a loopback address, where others may come to the socket, too. Otherwise the same. */
+export function localCongestionControl(wanted: string, address: SocketAddress): string | undefined {
+  return wanted === 'auto' && isWildcard(address) ? unpacedCongestionControl() : undefined;
+}
+
+/** One of the kernel's, and not a way to choose. */
+function isName(wanted: string): boolean {
+  return wanted !== 'auto' && wanted !== 'system';
 }
 
 /** Whether anybody may use it, without CAP_NET_ADMIN (ip-sysctl.rst). */
@@ -51,7 +71,7 @@ export function checkCongestionControls(config: Config, kernel: Kernel): void {
   }
 }
 
-/** Those of a configuration that are neither `auto` nor `system`, each with its key. */
+/** Those that a configuration names, each with its key. */
 export function namedCongestionControls(config: Config): { key: string; name: string }[] {
   const { listeners, upstreams } = config;
   const of = (section: string, all: readonly { name: string; socket: SocketKeys }[]) =>
@@ -59,8 +79,8 @@ export function namedCongestionControls(config: Config): { key: string; name: st
       key: `${section}.${name}.socket.congestion_control`,
       name: socket.congestionControl,
     }));
-  return [...of('listeners', listeners), ...of('upstreams', upstreams)].filter(
-    ({ name }) => name !== 'auto' && name !== 'system',
+  return [...of('listeners', listeners), ...of('upstreams', upstreams)].filter(({ name }) =>
+    isName(name),
   );
 }
 

@@ -1,4 +1,4 @@
-import { isLoopback, type UpstreamConfig } from '../../config/index.js';
+import type { UpstreamConfig } from '../../config/index.js';
 import type { ConnectOptions, SocketAddress } from '../../splice/index.js';
 import { congestionControl } from '../machine/index.js';
 
@@ -8,7 +8,7 @@ export function connectOptions(
   endpoint: SocketAddress,
 ): ConnectOptions | undefined {
   const { keepalive, userTimeoutMs, source, fastOpen } = socket;
-  const congestion = congestionControl(socket.congestionControl, isLoopback(endpoint));
+  const congestion = congestionControl(socket.congestionControl, endpoint);
   if (
     keepalive === null &&
     userTimeoutMs === null &&

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { type Config, isWildcard } from '../../config/index.js';
+import type { Config } from '../../config/index.js';
 import type {
   CaptureSnapshot,
   ListenerSnapshot,
@@ -50,10 +50,7 @@ export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapsh
         address: text,
         family: address.family,
         isShared: isInherited,
-        localCongestionControl:
-          listener.socket.congestionControl === 'auto' && isWildcard(address)
-            ? localCongestionControl()
-            : undefined,
+        localCongestionControl: localCongestionControl(listener.socket.congestionControl, address),
         transparent: listener.socket.transparent,
         admission: { ...admissions.get(listener.name)!, worker },
         ...listenerRoutes(listener, directory),
