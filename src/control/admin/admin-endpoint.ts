@@ -5,17 +5,14 @@ import {
   formatAddress,
   type Kernel,
   localAddress,
-  openBound,
-  orThrow,
-  Sockaddr,
   type SocketAddress,
 } from '../../splice/index.js';
 import {
   bindInet,
+  bindUnix,
   type Claim,
   claimedAddress,
   removeSocketFile,
-  removeStaleSocket,
 } from '../listening/index.js';
 import { socketAddress } from '../socket-address.js';
 import type { AdminServer } from './server.js';
@@ -59,26 +56,14 @@ export class AdminEndpoint {
     const { bind } = config;
     AdminEndpoint.Server ??= await loadServer(bind.text);
     const { Server } = AdminEndpoint;
-    if (bind.family !== 'unix') {
+    const address = socketAddress(bind);
+    if (address.family !== 'unix') {
       const options = { backlog: BACKLOG, reusePort: false, ipv6Only: false };
       const { fds } = bindInet(kernel, bind, options, 1, claims);
       return new AdminEndpoint(kernel, config, fds[0]!, Server);
     }
-    const wanted = socketAddress(bind);
-    const address = new Sockaddr(wanted);
-    if (!bind.abstract) await removeStaleSocket(bind.path);
-    const options = { backlog: BACKLOG, reusePort: false, ipv6Only: false };
-    const fd = openBound(kernel, address, options);
-    try {
-      // Before it listens: nobody connects to a file that is still open to others.
-      if (!bind.abstract) chmodSync(bind.path, 0o600);
-      orThrow(kernel.listen(fd, BACKLOG), 'listen', address.toString());
-      return new AdminEndpoint(kernel, config, fd, Server);
-    } catch (error) {
-      kernel.close(fd);
-      removeSocketFile(wanted);
-      throw error;
-    }
+    const [fd] = await bindUnix(kernel, address, BACKLOG, 1, (path) => chmodSync(path, 0o600));
+    return new AdminEndpoint(kernel, config, fd!, Server);
   }
 
   /** What a person pastes into a browser or after `curl --unix-socket`. */

@@ -8,7 +8,7 @@ export { InheritedListeners } from './inherited-listeners.js';
 export {
   bindErrorText,
   bindInet,
+  bindUnix,
   removeListenerFile,
   removeSocketFile,
-  removeStaleSocket,
 } from './listening.js';

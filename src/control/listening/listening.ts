@@ -82,7 +82,10 @@ export async function bindAddress(
   }
   const wanted = socketAddress(address);
   if (wanted.family === 'unix') {
-    return { ...(await bindUnix(kernel, listener, wanted, workers)), claimed: address };
+    const setAccess = (path: string) => setFileAccess(path, listener.socket);
+    const fds = await bindUnix(kernel, wanted, listener.backlog, workers, setAccess);
+    const text = formatAddress(wanted);
+    return { listener, claimed: address, address: wanted, text, fds, isInherited: false };
   }
   const bound = bindInet(kernel, address, listenOptions(listener, wanted), workers, claims);
   const text = formatAddress(bound.address);
@@ -144,24 +147,27 @@ function refuseStrangers(
   }
 }
 
-/** A unix socket has no SO_REUSEPORT: the workers get duplicates of one descriptor. */
-async function bindUnix(
+/**
+ * Binds a unix socket and listens. It has no SO_REUSEPORT: all but the first descriptor are duplicates.
+ *
+ * @param setAccess says who may connect to its file; not called for an abstract one, which has none
+ * @throws SystemCallError with the address, or what `setAccess` throws; nothing is left then
+ */
+export async function bindUnix(
   kernel: Kernel,
-  listener: ListenerConfig,
   address: SocketAddress & { family: 'unix' },
-  workers: number,
-): Promise<Omit<BoundAddress, 'claimed'>> {
+  backlog: number,
+  count: number,
+  setAccess: (path: string) => void,
+): Promise<number[]> {
   await removeStaleSocket(address.path);
   const sockaddr = new Sockaddr(address);
-  const { backlog } = listener;
   const fd = openBound(kernel, sockaddr, { backlog, ipv6Only: false, reusePort: false });
   try {
     // Before it listens: nobody connects to a file that is still somebody else's, or open to others.
-    if (!address.path.startsWith('@')) setFileAccess(address.path, listener.socket);
+    if (!address.path.startsWith('@')) setAccess(address.path);
     orThrow(kernel.listen(fd, backlog), 'listen', sockaddr.toString());
-    const text = formatAddress(address);
-    const fds = [fd, ...duplicates(kernel, fd, workers - 1, text)];
-    return { listener, address, text, fds, isInherited: false };
+    return [fd, ...duplicates(kernel, fd, count - 1, sockaddr.toString())];
   } catch (error) {
     kernel.close(fd);
     removeSocketFile(address);
@@ -213,7 +219,7 @@ function duplicates(kernel: Kernel, fd: number, count: number, subject: string):
 }
 
 /** A socket file that nobody answers at is left over from a run that was killed. */
-export async function removeStaleSocket(path: string): Promise<void> {
+async function removeStaleSocket(path: string): Promise<void> {
   if (path.startsWith('@')) return;
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined || !stat.isSocket()) return;
