@@ -11,7 +11,8 @@ import {
   SEMICOLON,
 } from './characters.js';
 import { HttpRejection } from './http-rejection.js';
-import { mixName, NAME_SEED, TrailerNames } from './trailer-names.js';
+import { TrailerName } from './trailer-name.js';
+import { TrailerNames } from './trailer-names.js';
 
 /**
  * Where in a chunked body the next byte is (RFC 9112 §7.1), in the order of the stream:
@@ -95,14 +96,12 @@ export class ChunkScanner {
   private size = 0;
   private extensionBytes = 0;
   private trailerBytes = 0;
-  private nameHash = NAME_SEED;
-  /** The name that is being read begins as one does that is refused. */
-  private isNameRefused = false;
-  private refused = TrailerNames.usual;
+  /** The one that is being read: whether it is refused. */
+  private readonly name = new TrailerName();
 
   /** @param refused trailer fields that the body must not have */
   begin(refused = TrailerNames.usual): void {
-    this.refused = refused;
+    this.name.names = refused;
     this.wasData = false;
     this.dataBytes = 0;
     this.bodyBytes = 0;
@@ -307,22 +306,15 @@ export class ChunkScanner {
       return byte === LF ? 0 : -HttpRejection.bare_cr;
     }
     if (isToken[byte] === 1) {
-      if (this.state === State.lineStart) this.beginName();
+      if (this.state === State.lineStart) this.name.begin();
       this.state = State.name;
-      this.nameHash = mixName(this.nameHash, byte);
-      if (this.refused.isBeginning(this.nameHash)) this.isNameRefused = true;
+      this.name.take(byte);
       return 0;
     }
     if (byte === LF) return -HttpRejection.bare_lf;
     if (byte !== COLON || this.state !== State.name) return -HttpRejection.trailer_malformed;
     this.state = State.value;
-    const isRefused = this.isNameRefused || this.refused.has(this.nameHash);
-    return isRefused ? -HttpRejection.trailer_forbidden : 0;
-  }
-
-  private beginName(): void {
-    this.nameHash = NAME_SEED;
-    this.isNameRefused = this.refused.isBeginning(NAME_SEED);
+    return this.name.isNamed ? -HttpRejection.trailer_forbidden : 0;
   }
 
   private takeTrailerValue(byte: number): number {
