@@ -27,7 +27,8 @@ const idleOpenFiles = (idleConnections + idleWarmUpConnections) * 2.5 + 200;
 const scenarios: readonly Scenario[] = [
   bulk('bulk1', 1),
   bulk('bulk8', 8),
-  requests(),
+  requests('requests', 1),
+  requests('hops', 3),
   connections(),
   idle(),
 ];
@@ -69,10 +70,14 @@ function bulk(name: string, streams: number): Scenario {
   };
 }
 
-function requests(): Scenario {
+/**
+ * @param hops times that a request passes the proxy on its way to the upstream. With one, and two processors, wrk and
+ *   the upstream share one of them and are what limits the rate; with three it is the proxy
+ */
+function requests(name: string, hops: number): Scenario {
   return {
-    name: 'requests',
-    title: `Small requests, ${wrkConnections} keep-alive connections`,
+    name,
+    title: `Small requests${hops === 1 ? '' : `, ${hops} times through the proxy`}, ${wrkConnections} keep-alive connections`,
     metrics: [
       { key: 'perSecond', title: 'requests/s', digits: 0, target: ratio('at least', 1.05) },
       { key: 'cpuUs', title: 'CPU µs', digits: 2, target: ratio('at most', 0.95) },
@@ -81,7 +86,7 @@ function requests(): Scenario {
       { key: 'cpuCores', title: 'cores busy', digits: 2 },
     ],
     missing: () => missingProgram('wrk', 'nginx'),
-    measure: (peer, conditions) => measureWrk(peer, conditions, { close: false }),
+    measure: (peer, conditions) => measureWrk(peer, conditions, { close: false, hops }),
   };
 }
 
@@ -96,7 +101,7 @@ function connections(): Scenario {
       { key: 'cpuCores', title: 'cores busy', digits: 2 },
     ],
     missing: () => missingProgram('wrk', 'nginx'),
-    measure: (peer, conditions) => measureWrk(peer, conditions, { close: true }),
+    measure: (peer, conditions) => measureWrk(peer, conditions, { close: true, hops: 1 }),
   };
 }
 
@@ -126,7 +131,7 @@ function idle(): Scenario {
 async function measureWrk(
   peer: Peer,
   conditions: Conditions,
-  { close }: { close: boolean },
+  { close, hops }: { close: boolean; hops: number },
 ): Promise<Measurement> {
   const { cpus, directory, seconds } = conditions;
   const upstreamPort = await freePort();
@@ -136,7 +141,7 @@ async function measureWrk(
     directory,
     cpus: cpus.load,
   });
-  await using proxy = await startProxy(peer, upstreamPort, conditions);
+  await using proxy = await startProxy(peer, upstreamPort, conditions, hops);
   const load = { port: proxy.port, connections: wrkConnections, close, cpus: cpus.load };
   await runWrk({ ...load, seconds: warmUpSeconds });
 
@@ -180,10 +185,17 @@ async function measureIdle(peer: Peer, conditions: Conditions): Promise<Measurem
   };
 }
 
-async function startProxy(peer: Peer, upstreamPort: number, { directory, cpus }: Conditions) {
+async function startProxy(
+  peer: Peer,
+  upstreamPort: number,
+  { directory, cpus }: Conditions,
+  hops = 1,
+) {
   const port = await freePort();
+  const innerPorts = await Promise.all(Array.from({ length: hops - 1 }, freePort));
   const child = await peer.startTcp!({
     listenPort: port,
+    innerPorts,
     upstreamPort,
     directory,
     cpus: cpus.proxy,

@@ -10,6 +10,7 @@ import {
   type Availability,
   type Forward,
   type HttpForward,
+  hopsOf,
   type Peer,
   startTimeoutMs,
   type Termination,
@@ -88,7 +89,14 @@ function globalSection(): string {
 `;
 }
 
-function configuration({ listenPort, upstreamPort, tls }: Forward, splicing: string): string {
+function configuration(forward: Forward, splicing: string): string {
+  const sections = hopsOf(forward).map(
+    ({ name, listenPort, upstreamPort }) => `
+listen ${name}
+  bind ${loopback}:${listenPort}${tlsWords(forward.tls)}
+  server upstream ${loopback}:${upstreamPort}
+`,
+  );
   return `${globalSection()}
 defaults
   mode tcp
@@ -96,11 +104,7 @@ defaults
   timeout connect 200ms
   timeout client 1h
   timeout server 1h
-
-listen bench
-  bind ${loopback}:${listenPort}${tlsWords(tls)}
-  server upstream ${loopback}:${upstreamPort}
-`;
+${sections.join('')}`;
 }
 
 function tlsWords(tls: Termination | undefined): string {

@@ -8,6 +8,7 @@ import {
   type FileServing,
   type Forward,
   type HttpForward,
+  hopsOf,
   type Peer,
   startTimeoutMs,
   type Termination,
@@ -22,8 +23,8 @@ async function availability(): Promise<Availability> {
 }
 
 async function startTcp(forward: Forward): Promise<Child> {
-  if (forward.tls !== undefined) {
-    return startConfigured(forward, tcpConfiguration(forward, forward.tls));
+  if (forward.tls !== undefined || (forward.innerPorts ?? []).length > 0) {
+    return startConfigured(forward, tcpConfiguration(forward));
   }
   const listen = `${loopback}:${forward.listenPort}`;
   const upstream = `${loopback}:${forward.upstreamPort}`;
@@ -102,16 +103,22 @@ upstreams:
 `;
 }
 
-function tcpConfiguration({ listenPort, upstreamPort }: Forward, tls: Termination): string {
+function tcpConfiguration(forward: Forward): string {
+  const hops = hopsOf(forward);
+  const listeners = hops.map(
+    ({ name, listenPort }) => `  ${name}:
+    bind: "${loopback}:${listenPort}"
+${tlsConfiguration(forward.tls)}    tcp: { upstream: ${name} }
+`,
+  );
+  const upstreams = hops.map(
+    ({ name, upstreamPort }) => `  ${name}: { endpoints: ["${loopback}:${upstreamPort}"] }
+`,
+  );
   return `log: { access: false }
 listeners:
-  bench:
-    bind: "${loopback}:${listenPort}"
-${tlsConfiguration(tls)}    tcp: { upstream: origin }
-upstreams:
-  origin:
-    endpoints: ["${loopback}:${upstreamPort}"]
-`;
+${listeners.join('')}upstreams:
+${upstreams.join('')}`;
 }
 
 function tlsConfiguration(tls: Termination | undefined): string {

@@ -7,6 +7,7 @@ import {
   type FileServing,
   type Forward,
   type HttpForward,
+  hopsOf,
   type Peer,
   startTimeoutMs,
   type Termination,
@@ -36,24 +37,28 @@ async function startTcp(forward: Forward): Promise<Child> {
   );
 }
 
-function configuration({ listenPort, upstreamPort, directory, tls }: Forward): string {
+function configuration(forward: Forward): string {
+  const { listenPort: firstPort, directory, tls } = forward;
+  const servers = hopsOf(forward).map(
+    ({ listenPort, upstreamPort }) => `  server {
+    listen ${loopback}:${listenPort} backlog=4096${tls ? ' ssl' : ''};
+${tlsDirectives(tls)}    proxy_pass ${loopback}:${upstreamPort};
+    proxy_timeout 1h;
+    tcp_nodelay on;
+  }
+`,
+  );
   return `${existsSync(streamModule) ? `load_module ${streamModule};` : ''}
 daemon off;
 worker_processes 1;
-pid ${directory}/nginx-${listenPort}.pid;
+pid ${directory}/nginx-${firstPort}.pid;
 error_log stderr crit;
 
 events { worker_connections 20000; }
 
 stream {
   access_log off;
-  server {
-    listen ${loopback}:${listenPort} backlog=4096${tls ? ' ssl' : ''};
-${tlsDirectives(tls)}    proxy_pass ${loopback}:${upstreamPort};
-    proxy_timeout 1h;
-    tcp_nodelay on;
-  }
-}
+${servers.join('')}}
 `;
 }
 

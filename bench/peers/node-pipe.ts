@@ -11,11 +11,12 @@ async function availability(): Promise<Availability> {
 }
 
 async function startTcp(forward: Forward): Promise<Child> {
+  const ports = [forward.listenPort, ...(forward.innerPorts ?? [])];
   return startUntil(
-    () => isListening(forward.listenPort),
+    () => ports.every(isListening),
     {
       program: process.execPath,
-      args: [program, String(forward.listenPort), String(forward.upstreamPort)],
+      args: [program, ports.join(','), String(forward.upstreamPort)],
       cpus: forward.cpus,
     },
     startTimeoutMs,

@@ -6,12 +6,31 @@ import type { Child } from '../process.js';
 export interface Forward {
   listenPort: number;
   upstreamPort: number;
+  /** TCP only: more listeners of the same process, each the upstream of the one before; the last has the upstream itself. */
+  innerPorts?: readonly number[];
   /** An existing directory for configuration files, removed after the run. */
   directory: string;
   /** Processors for the whole peer, as a `taskset -c` list. */
   cpus: string | undefined;
   /** Terminate TLS; without it, listen in the clear. */
   tls?: Termination | undefined;
+}
+
+/** A listener and where it forwards to. */
+export interface Hop {
+  name: string;
+  listenPort: number;
+  upstreamPort: number;
+}
+
+/** What a forwarder is told to listen on: one port unless there are inner ones. */
+export function hopsOf({ listenPort, innerPorts = [], upstreamPort }: Forward): Hop[] {
+  const ports = [listenPort, ...innerPorts];
+  return ports.map((port, index) => ({
+    name: `hop${index}`,
+    listenPort: port,
+    upstreamPort: ports[index + 1] ?? upstreamPort,
+  }));
 }
 
 /** TLS as every peer is told to speak it. */
