@@ -84,8 +84,8 @@ export class Discovery {
   constructor(options: DiscoveryOptions) {
     const { logger, servers, clock = systemClock, random = Math.random } = options;
     this.sources = hostSources(options);
+    if (servers !== undefined) DnsClient.check(servers);
     const makeClient = () => new DnsClient(servers);
-    makeClient();
     this.surroundings = { clock, random, logger, makeClient };
   }
 

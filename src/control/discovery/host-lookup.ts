@@ -7,6 +7,13 @@ import { type Found, isDefinite, type LookupFailure } from './outcome.js';
 /** What hosts(5) says is looked at again after this long; reading is one stat(2) while nothing changed. */
 const HOSTS_TTL_MS = 5_000;
 
+/**
+ * So long one family waits for the other after it has addresses: enough for a lost question to be asked again (2 s) and
+ * answered, and less than `timeouts.connect`, by which a client of a forward proxy waits. Some resolvers never answer
+ * questions for AAAA, and would hold up each lookup until that has timed out.
+ */
+const OTHER_FAMILY_MS = 3_000;
+
 /** Of one family; what is beyond is left out. */
 const ADDRESSES_MAX = 256;
 
@@ -66,9 +73,7 @@ export class HostLookup {
   /** Asks for all families of one complete name at once. */
   private async ask(client: DnsClient, name: string): Promise<HostAnswer> {
     const families = this.sources.families();
-    const answers = await Promise.all(
-      families.map(async (family) => usable(await client.addresses(name, family))),
-    );
+    const answers = await askAll(client, name, families);
     const failures = answers.flatMap(({ outcome }) => (outcome === 'answered' ? [] : [outcome]));
     if (failures.length === answers.length) {
       return { outcome: failures.find((one) => !isDefinite(one)) ?? definite(failures) };
@@ -98,6 +103,26 @@ export class HostLookup {
     this.known = known;
     return { outcome: 'answered', ips: [...known.values()].flat(), ttlMs, missing };
   }
+}
+
+/** @returns in the order of the families: who is too late has timed out */
+async function askAll(
+  client: DnsClient,
+  name: string,
+  families: readonly Family[],
+): Promise<FamilyAnswer[]> {
+  const others = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const answers = await Promise.all(
+    families.map(async (family) => {
+      const answer = usable(await client.addresses(name, family, others.signal));
+      if (answer.outcome === 'answered')
+        timer ??= setTimeout(() => others.abort(), OTHER_FAMILY_MS);
+      return answer;
+    }),
+  );
+  clearTimeout(timer);
+  return answers;
 }
 
 /** @param failures `empty` and `not_found` only: a name with any record at all exists */

@@ -4,7 +4,7 @@ import t from 'tap';
 import { configuredFamilies } from '#src/control/discovery/dns-client.js';
 import { Discovery } from '#src/control/discovery/index.js';
 import { sleep, until } from '#test/support/deadline.js';
-import type { Reply } from '#test/support/peers/dns-server.js';
+import { DnsServer, type Reply } from '#test/support/peers/dns-server.js';
 import { DiscoveryRig } from './discovery-rig.js';
 import { recordedLog } from './recorded-log.js';
 
@@ -145,6 +145,37 @@ t.test('discovery: a question that got lost is asked again', async (t) => {
   const { told } = await first;
   t.same(told, [['192.0.2.1:80']]);
   t.equal(rig.dns.asked('db.example'), 2);
+});
+
+t.test('discovery: the only question there is, and got lost, is asked again', async (t) => {
+  const rig = await DiscoveryRig.open(t, { families: ['inet'] });
+  rig.dns.reply('db.example', 'A', 'silence');
+  const first = rig.watch('db.example:80');
+  await until(2_000, 'the question', () => rig.dns.asked('db.example') > 0);
+  rig.dns.host('db.example', ['192.0.2.1']);
+  const { told } = await first;
+  t.same(told, [['192.0.2.1:80']]);
+  t.equal(rig.dns.asked('db.example'), 2);
+});
+
+t.test('discovery: a family that is never answered holds the other up only shortly', async (t) => {
+  const other = await DnsServer.open();
+  t.teardown(() => other.close());
+  const dns = await DnsServer.open();
+  t.teardown(() => dns.close());
+  for (const server of [dns, other]) {
+    server.host('db.example', ['192.0.2.1']);
+    server.reply('db.example', 'AAAA', 'silence');
+  }
+  const rig = await DiscoveryRig.open(t, { servers: [dns.address, other.address] });
+  const { told } = await rig.watch('db.example:80');
+  t.same(told, [['192.0.2.1:80']]);
+  // All of its tries would be four questions, over 9 s at least.
+  t.equal(dns.asked('db.example', 'AAAA') + other.asked('db.example', 'AAAA'), 2);
+  t.match(
+    rig.lines.filter(({ msg }) => /part/.test(msg)),
+    [{ missing: 'AAAA db.example' }],
+  );
 });
 
 t.test('discovery: no resolver at all is one more reason', async (t) => {

@@ -150,6 +150,40 @@ t.test('service: many targets, over TCP, with the records they lead to', async (
   t.ok(rig.dns.questions.some(({ transport }) => transport === 'tcp'));
 });
 
+t.test('service: SRV records whose question got lost are asked for again', async (t) => {
+  const rig = await DiscoveryRig.open(t);
+  rig.dns.reply(service, 'SRV', 'silence');
+  rig.dns.host('a.example', ['192.0.2.1']);
+  const first = rig.watch(`srv:${service}`);
+  await until(2_000, 'the question', () => rig.dns.asked(service, 'SRV') > 0);
+  rig.dns.reply(service, 'SRV', { records: [target('a.example', 1)] });
+  const { told } = await first;
+  t.same(told, [['192.0.2.1:1']]);
+  t.equal(rig.dns.asked(service, 'SRV'), 2);
+});
+
+t.test(
+  'service: quick answers make nobody impatient with a target that takes longer',
+  async (t) => {
+    const rig = await DiscoveryRig.open(t);
+    const quick = Array.from({ length: 16 }, (_, index) => `a${index}.example`);
+    for (const name of quick) rig.dns.host(name, ['192.0.2.1']);
+    rig.dns.both('b.example', 'silence');
+    const records = [...quick, 'b.example'].map((name) => target(name, 1));
+    rig.dns.reply(service, 'SRV', { records });
+    const watching = rig.watch(`srv:${service}`);
+    await until(10_000, 'the second question', () => rig.dns.asked('b.example') > 1);
+    rig.dns.host('b.example', ['192.0.2.2']);
+    const asked = rig.dns.questions.filter(
+      ({ name, type }) => name === 'b.example' && type === 'A',
+    );
+    // c-ares, which counts the answers of a channel, would wait for a quarter of a second.
+    t.ok(asked[1]!.atMs - asked[0]!.atMs > 1_200, `${asked.map(({ atMs }) => atMs)}`);
+    rig.clock.advance(10_000);
+    await watching;
+  },
+);
+
 t.test('service: an endpoint named twice counts once, in its better tier', async (t) => {
   const rig = await DiscoveryRig.open(t);
   rig.dns.host('a.example', ['192.0.2.1']);

@@ -34,6 +34,8 @@ export interface Question {
   name: string;
   type: RecordType;
   transport: 'udp' | 'tcp';
+  /** On the clock of `performance`. */
+  atMs: number;
 }
 
 /** Codes of RFC 1035 §3.2.2, RFC 3596, RFC 2782. */
@@ -138,7 +140,7 @@ export class DnsServer {
     const code = query.readUInt16BE(endBytes);
     const type = (Object.keys(types) as RecordType[]).find((type) => types[type] === code);
     if (type === undefined) return undefined;
-    this.questions.push({ name, type, transport });
+    this.questions.push({ name, type, transport, atMs: performance.now() });
     const reply = this.#replies.get(`${type} ${name.toLowerCase()}`) ?? { rcode: 'NXDOMAIN' };
     if (reply === 'silence') return undefined;
     const question = query.subarray(headerBytes, endBytes + 4);
