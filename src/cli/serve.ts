@@ -56,8 +56,13 @@ export async function serve(
     void (signals === 1 ? supervisor.drain() : supervisor.close()).catch(() => {});
   };
   const onHangUp = (): void => {
+    if (signals > 0) {
+      // Nothing is read any more: it is refused, which is logged and counted. The service manager knows of the end.
+      void supervisor.reloadSource();
+      return;
+    }
     // One that waits for its turn has not read yet, and will see what this one would.
-    if (signals > 0 || isReloadWaiting) return;
+    if (isReloadWaiting) return;
     isReloadWaiting = source !== undefined;
     manager?.reloading();
     void supervisor.reloadSource().then((result) => {

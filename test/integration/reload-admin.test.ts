@@ -163,6 +163,13 @@ t.test('reload: a proxy that drains says so, and does not read the file', timeou
       body: { error: /^the proxy is stopping/, problems: ['the proxy is stopping'] },
     });
   }
+  const refusals = () => headgate.logs.filter(({ msg }) => msg.startsWith('not reloaded'));
+  await until(5_000, 'both are in the log', () => refusals().length === 2);
+  headgate.signal('SIGHUP');
+  await until(5_000, 'a signal is refused in the log', () => refusals().length === 3);
+  t.match(refusals()[2], { problems: ['the proxy is stopping'] });
+  const metrics = await fetch(`http://${where}/metrics`);
+  t.match(await metrics.text(), /^headgate_reloads_total\{result="refused"\} 3$/m);
   keeping.destroy();
   client.destroy();
   t.same(await headgate.exit, { code: 0, signal: null });
