@@ -1,4 +1,5 @@
 // Another configuration while clients have no connection to an endpoint yet.
+import http from 'node:http';
 import net from 'node:net';
 import tls from 'node:tls';
 import t, { type Test } from 'tap';
@@ -25,6 +26,22 @@ async function silentServer(t: Test): Promise<{ address: string; hellos: () => n
   t.teardown(() => server.close());
   const { port } = server.address() as net.AddressInfo;
   return { address: `127.0.0.1:${port}`, hellos: () => hellos };
+}
+
+/** Listens to all that comes, and says nothing. */
+async function listener(t: Test): Promise<{ address: string; heard: () => string }> {
+  let heard = '';
+  const server = net.createServer((socket) => {
+    socket
+      .on('error', () => {})
+      .on('data', (data) => {
+        heard += data;
+      });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.close());
+  const { port } = server.address() as net.AddressInfo;
+  return { address: `127.0.0.1:${port}`, heard: () => heard };
 }
 
 t.test(
@@ -145,5 +162,61 @@ upstreams: { app: { endpoints: ["${endpoint}"], tls: { verify: false, max_versio
     t.match(await headgate.reload(secure('1.2')), { ok: true });
     const client = tls.connect({ socket, rejectUnauthorized: false });
     t.ok(await within(5_000, 'the echo', says(client, 'at last')));
+  },
+);
+
+t.test(
+  'reload: a copy is sent without its PROXY header to nobody who wants one',
+  timeout,
+  async (t) => {
+    const [hole, app, shadow] = [await Blackhole.open(t), await echoOrigin(t), await listener(t)];
+    const mirrored = (endpoint: string, more = '') => `workers: 1
+log: { level: silent }
+timeouts: { connect: 20s }
+listeners: { a: { bind: "127.0.0.1:0", tcp: { upstream: app, mirror: shadow } } }
+upstreams: { app: { endpoints: ["${app.address}"] }, shadow: { endpoints: ["${endpoint}"]${more} } }`;
+    const headgate = await start(mirrored(hole.address));
+    t.teardown(() => headgate.close());
+    t.ok(await says(connect(t, addressOf(headgate, 'a')), 'one'));
+    // Nothing was to be said about the client when its copy began.
+    const config = mirrored(shadow.address, ', send_proxy_protocol: v1');
+    t.match(await headgate.reload(config), { ok: true });
+    const cuts = () => headgate.stats().listeners.a!.mirrorsCut;
+    await until(3_000, 'its copy is given up', () => cuts().unconnected === 1);
+    t.ok(await says(connect(t, addressOf(headgate, 'a')), 'two'), 'a client of later');
+    await until(3_000, 'the copy', () => /two$/.test(shadow.heard()));
+    t.match(shadow.heard(), /^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ \d+\r\ntwo$/);
+  },
+);
+
+t.test(
+  'reload: a request by a listener that is gone is copied with the header of now',
+  timeout,
+  async (t) => {
+    const [app, shadow] = [
+      http.createServer((_, response) => response.end('fine')),
+      await listener(t),
+    ];
+    await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
+    t.teardown(() => app.close());
+    const { port } = app.address() as net.AddressInfo;
+    const mirrored = (name: string, more = '') => `workers: 1
+log: { level: silent }
+listeners: { ${name}: { bind: "127.0.0.1:0", http: { upstream: app, mirror: shadow } } }
+upstreams: { app: { endpoints: ["127.0.0.1:${port}"] }, shadow: { endpoints: ["${shadow.address}"]${more} } }`;
+    const headgate = await start(mirrored('a'));
+    t.teardown(() => headgate.close());
+    const client = connect(t, addressOf(headgate, 'a'));
+    let answers = '';
+    client.on('data', (data) => {
+      answers += data;
+    });
+    client.write('GET /one HTTP/1.1\r\nHost: a\r\n\r\nGET /two');
+    await until(3_000, 'the first copy', () => /GET \/one/.test(shadow.heard()));
+    await until(3_000, 'the first answer', () => /fine$/.test(answers));
+    t.match(await headgate.reload(mirrored('b', ', send_proxy_protocol: v1')), { ok: true });
+    client.write(' HTTP/1.1\r\nHost: a\r\n\r\n');
+    await until(3_000, 'the second copy', () => /GET \/two/.test(shadow.heard()));
+    t.match(shadow.heard(), /\r\nPROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ \d+\r\nGET \/two/);
   },
 );

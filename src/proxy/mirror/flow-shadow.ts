@@ -124,7 +124,7 @@ export function followFlow(flow: Flow): FlowShadow | undefined {
   const client = sender && proxiedClient(flow, sender);
   if (client === null) return undefined;
   const key = upstream.isKeyed ? flowKey(flow) : 0;
-  const shadow = new FlowShadow(flow.room, mirror, key, client);
+  const shadow = new FlowShadow(flow.room, mirror, upstream, key, client);
   shadow.begin();
   return shadow;
 }

@@ -63,17 +63,19 @@ export abstract class Shadow implements PumpTap, DialOwner, TimerOwner, Task {
   protected hasAll = false;
 
   /**
+   * @param upstream of the mirror, the one of now
    * @param key what `Upstream.select` wants
    * @param client whom a PROXY header speaks of; nothing where the upstream wants none
    */
   constructor(
     protected readonly room: WorkerRoom,
     readonly mirror: Mirror,
+    upstream: Upstream,
     key: number,
     private readonly client: ProxiedClient | undefined,
   ) {
     this.stream = new ShadowStream(room, mirror.bufferBytes);
-    this.dial = new Dial(room, this, room.currentUpstream(mirror.upstream), key);
+    this.dial = new Dial(room, this, upstream, key);
   }
 
   get upstreamName(): string {
@@ -142,6 +144,11 @@ export abstract class Shadow implements PumpTap, DialOwner, TimerOwner, Task {
   /** The upstream was replaced. */
   moveTo(upstream: Upstream): void {
     if (this.state !== ShadowState.dialling || upstream === this.dial.attempts.upstream) return;
+    if (upstream.sendProxyProtocol !== undefined && this.client === undefined) {
+      // Nobody has asked whom it speaks for, and what comes without a header may be taken for one.
+      this.cut('unconnected');
+      return;
+    }
     this.dial.moveTo(upstream);
     this.checkDial();
   }

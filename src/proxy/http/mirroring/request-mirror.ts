@@ -49,12 +49,15 @@ export class RequestMirror {
     const { mirror, hash } = this;
     const { intake, service } = connection;
     const { policy } = service;
-    const client = this.clientOf(connection);
+    // The request may have come in by the configuration before.
+    const upstream = this.room.worker.currentUpstream(mirror.upstream);
+    const client = clientOf(connection, upstream);
     if (client === null) return undefined;
     const { target } = policy;
     policy.target = this.target;
     const key = hash === undefined ? 0 : hash.of(policy);
     const shadow = new RequestShadow(this.room, mirror, {
+      upstream,
       key,
       client,
       method: policy.head.method,
@@ -64,14 +67,17 @@ export class RequestMirror {
     policy.target = target;
     return shadow;
   }
+}
 
-  /** @returns nothing where the shadow is told of no client; null for one that has reset the connection */
-  private clientOf(connection: HttpConnection): ProxiedClient | null | undefined {
-    const sender = this.mirror.upstream.sendProxyProtocol;
-    if (sender === undefined) return undefined;
-    const { worker: room, sequence, head, tls } = connection;
-    return proxiedClient({ room, sequence, head, tls, client: connection }, sender);
-  }
+/** @returns nothing where the shadow is told of no client; null for one that has reset the connection */
+function clientOf(
+  connection: HttpConnection,
+  upstream: Upstream,
+): ProxiedClient | null | undefined {
+  const sender = upstream.sendProxyProtocol;
+  if (sender === undefined) return undefined;
+  const { worker: room, sequence, head, tls } = connection;
+  return proxiedClient({ room, sequence, head, tls, client: connection }, sender);
 }
 
 /** The route as the shadow's rewriter sees it. */

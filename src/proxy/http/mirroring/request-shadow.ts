@@ -1,7 +1,7 @@
 import { Outcome, type Transport } from '../../../splice/index.js';
 import { type Mirror, Shadow, ShadowState } from '../../mirror/index.js';
 import type { ProxiedClient } from '../../proxy-sender.js';
-import type { Endpoint } from '../../upstream/index.js';
+import type { Endpoint, Upstream } from '../../upstream/index.js';
 import type { HttpRoom } from '../http-room.js';
 import type { Method } from '../message/index.js';
 import { UpstreamConnection, type UpstreamUser } from '../pool/index.js';
@@ -9,6 +9,7 @@ import { DroppedAnswer, DropResult } from './dropped-answer.js';
 
 /** The request at hand, as its shadow needs to know it. */
 export interface ShadowedRequest {
+  readonly upstream: Upstream;
   /** What `Upstream.select` wants. */
   readonly key: number;
   /** Whom a PROXY header speaks of; nothing where the shadow's upstream wants none. */
@@ -27,9 +28,9 @@ export class RequestShadow extends Shadow implements UpstreamUser {
   constructor(
     private readonly http: HttpRoom,
     mirror: Mirror,
-    { key, client, method }: ShadowedRequest,
+    { upstream, key, client, method }: ShadowedRequest,
   ) {
-    super(http.worker, mirror, key, client);
+    super(http.worker, mirror, upstream, key, client);
     this.answer = new DroppedAnswer(http, method);
   }
 
