@@ -273,7 +273,7 @@ t.test('access log: a line says what became of the request, and why', timeout, a
     gone.end('GET /left HTTP/1.1\r\n');
     t.match(await line('GET /left HTTP/1.1'), { status: 0, failure: 'head_incomplete' });
     await send(port, get('/silent/chunks', 'Transfer-Encoding: chunked').concat('x\r\n'));
-    const chunk = { status: 400, rejection: 'chunk_size_malformed' };
+    const chunk = { status: 400, rejection: 'chunk_size_malformed', route: 'silent' };
     t.match(await line('/silent/chunks'), chunk);
   });
 

@@ -82,7 +82,6 @@ export class Exchange implements LinkOwner, Task {
     const { room, record } = this;
     const { request: head, worker } = room;
     this.connection = connection;
-    this.route = undefined;
     this.shadow = undefined;
     this.isEntered = false;
     record.begin(worker.clock.nowMs);
@@ -94,6 +93,7 @@ export class Exchange implements LinkOwner, Task {
     if (!this.request.body.isRead) connection.askForRest();
     const routing = policy.begin(head, connection.client);
     record.routed(policy, worker);
+    this.route = policy.route;
     if (fault < 0) this.answer.refuse(connection.reject(-fault as HttpRejection));
     else if (policy.route !== undefined) this.serve(policy.route);
     else if (policy.answer !== undefined) this.answer.direct();
