@@ -2,6 +2,7 @@
  * The command line: one file per subcommand, each a function from its arguments to an exit code.
  */
 import { readFileSync } from 'node:fs';
+import { closestWord } from '../config/index.js';
 import { capture } from './capture.js';
 import { check } from './check.js';
 import { doctor } from './doctor.js';
@@ -48,7 +49,9 @@ export async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (!Object.hasOwn(commands, name)) {
-    process.stderr.write(`headgate: no command "${name}"\n\n${usage}`);
+    const meant = closestWord(name, Object.keys(commands));
+    const question = meant === null ? '' : `, did you mean "${meant}"?`;
+    process.stderr.write(`headgate: no command "${name}"${question}\n\n${usage}`);
     return 2;
   }
   try {

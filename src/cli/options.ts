@@ -1,4 +1,5 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { closestWord } from '../config/index.js';
 
 /** A command line that cannot be understood; the message is one line for people. */
 export class UsageError extends Error {}
@@ -18,6 +19,14 @@ export function parseOptions<O extends Options>(
     return parseArgs({ args: [...args], options, strict: true, allowPositionals: true });
   } catch (error) {
     // parseArgs explains "--" at length; its first sentence is what matters.
-    throw new UsageError((error as Error).message.replace(/\. .*$/s, ''));
+    const message = (error as Error).message.replace(/\. .*$/s, '');
+    throw new UsageError(`${message}${meantOption(message, Object.keys(options))}`);
   }
+}
+
+/** @param message of parseArgs; only one that quotes a long option nobody knows has an answer */
+function meantOption(message: string, known: readonly string[]): string {
+  const word = /^Unknown option '--([^']+)'/.exec(message)?.[1];
+  const meant = word === undefined ? null : closestWord(word, known);
+  return meant === null ? '' : `, did you mean --${meant}?`;
 }

@@ -38,6 +38,7 @@ export type { Parsed, StatusRange } from './values/index.js';
 export {
   type Address,
   type BindAddress,
+  closestWord,
   type EndpointName,
   type EndpointTarget,
   type HostName,
