@@ -60,7 +60,14 @@ export class Supervisor {
     const site = new Site(config, options, () => supervisor?.tellWorkers());
     const wasRoot = process.getuid!() === 0;
     await site.open(config);
-    site.startWorkers(config);
+    try {
+      site.startWorkers(config);
+    } catch (error) {
+      // Whoever has begun, and what was opened, would keep the process for ever.
+      site.listeners.closeFrom(site.workers.length);
+      await new Supervisor(config, site, options.source).close().catch(() => {});
+      throw error;
+    }
     supervisor = new Supervisor(config, site, options.source);
     const { logger } = site.sink;
     await site.admin.serve(supervisor.adminTarget(), logger);

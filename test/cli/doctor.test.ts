@@ -5,7 +5,12 @@ import { type Check, diagnose } from '#src/control/index.js';
 import { SyscallNumber } from '#src/splice/constants.js';
 import { createKernel, Errno } from '#src/splice/index.js';
 import { ScriptedLibc } from '#test/support/faults/scripted-libc.js';
-import { missingIoUring, missingProgram, testWith } from '#test/support/machine/capability.js';
+import {
+  missingIoUring,
+  missingProgram,
+  missingRoot,
+  testWith,
+} from '#test/support/machine/capability.js';
 import { descriptors } from '#test/support/machine/descriptors.js';
 import { forbidding } from '#test/support/machine/forbidden.js';
 import { programPath } from '#test/support/programs/headgate.js';
@@ -76,6 +81,21 @@ t.test('doctor: aligned text for people, JSON for programs', async (t) => {
   t.equal(ok, true);
   t.ok(checks.length >= 13);
   t.match(headgate('doctor', 'x'), { status: 2, stderr: /unexpected "x"/ });
+});
+
+testWith(missingRoot(), 'doctor: what cannot be read is no low limit', timeout, async (t) => {
+  const hide = ['unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', 'sh'];
+  const [command, ...rest] = [
+    ...hide,
+    ...withoutLoader([process.execPath, programPath, 'doctor', '--json']),
+  ];
+  const { stdout, status } = spawnSync(command!, rest, { encoding: 'utf8' });
+  t.equal(status, 0);
+  const { checks } = JSON.parse(stdout) as { checks: Check[] };
+  for (const name of ['pipe limits', 'open files', 'listen backlog']) {
+    const check = checks.find((check) => check.name === name);
+    t.match(check, { state: 'absent', detail: /^nobody can tell/ }, name);
+  }
 });
 
 t.test('schema: prints what is published', async (t) => {

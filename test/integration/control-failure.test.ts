@@ -5,7 +5,11 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import net from 'node:net';
 import t, { type Test } from 'tap';
+import { loadConfig } from '#src/config/index.js';
+import { Supervisor } from '#src/control/index.js';
 import { until, within } from '#test/support/deadline.js';
+import { missingRoot, testWith } from '#test/support/machine/capability.js';
+import { descriptors } from '#test/support/machine/descriptors.js';
 import { freePort } from '#test/support/peers/address.js';
 import { programPath, startHeadgate } from '#test/support/programs/headgate.js';
 import { withoutLoader } from '#test/support/programs/program.js';
@@ -67,4 +71,45 @@ t.test('control: a bug ends everything, and is in the log', timeout, async (t) =
   const line = headgate.logs.find(({ level }) => level === 60);
   t.match(line, { msg: /control thread/, err: { message: 'planted' } });
   t.notOk(await isServed(to));
+});
+
+t.test('control: a start without workers leaves nothing behind', timeout, async (t) => {
+  const loaded = loadConfig(`workers: 2
+log: { level: silent }
+admin: { bind: "127.0.0.1:0" }
+listeners: { web: { bind: "127.0.0.1:0", http: { upstream: app } } }
+upstreams: { app: { demo: true } }`);
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+  // Node has no thread that is somewhere else.
+  const start = () => Supervisor.start(loaded.config, { workerEntry: new URL('https://[::1]/') });
+  await t.rejects(start(), { code: 'ERR_INVALID_URL_SCHEME' });
+  const before = descriptors();
+  await t.rejects(start(), { code: 'ERR_INVALID_URL_SCHEME' });
+  const isSame = () => descriptors().socket === before.socket;
+  await until(5_000, 'every socket is closed', isSame, () =>
+    JSON.stringify([before, descriptors()]),
+  );
+});
+
+t.test('control: without descriptors for its workers it says so and ends', timeout, async (t) => {
+  const words = ['tcp', '127.0.0.1:0', '127.0.0.1:1', '--workers', '128'];
+  const command = withoutLoader([process.execPath, programPath, ...words]);
+  const limited = ['-c', 'ulimit -n 64 && exec "$@"', 'sh', ...command];
+  const child = spawn('sh', limited, { stdio: ['ignore', 'ignore', 'pipe'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    stderr += text;
+  });
+  t.same(await within(15_000, 'it ends', once(child, 'close'), () => stderr), [1, null]);
+  t.match(stderr, /^headgate: out of file descriptors .*the limit of open files is 64; raise it/m);
+});
+
+const withoutProc = ['unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', 'sh'];
+
+testWith(missingRoot(), 'control: it serves without /proc', timeout, async (t) => {
+  const words = ['tcp', '127.0.0.1:0', await helloServer(t), '--workers', '2'];
+  const headgate = await startHeadgate(words, { prefix: withoutProc });
+  t.teardown(() => headgate.kill());
+  t.ok(await isServed({ host: '127.0.0.1', port: headgate.port }));
 });

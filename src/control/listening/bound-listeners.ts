@@ -121,6 +121,11 @@ export class BoundListeners {
     for (const one of this.all) removeListenerFile(one);
   }
 
+  /** Closes the sockets of workers from this one on, of which there will be none. */
+  closeFrom(worker: number): void {
+    for (const { fds } of this.all) for (const fd of fds.slice(worker)) this.kernel.close(fd);
+  }
+
   /** Undoes what was done for a change that is not made. */
   abandon({ added, retuned }: Pick<BoundChange, 'added' | 'retuned'>): void {
     for (const one of added) {

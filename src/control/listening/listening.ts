@@ -23,7 +23,7 @@ import {
   SystemCallError,
   setListenOptions,
 } from '../../splice/index.js';
-import type { InheritedSocket } from '../machine/index.js';
+import { type InheritedSocket, openFilesMax } from '../machine/index.js';
 import { socketAddress } from '../socket-address.js';
 import { type Claim, claimedAddress, isSharedWithOthers, rivalsOf } from './claim.js';
 import { InheritedListeners } from './inherited-listeners.js';
@@ -248,9 +248,14 @@ export function removeSocketFile(address: SocketAddress): void {
   }
 }
 
-/** An error of {@link bindAddress} in one line for people. */
+/** Why there is no start or no reload, most often an error of {@link bindAddress}, in one line for people. */
 export function bindErrorText(error: unknown): string {
-  if (!(error instanceof SystemCallError)) return (error as Error).message;
+  const { code, message } = error as NodeJS.ErrnoException;
+  // Of a thread that did not get as far as its loop, too; what comes from there is no SystemCallError any more.
+  if (code === 'EMFILE') {
+    return `out of file descriptors (${message}): the limit of open files is ${openFilesMax() ?? 'not known'}; raise it (ulimit -n, LimitNOFILE= of systemd) or have fewer workers`;
+  }
+  if (!(error instanceof SystemCallError)) return message;
   switch (error.code) {
     case 'EADDRINUSE':
       return `cannot listen on ${error.subject}: the address is already in use (EADDRINUSE)`;

@@ -28,6 +28,7 @@ import {
   probeKernelTls,
   TlsVersion,
 } from '../../tls/index.js';
+import { openFilesMax } from './open-files.js';
 
 /** One thing of this machine, tried. */
 export interface Check {
@@ -37,6 +38,8 @@ export interface Check {
   readonly detail: string;
 }
 
+/** Of a limit. */
+const UNREADABLE = 'nobody can tell: /proc/sys cannot be read';
 /** What is asked of each pipe. */
 const PIPE_BYTES = 1024 * 1024;
 /** asm-generic/socket.h, asm-generic/unistd.h, linux/fcntl.h */
@@ -234,32 +237,38 @@ function answer(refusal: KernelTlsRefusal): string {
 }
 
 function pipeLimits(): Check {
-  const max = Number(setting('fs/pipe-max-size'));
-  const pages = Number(setting('fs/pipe-user-pages-soft'));
+  const name = 'pipe limits';
+  const max = setting('fs/pipe-max-size');
+  const pages = setting('fs/pipe-user-pages-soft');
+  if (max === undefined || pages === undefined)
+    return { name, state: 'absent', detail: UNREADABLE };
   const soft = pages === 0 ? 'no limit' : `${(pages * 4096) / 1024 ** 2} MiB`;
   const detail = `${max / 1024} KiB each (fs.pipe-max-size), ${soft} a user (fs.pipe-user-pages-soft)`;
-  return { name: 'pipe limits', state: max < PIPE_BYTES ? 'low' : 'ok', detail };
+  return { name, state: max < PIPE_BYTES ? 'low' : 'ok', detail };
 }
 
 /** Two descriptors a flow; pipes and the rest need a few besides. */
 function openFiles(connectionsMax: number): Check {
-  const line = /^Max open files\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
-  const limit = line?.[1] === 'unlimited' ? Number.POSITIVE_INFINITY : Number(line?.[1]);
+  const limit = openFilesMax();
   const needed = connectionsMax * 2 + 256;
-  const detail = `${limit}; limits.connections of ${connectionsMax} takes ${needed}`;
-  return { name: 'open files', state: limit < needed ? 'low' : 'ok', detail };
+  const detail = `${limit ?? 'nobody can tell'}; limits.connections of ${connectionsMax} takes ${needed}`;
+  const state = limit === undefined ? 'absent' : limit < needed ? 'low' : 'ok';
+  return { name: 'open files', state, detail };
 }
 
 function backlog(): Check {
-  const most = Number(setting('net/core/somaxconn'));
+  const name = 'listen backlog';
+  const most = setting('net/core/somaxconn');
+  if (most === undefined) return { name, state: 'absent', detail: UNREADABLE };
   const detail = `${most} (net.core.somaxconn); the default backlog is 4096`;
-  return { name: 'listen backlog', state: most < 4096 ? 'low' : 'ok', detail };
+  return { name, state: most < 4096 ? 'low' : 'ok', detail };
 }
 
-function setting(name: string): string {
+/** @returns a setting of sysctl(8), `undefined` where a sandbox hides it */
+function setting(name: string): number | undefined {
   try {
-    return readFileSync(`/proc/sys/${name}`, 'utf8').trim();
+    return Number(readFileSync(`/proc/sys/${name}`, 'utf8'));
   } catch {
-    return '';
+    return undefined;
   }
 }
