@@ -1,9 +1,9 @@
 // What TCP's congestion control is where the system has one that paces what is sent, in a network namespace whose
 // system has it.
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { missingProgram, testWith } from '../support/machine/capability.js';
+import { congestionControls } from '../support/machine/congestion-controls.js';
 import { missingNamespaces, Namespace } from '../support/machine/netns.js';
 import { startConfigured } from '../support/programs/configured.js';
 import { runProgram } from '../support/programs/program.js';
@@ -11,9 +11,7 @@ import { runProgram } from '../support/programs/program.js';
 const timeout = { timeout: 30_000 };
 const program = fileURLToPath(new URL('../support/programs/congestion.js', import.meta.url));
 const missing = missingNamespaces() ?? missingProgram(['ss']);
-const available = readFileSync('/proc/sys/net/ipv4/tcp_available_congestion_control', 'utf8')
-  .trim()
-  .split(' ');
+const available = congestionControls('available');
 
 function namespaceWith(t: Test, name: string): Namespace {
   const namespace = Namespace.create(t);

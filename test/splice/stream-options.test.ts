@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import {
   CongestionControl,
   ConnectPlan,
@@ -19,6 +18,7 @@ import {
   TransparentSource,
 } from '#src/splice/index.js';
 import { missingRoot } from '#test/support/machine/capability.js';
+import { congestionControls } from '#test/support/machine/congestion-controls.js';
 import { type SocketKit, socketTest } from '#test/support/sockets/socket-kit.js';
 
 const { SOL_SOCKET, SO_KEEPALIVE, IPPROTO_TCP, IPPROTO_IP } = SocketOption;
@@ -149,13 +149,7 @@ if (missingRoot() === undefined) {
 function otherCongestionControl(kit: SocketKit): string {
   const fresh = kit.own(kit.kernel.socket(Socket.AF_INET, Socket.SOCK_STREAM, 0));
   const system = congestionControlOf(kit.kernel, fresh);
-  const allowed = readFileSync('/proc/sys/net/ipv4/tcp_allowed_congestion_control', 'utf8');
-  return (
-    allowed
-      .trim()
-      .split(' ')
-      .find((one) => one !== system) ?? system!
-  );
+  return congestionControls('allowed').find((one) => one !== system) ?? system!;
 }
 
 socketTest('stream options: a congestion control is inherited, and taken back', (t, kit) => {

@@ -1,6 +1,7 @@
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Test } from 'tap';
 import { missingProgram, missingRoot, testWith } from '#test/support/machine/capability.js';
+import { congestionControls } from '#test/support/machine/congestion-controls.js';
 import { Peer } from '#test/support/peers/peer.js';
 import { startHeadgate } from '#test/support/programs/headgate.js';
 import { temporaryDirectory } from '#test/support/programs/rig.js';
@@ -9,14 +10,9 @@ const timeout = { timeout: 20_000 };
 const nobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
 
 /** One that this kernel does not give to everybody, if there is any. */
-const forRoot = tcpSetting('available')
-  .filter((name) => !tcpSetting('allowed').includes(name))
+const forRoot = congestionControls('available')
+  .filter((name) => !congestionControls('allowed').includes(name))
   .slice(0, 1);
-
-function tcpSetting(which: 'available' | 'allowed'): string[] {
-  const file = `/proc/sys/net/ipv4/tcp_${which}_congestion_control`;
-  return readFileSync(file, 'utf8').trim().split(' ');
-}
 
 function configFile(t: Test, top: object, socket = {}): string {
   const directory = temporaryDirectory(t);
