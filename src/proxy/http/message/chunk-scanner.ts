@@ -133,29 +133,12 @@ export class ChunkScanner {
    * @returns bytes that belong to the body: all of them unless it ends before; a negative rejection
    */
   scan(bytes: Buffer, start: number, end: number): number {
-    let at = start;
-    while (at < end && this.state !== State.done) {
-      const consumed = this.step(bytes, at, end);
-      if (consumed < 0) return consumed;
-      at += consumed;
-    }
-    return at - start;
+    return this.scanTo(bytes, start, end, State.done);
   }
 
   /** The same up to where trailers begin, if there are any. */
   scanChunks(bytes: Buffer, start: number, end: number): number {
-    let at = start;
-    while (at < end && this.state < State.lineStart) {
-      if (this.state === State.data) {
-        const consumed = Math.min(this.dataBytes, end - at);
-        this.skip(consumed);
-        at += consumed;
-      } else {
-        const fault = this.next(bytes[at++]!);
-        if (fault < 0) return fault;
-      }
-    }
-    return at - start;
+    return this.scanTo(bytes, start, end, State.lineStart);
   }
 
   /**
@@ -166,6 +149,27 @@ export class ChunkScanner {
    * @returns bytes of one kind, at least one unless the body has ended; a negative rejection
    */
   step(bytes: Buffer, start: number, end: number): number {
+    return this.stepTo(bytes, start, end, State.done);
+  }
+
+  /** Says that data bytes of the chunk passed unseen. @param bytes at most `dataBytes` */
+  skip(bytes: number): void {
+    this.dataBytes -= bytes;
+    if (this.dataBytes === 0 && this.state === State.data) this.state = State.dataCr;
+  }
+
+  /** Scans up to a state behind the chunks. */
+  private scanTo(bytes: Buffer, start: number, end: number, last: State): number {
+    let at = start;
+    while (at < end && this.state < last) {
+      const consumed = this.stepTo(bytes, at, end, last);
+      if (consumed < 0) return consumed;
+      at += consumed;
+    }
+    return at - start;
+  }
+
+  private stepTo(bytes: Buffer, start: number, end: number, last: State): number {
     this.wasData = this.state === State.data;
     if (this.wasData) {
       const consumed = Math.min(this.dataBytes, end - start);
@@ -174,17 +178,11 @@ export class ChunkScanner {
     }
     let at = start;
     for (; at < end; at++) {
-      if (this.state === State.data || this.state === State.done) break;
+      if (this.state === State.data || this.state >= last) break;
       const fault = this.next(bytes[at]!);
       if (fault < 0) return fault;
     }
     return at - start;
-  }
-
-  /** Says that data bytes of the chunk passed unseen. @param bytes at most `dataBytes` */
-  skip(bytes: number): void {
-    this.dataBytes -= bytes;
-    if (this.dataBytes === 0 && this.state === State.data) this.state = State.dataCr;
   }
 
   /** Takes one byte that is not data. @returns 0, or a negative rejection */
