@@ -12,7 +12,7 @@ export const rewriteKey = {
           Type.Boolean({
             title: 'rewrite Location',
             description:
-              'Whether `Location` fields that name the upstream by the Host it was told, or a path as it was told, are made to name what the client asked for.',
+              'Whether `Location` fields that name the upstream by the Host it was told, or a path as it was told, are made to name what the client asked for. One that sends a client of plain HTTP to HTTPS at its own host still does.',
             default: false,
             examples: [true],
           } satisfies Description),

@@ -39,13 +39,17 @@ export class LocationRewriter {
   /** @param value of Location */
   rewrite(value: string, { upstreamHost, client }: Origins): string {
     const [, named, authority, rest = ''] = /^(https?:)?\/\/([^/?#]*)(.*)$/i.exec(value) ?? [];
-    if (authority === undefined) return value.startsWith('/') ? this.withPrefix(value) : value;
+    if (authority === undefined) {
+      return value.startsWith('/') ? rooted(this.withPrefix(value)) : value;
+    }
     // A network-path reference (RFC 3986 §4.2) takes the scheme that the upstream was told of.
     const scheme = (named ?? client).split(':', 1)[0]!.toLowerCase();
     const isUpstream =
       withoutDefaultPort(authority.toLowerCase(), scheme) ===
       withoutDefaultPort(upstreamHost, scheme);
-    return isUpstream ? `${client}${this.withPrefix(rest)}` : value;
+    if (!isUpstream) return value;
+    const origin = isUpgrade(scheme, upstreamHost, client) ? `${scheme}://${authority}` : client;
+    return `${origin}${this.withPrefix(rest)}`;
   }
 
   private withPrefix(path: string): string {
@@ -54,6 +58,22 @@ export class LocationRewriter {
     const isBelow = path.startsWith(to) && /^($|[/?#])/.test(path.slice(to.length));
     return isBelow ? `${from}${path.slice(to.length)}` : path;
   }
+}
+
+/**
+ * What is left of a path when its prefix is gone: still a path, from the root. Nothing at all would be where the client is
+ * already, and two slashes, which browsers also take backslashes for, another host (RFC 3986 §4.2).
+ */
+function rooted(path: string): string {
+  return path.replace(/^[/\\]*/, '/');
+}
+
+/**
+ * Whether an upstream that was told the client's own host sends a client of plain HTTP to HTTPS there. Back at HTTP it would
+ * be sent so for ever. The other way round it is an upstream that does not know of the TLS in front of it.
+ */
+function isUpgrade(scheme: string, upstreamHost: string, client: string): boolean {
+  return scheme === 'https' && client.toLowerCase() === `http://${upstreamHost}`;
 }
 
 /** RFC 9110 §4.2: with its scheme's default port, or an empty one, an authority is what it is without. */

@@ -210,6 +210,45 @@ t.test('response: a default port in Location says what none does', async (t) => 
   t.equal(located('app.internal:443', 'https://app.internal/x'), 'http://example.com/x');
 });
 
+t.test('response: without its prefix a path in Location is still one of this host', async (t) => {
+  const located = (location: string) => {
+    const prefix = { from: '', to: '/api' };
+    const route = {
+      rewrite: { location: true, cookieDomains: [] },
+      prefix,
+      host: ['app.internal'],
+    };
+    const out = responseOut({ route }, lines('HTTP/1.1 302 Found', `Location: ${location}`));
+    return /Location: (.*)/.exec(out)?.[1];
+  };
+  t.equal(located('/api/x'), '/x');
+  t.equal(located('/api'), '/');
+  t.equal(located('/api?x'), '/?x');
+  t.equal(located('/api#x'), '/#x');
+  t.equal(located('/api//evil.example/x'), '/evil.example/x');
+  t.equal(located('/api/\\evil.example/x'), '/evil.example/x');
+  t.equal(located('/other//x'), '/other//x');
+  t.equal(located('http://app.internal/api//x'), 'http://example.com//x');
+  t.equal(located('http://app.internal/api?x'), 'http://example.com?x');
+});
+
+t.test('response: Location may send to HTTPS, at the host that the client has asked', async (t) => {
+  const located = (scheme: 'http' | 'https', location: string, host = 'Example.com') => {
+    const prefix = { from: '/v1', to: '' };
+    const route = { rewrite: { location: true, cookieDomains: [] }, prefix };
+    const response = lines('HTTP/1.1 301 Moved Permanently', `Location: ${location}`);
+    const out = responseOut({ route, facts: { scheme } }, response, {}, `GET /v1/x\nHost: ${host}`);
+    return /Location: (.*)/.exec(out)?.[1];
+  };
+  // It would come back here, and be sent there again.
+  t.equal(located('http', 'https://example.com/x'), 'https://example.com/v1/x');
+  t.equal(located('http', 'HTTPS://example.com:443/x'), 'https://example.com:443/v1/x');
+  t.equal(located('http', 'https://a:81/x', 'a:81'), 'https://a:81/v1/x');
+  t.equal(located('http', '//example.com/x'), 'http://Example.com/v1/x');
+  t.equal(located('https', 'http://example.com/x'), 'https://Example.com/v1/x');
+  t.equal(located('https', 'https://example.com/x'), 'https://Example.com/v1/x');
+});
+
 t.test('response: cookies get the domains that clients see', async (t) => {
   const cookieDomains = [
     { from: 'app.internal', to: 'example.com' },
