@@ -32,7 +32,7 @@ upstreams:
 \`KiB\`, \`MiB\`, \`GiB\`.
 
 **Addresses** of listeners are numeric: \`127.0.0.1:80\`, \`[::1]:80\`, \`[fe80::1%eth0]:80\`, \`unix:/run/app.sock\`, or \`unix:@name\` in
-the abstract namespace. A listener may also have \`*:80\` (every address, IPv4 and IPv6), \`0.0.0.0:80\` (every IPv4
+the abstract namespace. A listener may also have \`*:80\` or \`:80\` (every address, IPv4 and IPv6), \`0.0.0.0:80\` (every IPv4
 address), \`[::]:80\` (every IPv6 address) and port 0 (the kernel chooses, and the port is printed).
 
 **Environment variables**: in a string, \`\${NAME}\` becomes the variable, \`\${NAME:-default}\` the default when the

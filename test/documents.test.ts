@@ -91,3 +91,38 @@ function anchorsOf(page: string): Set<string> {
     ),
   );
 }
+
+t.test('what the package exports says what it is', async (t) => {
+  const sources = (readdirSync(join(root, 'src'), { recursive: true }) as string[])
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => [name, textOf(`src/${name}`)] as const);
+  const exportsOf = (entry: string) =>
+    new Set(
+      [...textOf(entry).matchAll(/^export (?:type )?\{([^}]*)\}/gm)]
+        .flatMap(([, names]) => names!.split(','))
+        .map((name) => name.replace('type ', '').trim())
+        .filter((name) => name !== ''),
+    );
+  const declaration =
+    /(\*\/\n)?^export (?:async )?(?:class|function|const|interface|type|enum) (\w+)/gm;
+  for (const [entry, rooms] of [
+    ['src/splice/index.ts', /^splice\//],
+    ['src/index.ts', /^(config|control)\//],
+  ] as const) {
+    const documented = new Map<string, boolean>();
+    for (const [name, text] of sources) {
+      if (!rooms.test(name)) continue;
+      for (const [, comment, word] of text.matchAll(declaration)) {
+        // A constant and the type of its values have one comment for both.
+        documented.set(word!, documented.get(word!) || comment !== undefined);
+      }
+    }
+    const exported = [...exportsOf(entry)].filter((word) => documented.has(word));
+    t.ok(exported.length > 10, `${entry}: ${exported.length} declarations found`);
+    t.same(
+      exported.filter((word) => !documented.get(word)),
+      [],
+      `${entry}: all of them have a comment`,
+    );
+  }
+});

@@ -28,6 +28,7 @@ const validate = validator(configSchema);
 /** A complete configuration, or everything that is wrong with the file, in its order. */
 export type Loaded = { ok: true; config: Config } | { ok: false; problems: Problem[] };
 
+/** What a configuration is read with. */
 export interface LoadOptions {
   /** What problems call the file. */
   file?: string;

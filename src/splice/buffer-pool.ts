@@ -22,11 +22,13 @@ export class BufferPool {
     private readonly idle = NativeMemory.low(bufferBytes, Math.min(LOW_BUFFERS, idleMax)),
   ) {}
 
+  /** A buffer of the size of the pool, made if none is idle; what is in it is what was left there. */
   take(): NativeMemory {
     this.inUse++;
     return this.idle.pop() ?? new NativeMemory(this.bufferBytes);
   }
 
+  /** Takes a buffer back, once: whoever took it is not to touch it any more. */
   give(buffer: NativeMemory): void {
     this.inUse--;
     if (this.idle.length < this.idleMax) this.idle.push(buffer);

@@ -69,14 +69,17 @@ export class EventPoll {
     return this.kernel.epoll_wait(this.fd, this.events.address, this.eventsMax, timeoutMs);
   }
 
+  /** EPOLLIN and its like, of an event of the last wait; `index` is below what it answered. */
   eventsAt(index: number): number {
     return this.eventInts[index * EVENT_INTS]!;
   }
 
+  /** The descriptor that it is about. */
   fdAt(index: number): number {
     return this.eventInts[index * EVENT_INTS + DATA_INT]!;
   }
 
+  /** What the descriptor was added with: an event of another generation is about one that was closed meanwhile. */
   generationAt(index: number): number {
     return this.eventInts[index * EVENT_INTS + DATA_INT + 1]!;
   }

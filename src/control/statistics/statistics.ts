@@ -47,6 +47,7 @@ export interface DirectionStatistics {
   refused: number;
 }
 
+/** Counters of one listener, since the start; `active` is how many connections it has now. */
 export interface ListenerStatistics {
   accepted: number;
   active: number;

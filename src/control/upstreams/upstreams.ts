@@ -43,6 +43,7 @@ export interface UpstreamsOptions {
   readonly onChange: () => void;
 }
 
+/** Numbers of one endpoint of an upstream, for the metrics. */
 export interface EndpointStatistics extends SlotReading {
   readonly address: string;
 }
