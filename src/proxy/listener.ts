@@ -7,6 +7,7 @@ import {
   formatAddress,
   hideListener,
   isLoopbackSockaddr,
+  Misc,
   NativeMemory,
   resetSocket,
   SockaddrUn,
@@ -49,7 +50,7 @@ export interface ListenerTls {
  * A listening socket of one worker.
  *
  * ```
- *              no descriptor, no memory, connection limit
+ *              no descriptor, few of them, no memory, connection limit
  *   accepting ───────────────────────────────────────────▶ paused
  *       │     ◀───────────────────────────────────────────   │
  *       │           a flow ended, or 100 ms passed           │
@@ -66,6 +67,9 @@ export class Listener implements EventHandler, TimerOwner {
   generation = 0;
   private isPaused = false;
   private isClosed = false;
+  private isRetiring = false;
+  /** It paused so that upstreams find descriptors. */
+  private sparesDescriptors = false;
   private pauseLoggedMs = Number.NEGATIVE_INFINITY;
   private readonly resumeTimer = new Timer(this);
   /** Connections to try for at the next event: doubles while they come, back to 1 when they ebb. */
@@ -121,7 +125,14 @@ export class Listener implements EventHandler, TimerOwner {
 
   /** Accepts again, if the listener had paused: there may be room now. */
   resume(): void {
-    if (this.isPaused && !this.isClosed) this.open();
+    if (!this.isPaused || this.isClosed) return;
+    const { clock } = this.room;
+    if (this.sparesDescriptors && !this.findsDescriptor()) {
+      clock.wheel.schedule(this.resumeTimer, clock.nowMs + PAUSE_MS);
+      return;
+    }
+    this.sparesDescriptors = false;
+    this.open();
   }
 
   /**
@@ -147,6 +158,7 @@ export class Listener implements EventHandler, TimerOwner {
    *   handshakes have had their time
    */
   retire(): boolean {
+    this.isRetiring = true;
     const { family, isShared, fd } = this.snapshot;
     // A socket that is not ours alone serves others after us.
     const mayHide = family !== 'unix' && !isShared;
@@ -210,7 +222,11 @@ export class Listener implements EventHandler, TimerOwner {
     const fd = this.accept();
     if (fd >= 0) {
       this.admit(fd);
-      return true;
+      if (this.http === undefined || this.isRetiring || fd < room.clientDescriptorsEnd) return true;
+      // The kernel gives the lowest number that is free.
+      this.sparesDescriptors = true;
+      this.pause(Counter.accept_paused_descriptors, 'upstreams need the other descriptors');
+      return false;
     }
     room.connections.leave();
     this.admission?.leave(NO_SOURCE);
@@ -237,6 +253,20 @@ export class Listener implements EventHandler, TimerOwner {
         this.pause(Counter.accept_paused_descriptors, errnoName(-fd));
         return false;
     }
+  }
+
+  /** There is a descriptor for one more client besides those left to upstreams. */
+  private findsDescriptor(): boolean {
+    const { room } = this;
+    return this.isNextForClient() || (room.freeDescriptors() && this.isNextForClient());
+  }
+
+  private isNextForClient(): boolean {
+    const { kernel, clientDescriptorsEnd } = this.room;
+    const fd = kernel.eventfd(0, Misc.EFD_CLOEXEC);
+    if (fd < 0) return false;
+    kernel.close(fd);
+    return fd < clientDescriptorsEnd;
   }
 
   private admit(fd: number): void {

@@ -49,6 +49,11 @@ export interface WorkerRoom extends PumpRoom {
   currentUpstream(upstream: Upstream): Upstream;
   /** Asks the control thread where a name leads; `OutboundNames` hears the answer. */
   lookUp(name: string): void;
+  /**
+   * The first descriptor that HTTP's clients leave to upstreams. A client that is kept takes one for as long as it likes and
+   * has none for its request; were the last of them clients, none of them could ever be answered.
+   */
+  readonly clientDescriptorsEnd: number;
   /** Closes what nobody uses: pipes, and connections that have ended in this turn. @returns whether there was anything */
   freeDescriptors(): boolean;
   /** A flow has ended and its descriptors are free again, at the end of this turn at the latest. */

@@ -99,6 +99,7 @@ export class TestRoom implements WorkerRoom {
   isDraining = false;
   readonly number = 0;
   cachedFilesMax = 100;
+  clientDescriptorsEnd = Number.POSITIVE_INFINITY;
   readonly headMemory = new HeadMemory();
   readonly headLimits = { headBytes: TestRoom.headBytes, headers: 50 };
   readonly uniqueName = 'test';
