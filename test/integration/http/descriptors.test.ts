@@ -71,7 +71,7 @@ t.test('descriptors: quiet clients leave some to upstreams', { timeout: 60_000 }
       }
       return left.size === 0;
     },
-    () => `${left.size} left: ${[...left].map(({ answer }) => answer).join()}`,
+    () => `${left.size} left: ${[...left][0]!.answer.slice(0, 40)}`,
   );
   t.same(broken, []);
   t.equal(pauses().length, 1, 'one line about it');
