@@ -167,6 +167,8 @@ export interface TimeoutsSnapshot {
 export interface LimitsSnapshot {
   /** Flows of all workers together. */
   readonly connectionsMax: number;
+  /** The first descriptor of the process that HTTP's clients leave to upstreams. */
+  readonly clientDescriptorsEnd: number;
   /** Capacity of this worker's pipes, bytes. */
   readonly pipeMemoryBytes: number;
   /** Capacity to ask for each pipe, bytes. */

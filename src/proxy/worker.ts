@@ -31,8 +31,6 @@ import { Timer, type TimerOwner } from './timer-wheel.js';
 import { TurnCalls } from './turn-calls.js';
 import { EndpointLedger, type Upstream } from './upstream/index.js';
 
-/** So much of the limit of open files is not for HTTP's clients: more connections to upstreams than they share are rarely needed. */
-const UPSTREAM_SHARE = 1 / 4;
 const NO_RING = 'io_uring is not to be had: each call is made by itself';
 
 /** By when it began, and its process and place: another such worker comes at least a moment later. */
@@ -65,7 +63,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
   readonly headLimits: HeadLimits;
   cachedFilesMax: number;
   readonly connections: ConnectionLimit;
-  readonly clientDescriptorsEnd: number;
+  clientDescriptorsEnd: number;
   readonly uniqueName: string;
   readonly handshakes: HandshakeTurns;
   readonly shadows: ShadowSet;
@@ -107,8 +105,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.headLimits = snapshot.limits;
     this.cachedFilesMax = snapshot.limits.cachedFiles;
     const { pipeBytes, pipeMemoryBytes, connectionsMax } = snapshot.limits;
-    // The ledger has a byte for each that there may be.
-    this.clientDescriptorsEnd = start.descriptors.byteLength * (1 - UPSTREAM_SHARE);
+    this.clientDescriptorsEnd = snapshot.limits.clientDescriptorsEnd;
     this.pipes = new PipePool(this.kernel, pipeBytes, pipeMemoryBytes);
     this.connections = new ConnectionLimit(start.shared, connectionsMax, snapshot.worker);
     this.shadows = new ShadowSet(this.counters, () => {
@@ -252,6 +249,7 @@ export class Worker implements WorkerRoom, EventHandler, TimerOwner {
     this.configureLog(log);
     this.timeouts = timeouts;
     this.connections.max = limits.connectionsMax;
+    this.clientDescriptorsEnd = limits.clientDescriptorsEnd;
     this.cachedFilesMax = limits.cachedFiles;
     this.pipes.memoryBytes = limits.pipeMemoryBytes;
     this.gates.configure(snapshot, onDone);

@@ -37,6 +37,7 @@ const snapshot: WorkerSnapshot = {
   },
   limits: {
     connectionsMax: 1,
+    clientDescriptorsEnd: Number.POSITIVE_INFINITY,
     pipeMemoryBytes: 1024 * 1024,
     pipeBytes: 65_536,
     headBytes: 8192,

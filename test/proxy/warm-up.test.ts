@@ -57,6 +57,7 @@ const snapshot: WorkerSnapshot = {
   },
   limits: {
     connectionsMax: 1,
+    clientDescriptorsEnd: Number.POSITIVE_INFINITY,
     pipeMemoryBytes: 16 * 1024 * 1024,
     pipeBytes: 1024 * 1024,
     headBytes: 32 * 1024,

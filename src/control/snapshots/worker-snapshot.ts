@@ -8,13 +8,15 @@ import type {
 } from '../../proxy/index.js';
 import type { ServerTlsSettings } from '../../tls/index.js';
 import type { BoundListeners } from '../listening/index.js';
-import { localCongestionControl } from '../machine/index.js';
+import { localCongestionControl, openFilesMax } from '../machine/index.js';
 import type { RouteMemory } from '../statistics/index.js';
 import type { SharedAdmission } from './admission.js';
 import { listenerRoutes } from './listener-routes.js';
 
 /** What is asked of each pipe; docs/benchmarks.md has the measurement. */
 const PIPE_BYTES = 1024 * 1024;
+/** So much of the limit of open files is not for HTTP's clients: they share the connections to upstreams. */
+const UPSTREAM_SHARE = 1 / 4;
 
 /** What all workers are told alike. */
 export interface SnapshotParts {
@@ -63,6 +65,7 @@ export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapsh
     timeouts,
     limits: {
       connectionsMax: limits.connectionsMax,
+      clientDescriptorsEnd: (openFilesMax() ?? Number.POSITIVE_INFINITY) * (1 - UPSTREAM_SHARE),
       pipeMemoryBytes: Math.floor(limits.pipeMemoryBytes / workers),
       pipeBytes: PIPE_BYTES,
       headBytes: limits.headBytes,

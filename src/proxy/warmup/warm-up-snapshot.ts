@@ -89,6 +89,7 @@ export function warmUpSnapshot(
     limits: {
       ...snapshot.limits,
       connectionsMax: CONNECTIONS_MAX,
+      clientDescriptorsEnd: Number.POSITIVE_INFINITY,
       headers: Math.max(snapshot.limits.headers, HEADERS_MAX),
     },
   };

@@ -45,6 +45,7 @@ function start(fd: number, address: SocketAddress, endpoint: SocketAddress, line
     },
     limits: {
       connectionsMax: 100,
+      clientDescriptorsEnd: Number.POSITIVE_INFINITY,
       pipeMemoryBytes: 1024 * 1024,
       pipeBytes: 65536,
       headBytes: 8192,

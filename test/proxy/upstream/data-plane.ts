@@ -199,6 +199,7 @@ export class DataPlane {
         },
         limits: {
           connectionsMax: 10_000,
+          clientDescriptorsEnd: Number.POSITIVE_INFINITY,
           pipeMemoryBytes: 1 << 24,
           pipeBytes: 1 << 20,
           headBytes: 8192,

@@ -122,6 +122,7 @@ export class DataWorker {
       },
       limits: {
         connectionsMax,
+        clientDescriptorsEnd: Number.POSITIVE_INFINITY,
         pipeMemoryBytes: 16 * 1024 * 1024,
         pipeBytes: 256 * 1024,
         headBytes: 32 * 1024,
