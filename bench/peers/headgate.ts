@@ -23,7 +23,7 @@ async function availability(): Promise<Availability> {
 }
 
 async function startTcp(forward: Forward): Promise<Child> {
-  if (forward.tls !== undefined || (forward.innerPorts ?? []).length > 0) {
+  if (forward.tls !== undefined || hopsOf(forward).length > 1) {
     return startConfigured(forward, tcpConfiguration(forward));
   }
   const listen = `${loopback}:${forward.listenPort}`;

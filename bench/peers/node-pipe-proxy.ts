@@ -1,8 +1,8 @@
-// The program behind node-pipe.ts: `node node-pipe-proxy.js LISTEN_PORT[,LISTEN_PORT…] UPSTREAM_PORT`: each port forwards to the next.
+// The program behind node-pipe.ts: `node node-pipe-proxy.js LISTEN_PORT… UPSTREAM_PORT`: each port forwards to the next.
 import { connect, createServer } from 'node:net';
 import { loopback } from '../loopback.js';
 
-const ports = process.argv.slice(2).join(',').split(',').map(Number);
+const ports = process.argv.slice(2).map(Number);
 
 for (const [index, port] of ports.slice(0, -1).entries()) {
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { isListening } from '../loopback.js';
 import { type Child, startUntil } from '../process.js';
-import { type Availability, type Forward, type Peer, startTimeoutMs } from './peer.js';
+import { type Availability, type Forward, hopsOf, type Peer, startTimeoutMs } from './peer.js';
 
 const program = fileURLToPath(new URL('node-pipe-proxy.js', import.meta.url));
 
@@ -11,12 +11,12 @@ async function availability(): Promise<Availability> {
 }
 
 async function startTcp(forward: Forward): Promise<Child> {
-  const ports = [forward.listenPort, ...(forward.innerPorts ?? [])];
+  const ports = hopsOf(forward).map(({ listenPort }) => listenPort);
   return startUntil(
     () => ports.every(isListening),
     {
       program: process.execPath,
-      args: [program, ports.join(','), String(forward.upstreamPort)],
+      args: [program, ...[...ports, forward.upstreamPort].map(String)],
       cpus: forward.cpus,
     },
     startTimeoutMs,
