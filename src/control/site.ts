@@ -8,7 +8,7 @@ import { DemoOrigins } from './demo/index.js';
 import type { DiscoveryOptions } from './discovery/index.js';
 import { type BoundChange, BoundListeners, InheritedListeners } from './listening/index.js';
 import { LogSink } from './logging/index.js';
-import { checkCongestionControls, dropPrivileges } from './machine/index.js';
+import { checkCongestionControls, dropPrivileges, openFilesMax } from './machine/index.js';
 import { Admissions, checkFileRoutes, makeSnapshot } from './snapshots/index.js';
 import { Credentials } from './tls/index.js';
 import { Upstreams } from './upstreams/index.js';
@@ -174,6 +174,7 @@ export class Site {
     return {
       config,
       workers: this.workerCount,
+      filesMax: openFilesMax() ?? Number.POSITIVE_INFINITY,
       listeners: this.listeners,
       upstreams: this.upstreams.snapshots,
       endpointTable: this.endpointTable,

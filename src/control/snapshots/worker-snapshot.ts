@@ -8,7 +8,7 @@ import type {
 } from '../../proxy/index.js';
 import type { ServerTlsSettings } from '../../tls/index.js';
 import type { BoundListeners } from '../listening/index.js';
-import { localCongestionControl, openFilesMax } from '../machine/index.js';
+import { localCongestionControl } from '../machine/index.js';
 import type { RouteMemory } from '../statistics/index.js';
 import type { SharedAdmission } from './admission.js';
 import { listenerRoutes } from './listener-routes.js';
@@ -22,6 +22,8 @@ const UPSTREAM_SHARE = 1 / 4;
 export interface SnapshotParts {
   readonly config: Config;
   readonly workers: number;
+  /** The limit of open files of the process. */
+  readonly filesMax: number;
   readonly listeners: BoundListeners;
   readonly upstreams: readonly UpstreamSnapshot[];
   readonly endpointTable: SharedArrayBuffer;
@@ -65,7 +67,7 @@ export function makeSnapshot(parts: SnapshotParts, worker: number): WorkerSnapsh
     timeouts,
     limits: {
       connectionsMax: limits.connectionsMax,
-      clientDescriptorsEnd: (openFilesMax() ?? Number.POSITIVE_INFINITY) * (1 - UPSTREAM_SHARE),
+      clientDescriptorsEnd: parts.filesMax * (1 - UPSTREAM_SHARE),
       pipeMemoryBytes: Math.floor(limits.pipeMemoryBytes / workers),
       pipeBytes: PIPE_BYTES,
       headBytes: limits.headBytes,
